@@ -1,0 +1,18 @@
+// The front door: one Init per room, nothing else.
+#include "pg/pg.hpp"
+
+#include "hnsw/hnsw.hpp"
+#include "pg/module.hpp"
+#include "vector/vector.hpp"
+
+extern "C" {
+PG_MODULE_MAGIC;
+
+void _PG_init(void);
+
+void _PG_init(void) {
+  helios::pg::InitPg();
+  helios::vector::InitVector();
+  helios::hnsw::InitHnsw();
+}
+}

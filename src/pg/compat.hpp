@@ -1,0 +1,43 @@
+// Every difference between PostgreSQL 15 and 18 that the code meets, in one place.
+#pragma once
+
+#include "pg/pg.hpp"
+
+extern "C" {
+#include "access/amapi.h"
+#include "access/generic_xlog.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "utils/rel.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+namespace helios::pg {
+
+// Fills the IndexAmRoutine fields that exist only in later versions.
+inline void CompleteAmRoutine(IndexAmRoutine *routine, bool can_build_parallel) {
+#if PG_VERSION_NUM >= 170000
+  routine->amcanbuildparallel = can_build_parallel;
+#else
+  (void)routine;
+  (void)can_build_parallel;
+#endif
+}
+
+// Extends a relation by one page and returns it locked exclusively; the page is not initialised.
+inline Buffer ExtendLocked(Relation rel, ForkNumber fork) {
+#if PG_VERSION_NUM >= 160000
+  return ExtendBufferedRel(BMR_REL(rel), fork, nullptr, EB_LOCK_FIRST);
+#else
+  const bool lock_needed = !RELATION_IS_LOCAL(rel);
+  if (lock_needed) LockRelationForExtension(rel, ExclusiveLock);
+  Buffer buffer = ReadBufferExtended(rel, fork, P_NEW, RBM_NORMAL, nullptr);
+  LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+  if (lock_needed) UnlockRelationForExtension(rel, ExclusiveLock);
+  return buffer;
+#endif
+}
+
+}  // namespace helios::pg
