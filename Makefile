@@ -1,0 +1,54 @@
+# HeliosDB for PostgreSQL. `make help` lists the targets.
+#
+#   make PG_CONFIG=/path/to/pg_config    builds against any PostgreSQL 15 or newer
+#   make DEV=1                           adds the functions that only the tests call, and -Werror
+#
+# Products lie in build/ (DEV=1: build/dev/), never beside the sources. The extension itself is
+# described in tools/extension.mk (PGXS), unit tests and fuzzers in tools/unit.mk (no PostgreSQL).
+
+PG_CONFIG ?= pg_config
+BUILD := build$(if $(filter 1,$(DEV)),/dev)
+export PG_CONFIG DEV
+
+EXTENSION_MAKE = mkdir -p $(BUILD) && $(MAKE) --no-print-directory -C $(BUILD) \
+	-f $(CURDIR)/tools/extension.mk VPATH=$(CURDIR) $(if $(filter undefined,$(origin WERROR)),,WERROR=$(WERROR))
+
+.PHONY: all install uninstall installcheck
+all: ## Build build/heliosdb.so and its SQL script.
+	@$(EXTENSION_MAKE) all
+install: ## Install into the PostgreSQL of PG_CONFIG (DESTDIR is honoured).
+	@$(EXTENSION_MAKE) install
+uninstall: ## Remove what install installed.
+	@$(EXTENSION_MAKE) uninstall
+installcheck: ## Run the regression and isolation tests against a running server.
+	@$(EXTENSION_MAKE) installcheck
+
+.PHONY: check check-one check-layers unit fuzz asan valgrind deps demo bench shell dev
+check: ## Run every test in a private cluster; the last line is "N passed, N failed".
+	@tools/check.sh
+check-one: ## Run one test: make check-one T=<regress file, spec, TAP file, unit room or fuzzer>.
+	@tools/check.sh $(T)
+check-layers: ## Verify which directory includes which.
+	@tools/layers.sh
+unit: ## Build and run the unit tests under ASan and UBSan; no server needed.
+	@$(MAKE) --no-print-directory -f tools/unit.mk unit
+fuzz: ## Fuzz every decoder longer: make fuzz [FUZZ_RUNS=1000000].
+	@$(MAKE) --no-print-directory -f tools/unit.mk fuzz
+valgrind: ## Run the regression tests with the server under valgrind (slow).
+	@HELIOS_VALGRIND=1 tools/check.sh regress
+deps: ## Install the Debian packages that building and testing need.
+	@tools/deps.sh
+demo: ## Show every feature in a private cluster.
+	@tools/demo.sh
+bench: ## List the benchmark drivers, or run one: make bench B=<name>.
+	@tools/bench.sh $(B)
+shell: ## Open psql in a throw-away private cluster.
+	@tools/shell.sh
+dev: ## Rebuild with DEV=1 into a lasting private cluster and print its psql command.
+	@tools/dev.sh
+
+.PHONY: clean help
+clean: ## Remove everything built.
+	rm -rf build
+help: ## List the targets.
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
