@@ -10,18 +10,19 @@ PG_CONFIG ?= pg_config
 BUILD := build$(if $(filter 1,$(DEV)),/dev)
 export PG_CONFIG DEV
 
-EXTENSION_MAKE = mkdir -p $(BUILD) && $(MAKE) --no-print-directory -C $(BUILD) \
+# The lock lets several makes of one tree queue up.
+EXTENSION_MAKE = mkdir -p $(BUILD) && flock $(BUILD)/lock $(MAKE) --no-print-directory -C $(BUILD) \
 	-f $(CURDIR)/tools/extension.mk VPATH=$(CURDIR) $(if $(filter undefined,$(origin WERROR)),,WERROR=$(WERROR))
 
 .PHONY: all install uninstall installcheck
 all: ## Build build/heliosdb.so and its SQL script.
-	@$(EXTENSION_MAKE) all
+	+@$(EXTENSION_MAKE) all
 install: ## Install into the PostgreSQL of PG_CONFIG (DESTDIR is honoured).
-	@$(EXTENSION_MAKE) install
+	+@$(EXTENSION_MAKE) install
 uninstall: ## Remove what install installed.
-	@$(EXTENSION_MAKE) uninstall
+	+@$(EXTENSION_MAKE) uninstall
 installcheck: ## Run the regression and isolation tests against a running server.
-	@$(EXTENSION_MAKE) installcheck
+	+@$(EXTENSION_MAKE) installcheck
 
 .PHONY: check check-one check-layers unit fuzz asan valgrind deps demo bench shell dev
 check: ## Run every test in a private cluster; the last line is "N passed, N failed".
@@ -31,9 +32,9 @@ check-one: ## Run one test: make check-one T=<regress file, spec, TAP file, unit
 check-layers: ## Verify which directory includes which.
 	@tools/layers.sh
 unit: ## Build and run the unit tests under ASan and UBSan; no server needed.
-	@$(MAKE) --no-print-directory -f tools/unit.mk unit
+	@mkdir -p build && flock build/unit.lock $(MAKE) --no-print-directory -f tools/unit.mk unit
 fuzz: ## Fuzz every decoder longer: make fuzz [FUZZ_RUNS=1000000].
-	@$(MAKE) --no-print-directory -f tools/unit.mk fuzz
+	@mkdir -p build && flock build/unit.lock $(MAKE) --no-print-directory -f tools/unit.mk fuzz
 valgrind: ## Run the regression tests with the server under valgrind (slow).
 	@HELIOS_VALGRIND=1 tools/check.sh regress
 deps: ## Install the Debian packages that building and testing need.

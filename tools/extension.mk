@@ -47,7 +47,7 @@ IS_CLANG := $(findstring clang,$(shell $(CXX) --version))
 WERROR ?= $(DEV)
 HELIOS_CXXFLAGS = $(CXXFLAGS) -std=c++20 -O2 -Wall -Wextra \
 	$(if $(filter 1,$(WERROR)),-Werror) $(if $(filter 1,$(DEV)),-DHELIOS_DEV) \
-	$(if $(IS_CLANG),-Wno-register,-fno-gnu-unique) -ffile-prefix-map=$(TOP)/= \
+	$(if $(IS_CLANG),-Wno-register -Wno-unknown-warning-option,-fno-gnu-unique) -ffile-prefix-map=$(TOP)/= \
 	-I$(TOP)/src -isystem /usr/include/eigen3 $(COPT)
 # Kernels see no PostgreSQL header and export nothing. In the other files PostgreSQL 15 does not mark its
 # entry points, so they are compiled visible and the version script picks what leaves the library.
@@ -80,5 +80,6 @@ $(eval $(call record,obj/sources,$(SOURCES) $(SQL_PARTS)))
 test-links:
 	@mkdir -p regress isolation
 	@ln -sfn $(TOP)/regress regress/sql && ln -sfn $(TOP)/expected regress/expected
+	@ln -sfn $(TOP)/regress/data regress/data
 	@ln -sfn $(TOP)/regress/isolation isolation/specs
 	@ln -sfn $(TOP)/expected/isolation isolation/expected
