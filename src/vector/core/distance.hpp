@@ -68,8 +68,8 @@ float L1F32U8(const float* a, const uint8_t* b, float lo, float step, size_t n);
 // row-major; every code must be < k <= 256.
 float SumPqTable(const float* table, const uint8_t* codes, size_t m, size_t k);
 
-// sum over p < nplanes of 2^p * popcount(bits & plane p), planes[nplanes * words] one after another;
-// modulo 2^32 (RaBitQ, Gao and Long, SIGMOD 2024, section 3.3).
+// sum over p < nplanes <= 32 of 2^p * popcount(bits & plane p), the planes one after another in
+// planes[nplanes * words]; modulo 2^32 (RaBitQ, Gao and Long, SIGMOD 2024, section 3.3).
 uint32_t DotBitPlanes(const uint64_t* bits, const uint64_t* planes, size_t words, int nplanes);
 
 }  // namespace helios::vector
