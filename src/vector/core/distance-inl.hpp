@@ -18,6 +18,18 @@ namespace helios::vector {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
+// Mask of the lanes that LoadTail fills.
+template <class D>
+HWY_INLINE hn::Mask<D> TailMask(D d, size_t n, size_t count) {
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+  (void)n;
+  return hn::FirstN(d, count);
+#else
+  const size_t lanes = hn::Lanes(d);
+  return n >= lanes ? hn::Not(hn::FirstN(d, lanes - count)) : hn::FirstN(d, count);
+#endif
+}
+
 // Loads the last `count` (0 < count < lanes) elements of p[n]; all other lanes are zero. Which
 // lanes they are depends only on n and count, so two arrays of the same n stay in step.
 // Never touches memory outside p[0..n).
@@ -69,6 +81,22 @@ struct ByteSource {
   template <class D, class V>
   static HWY_INLINE hn::Vec<D> Widen(D d, V bytes) {
     return hn::ConvertTo(d, hn::PromoteTo(hn::RebindToSigned<D>(), bytes));
+  }
+};
+
+// Source of the float lanes lo + step * byte.
+struct AffineByteSource {
+  ByteSource bytes;
+  float lo, step;
+
+  template <class D>
+  HWY_INLINE hn::Vec<D> Load(D d, size_t i) const {
+    return hn::MulAdd(hn::Set(d, step), bytes.Load(d, i), hn::Set(d, lo));
+  }
+  template <class D>
+  HWY_INLINE hn::Vec<D> Tail(D d, size_t n, size_t count) const {
+    const auto value = hn::MulAdd(hn::Set(d, step), bytes.Tail(d, n, count), hn::Set(d, lo));
+    return hn::IfThenElseZero(TailMask(d, n, count), value);
   }
 };
 

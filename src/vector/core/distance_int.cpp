@@ -31,78 +31,60 @@ HWY_INLINE uint32_t SumModulo(D32 /*d32*/, V sums) {
   return static_cast<uint32_t>(hn::GetLane(hn::SumOfLanes(d64, wide)));
 }
 
-// Adds the products of all byte pairs to the 32-bit sums. Even and odd bytes are split by mask and
-// shift, which is cheaper than widening: both operands are permuted alike, and a sum has no order.
-template <class D32, class V8, class V32>
-HWY_INLINE void AddByteProducts(D32 d32, V8 a, V8 b, V32& even_sum, V32& odd_sum, V32& high) {
-  const hn::Repartition<uint16_t, D32> du16;
-  const hn::Repartition<int16_t, D32> di16;
-  const auto low_byte = hn::Set(du16, 0x00ffu);
-  const auto a16 = hn::BitCast(du16, a), b16 = hn::BitCast(du16, b);
-  even_sum = hn::ReorderWidenMulAccumulate(d32, hn::BitCast(di16, hn::And(a16, low_byte)),
-                                           hn::BitCast(di16, hn::And(b16, low_byte)), even_sum,
-                                           high);
-  odd_sum = hn::ReorderWidenMulAccumulate(d32, hn::BitCast(di16, hn::ShiftRight<8>(a16)),
-                                          hn::BitCast(di16, hn::ShiftRight<8>(b16)), odd_sum, high);
+// 16-bit lanes of an int16 array.
+template <class D16>
+HWY_INLINE hn::Vec<D16> LoadWide(D16 d16, const int16_t* p) {
+  return hn::LoadU(d16, p);
+}
+template <class D16>
+HWY_INLINE hn::Vec<D16> LoadWideTail(D16 d16, const int16_t* p, size_t n, size_t count) {
+  return LoadTail(d16, p, n, count);
 }
 
-uint32_t DotU8(const uint8_t* a, const uint8_t* b, size_t n) {
-  const hn::ScalableTag<int32_t> d32;
-  const hn::RebindToUnsigned<decltype(d32)> du32;
-  const hn::Repartition<uint8_t, decltype(d32)> d8;
-  const size_t lanes = hn::Lanes(d8);
-  auto even0 = hn::Zero(d32), odd0 = even0, even1 = even0, odd1 = even0, high = even0;
-  size_t i = 0;
-  for (; i + 2 * lanes <= n; i += 2 * lanes) {
-    AddByteProducts(d32, hn::LoadU(d8, a + i), hn::LoadU(d8, b + i), even0, odd0, high);
-    AddByteProducts(d32, hn::LoadU(d8, a + i + lanes), hn::LoadU(d8, b + i + lanes), even1, odd1,
-                    high);
-  }
-  if (i + lanes <= n) {
-    AddByteProducts(d32, hn::LoadU(d8, a + i), hn::LoadU(d8, b + i), even0, odd0, high);
-    i += lanes;
-  }
-  if (i < n) {
-    AddByteProducts(d32, LoadTail(d8, a, n, n - i), LoadTail(d8, b, n, n - i), even1, odd1, high);
-  }
-  // Unsigned addition: sums may pass 2^31.
-  const auto even = hn::Add(hn::BitCast(du32, even0), hn::BitCast(du32, even1));
-  const auto odd = hn::Add(hn::BitCast(du32, odd0), hn::BitCast(du32, odd1));
-  const auto sum = hn::Add(hn::Add(even, odd), hn::BitCast(du32, high));
-  return SumModulo(du32, sum);
+// 16-bit lanes of a byte array.
+template <class D16>
+HWY_INLINE hn::Vec<D16> LoadWide(D16 d16, const uint8_t* p) {
+  return hn::PromoteTo(d16, hn::LoadU(hn::Rebind<uint8_t, D16>(), p));
+}
+template <class D16>
+HWY_INLINE hn::Vec<D16> LoadWideTail(D16 d16, const uint8_t* p, size_t n, size_t count) {
+  return hn::PromoteTo(d16, LoadTail(hn::Rebind<uint8_t, D16>(), p, n, count));
 }
 
-int32_t DotI16U8(const int16_t* a, const uint8_t* b, size_t n) {
+// Sums a*b over n element pairs modulo 2^32.
+template <typename T>
+HWY_INLINE uint32_t DotWide(const T* a, const uint8_t* b, size_t n) {
   const hn::ScalableTag<int32_t> d32;
   const hn::RebindToUnsigned<decltype(d32)> du32;
   const hn::Repartition<int16_t, decltype(d32)> d16;
-  const hn::Rebind<uint8_t, decltype(d16)> d8;
   const size_t lanes = hn::Lanes(d16);
+  const auto add = [&](auto sum, size_t i, auto& high) HWY_ATTR {
+    return hn::ReorderWidenMulAccumulate(d32, LoadWide(d16, a + i), LoadWide(d16, b + i), sum,
+                                         high);
+  };
   auto sum0 = hn::Zero(d32), sum1 = sum0, sum2 = sum0, sum3 = sum0, high = sum0;
   size_t i = 0;
   for (; i + 4 * lanes <= n; i += 4 * lanes) {
-    const auto b0 = hn::PromoteTo(d16, hn::LoadU(d8, b + i));
-    const auto b1 = hn::PromoteTo(d16, hn::LoadU(d8, b + i + lanes));
-    const auto b2 = hn::PromoteTo(d16, hn::LoadU(d8, b + i + 2 * lanes));
-    const auto b3 = hn::PromoteTo(d16, hn::LoadU(d8, b + i + 3 * lanes));
-    sum0 = hn::ReorderWidenMulAccumulate(d32, hn::LoadU(d16, a + i), b0, sum0, high);
-    sum1 = hn::ReorderWidenMulAccumulate(d32, hn::LoadU(d16, a + i + lanes), b1, sum1, high);
-    sum2 = hn::ReorderWidenMulAccumulate(d32, hn::LoadU(d16, a + i + 2 * lanes), b2, sum2, high);
-    sum3 = hn::ReorderWidenMulAccumulate(d32, hn::LoadU(d16, a + i + 3 * lanes), b3, sum3, high);
+    sum0 = add(sum0, i, high);
+    sum1 = add(sum1, i + lanes, high);
+    sum2 = add(sum2, i + 2 * lanes, high);
+    sum3 = add(sum3, i + 3 * lanes, high);
   }
-  for (; i + lanes <= n; i += lanes) {
-    const auto b0 = hn::PromoteTo(d16, hn::LoadU(d8, b + i));
-    sum0 = hn::ReorderWidenMulAccumulate(d32, hn::LoadU(d16, a + i), b0, sum0, high);
-  }
+  for (; i + lanes <= n; i += lanes) sum0 = add(sum0, i, high);
   if (i < n) {
-    const auto b0 = hn::PromoteTo(d16, LoadTail(d8, b, n, n - i));
-    sum1 = hn::ReorderWidenMulAccumulate(d32, LoadTail(d16, a, n, n - i), b0, sum1, high);
+    sum1 = hn::ReorderWidenMulAccumulate(d32, LoadWideTail(d16, a, n, n - i),
+                                         LoadWideTail(d16, b, n, n - i), sum1, high);
   }
-  // Unsigned addition: only the total, not every order of partial sums, must fit.
+  // Unsigned addition: only the total has to fit, not every order of partial sums.
   const auto low = hn::Add(hn::Add(hn::BitCast(du32, sum0), hn::BitCast(du32, sum1)),
                            hn::Add(hn::BitCast(du32, sum2), hn::BitCast(du32, sum3)));
-  const auto sum = hn::Add(low, hn::BitCast(du32, high));
-  return static_cast<int32_t>(SumModulo(du32, sum));
+  return SumModulo(du32, hn::Add(low, hn::BitCast(du32, high)));
+}
+
+uint32_t DotU8(const uint8_t* a, const uint8_t* b, size_t n) { return DotWide(a, b, n); }
+
+int32_t DotI16U8(const int16_t* a, const uint8_t* b, size_t n) {
+  return static_cast<int32_t>(DotWide(a, b, n));
 }
 
 #endif  // HWY_TARGET
