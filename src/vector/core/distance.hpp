@@ -64,7 +64,7 @@ float DotF32U8(const float* a, const uint8_t* b, size_t n);
 float L1F32U8(const float* a, const uint8_t* b, float lo, float step, size_t n);
 
 // sum over j < m of table[j * k + codes[j]]: product-quantization lookup (Jegou, Douze, Schmid,
-// "Product Quantization for Nearest Neighbor Search", TPAMI 2011, section III-B). table[m * k] is
+// "Product Quantization for Nearest Neighbor Search", TPAMI 2011, section III). table[m * k] is
 // row-major; every code must be < k <= 256.
 float SumPqTable(const float* table, const uint8_t* codes, size_t m, size_t k);
 
