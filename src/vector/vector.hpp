@@ -2,12 +2,15 @@
 //
 //   vector     varlena | int16 dim | int16 unused = 0 | float4 x[dim]
 //   halfvec    varlena | int16 dim | int16 unused = 0 | binary16 x[dim]
-//   sparsevec  varlena | int32 dim | int32 nnz | int32 unused = 0 | int32 index[nnz] ascending, 0-based | float4 value[nnz]
+//   sparsevec  varlena | int32 dim | int32 nnz | int32 unused = 0 | int32 index[nnz] | float4 value[nnz]
+//              (indices ascending, counted from 0; no value is zero)
 //
 // The layouts are pgvector's (0.8), so that its dumps, drivers and binary copies work unchanged.
 #pragma once
 
 #include "pg/pg.hpp"
+
+#include "vector/core/sparse.hpp"
 
 namespace helios::vector {
 
@@ -48,16 +51,8 @@ inline const float *SparseValues(const SparseVector *v) {
 }
 inline float *SparseValues(SparseVector *v) { return reinterpret_cast<float *>(v->indices + v->nnz); }
 
-// Squared L2, dot, L1 and squared norm of sparse vectors given as sorted index and value arrays.
-struct SparseView {
-  int32 nnz;
-  const int32 *indices;
-  const float *values;
-};
-double SparseL2Squared(SparseView a, SparseView b);
-double SparseDot(SparseView a, SparseView b);
-double SparseL1(SparseView a, SparseView b);
-double SparseNormSquared(SparseView a);
+// The elements of a sparse vector as its kernels (core/sparse.hpp) take them.
+inline SparseView View(const SparseVector *v) { return {v->nnz, v->indices, SparseValues(v)}; }
 
 // Called once when the library is loaded.
 void InitVector();
