@@ -9,6 +9,9 @@ set -euo pipefail
 # shellcheck source=tools/cluster.sh
 . "$(dirname "$0")/cluster.sh"
 
+"$TOP/tools/deps.sh"
+if [ -z "${HELIOS_REAPED:-}" ]; then HELIOS_REAPED=1 exec "$TOP/tools/reap.py" "$0" "$@"; fi
+
 export DEV=1 CXX=${CXX:-g++}
 fuzz_runs=${FUZZ_RUNS:-20000}
 jobs=$((($(nproc) + 1) / 2))
@@ -193,7 +196,9 @@ server_lane() {
 
   unit build build quiet_make -C "$TOP" all
   if [ $unit_status != 0 ]; then
-    for name in $regress $isolation $tap; do report skip "$name" "the build failed"; done
+    for name in $regress; do report skip "regress/$name" "the build failed"; done
+    for name in $isolation; do report skip "isolation/$name" "the build failed"; done
+    for name in $tap; do report skip "tap/$name" "the build failed"; done
     return
   fi
   is_wanted trace trace || return 0
@@ -229,7 +234,6 @@ server_lane() {
 
 # ---- All of it ----
 
-"$TOP/tools/deps.sh"
 rm -rf "$out"
 mkdir -p "$out"
 touch "$out/started" "$out/outcomes" "$out/skipped"
