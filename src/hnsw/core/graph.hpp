@@ -1,7 +1,7 @@
 // An HNSW graph inside one memory region (Malkov and Yashunin 2016, Algorithms 1 to 4). The region
 // holds only offsets and ids, so several processes may map it at different addresses and add to it
-// at once; no call blocks on another: readers never wait, a writer repeats an update it lost.
-// Nothing is thrown or called while a node is being written.
+// at once: readers never wait, a writer waits only for the few stores of another to the same node,
+// and between those stores nothing is thrown or called.
 #pragma once
 
 #include <array>
@@ -40,13 +40,21 @@ class Scratch {
 
  private:
   friend class Graph;
+
+  void Reserve(const GraphSpec& spec);
+
   VisitedSet visited_;
   MinHeap open_;
   MaxHeap nearest_;
   std::vector<uint32_t> fresh_;         // unvisited neighbours of the item being expanded
   std::vector<Candidate> sorted_;       // candidates of a choice, nearest first
+  std::vector<uint8_t> standing_;       // what the last choice made of each of them
   std::vector<uint32_t> chosen_;        // positions in sorted_
-  std::array<std::vector<Candidate>, kMaxLevelEver + 1> links_;  // of the new item, by level
+  struct Links {
+    std::vector<Candidate> chosen;
+    uint32_t judged;
+  };
+  std::array<Links, kMaxLevelEver + 1> links_;  // of the item being added, by level
 };
 
 // A handle: copy it freely, the region is the caller's and must be 8-byte (better 64) aligned.
@@ -68,8 +76,8 @@ class Graph {
   // Copies an item in and links it; `bytes` must be spec.item_bytes unless that is 0, tid is
   // opaque. An item whose bytes equal those of one among its nearest is chained to that one: it
   // gets an id and a tid but no links and no search finds it. Ids are dense from 0. kFull changes
-  // nothing. Equal items added at the same moment may both be linked. May throw std::bad_alloc
-  // before anything changed.
+  // nothing. Equal items added at the same moment may both be linked. May throw std::bad_alloc,
+  // which leaves a sound graph, nearly always without the item.
   AddResult Add(const void* item, size_t bytes, uint64_t tid, const Space& space,
                 Scratch* scratch, uint32_t* id);
 
@@ -91,9 +99,7 @@ class Graph {
   std::span<const uint32_t> links(uint32_t id, int level) const;
 
  private:
-  struct Header;
-  struct Node;
-  struct List;
+  class Body;
 
   explicit Graph(void* region) : base_(static_cast<char*>(region)) {}
 
