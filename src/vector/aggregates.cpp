@@ -1,6 +1,6 @@
 // Functions behind the aggregate avg; sum uses the addition functions themselves.
 //
-//   state   double precision[] = { count, sum[1], ..., sum[dim] }; just { count } until a value came
+//   state   double precision[] = { count, sum[1], ..., sum[dim] }; { 0 } until a value came
 #include "vector/value.hpp"
 
 extern "C" {

@@ -26,7 +26,7 @@ HELIOS_FUNCTION(hamming_distance) {
   PG_RETURN_FLOAT8(static_cast<double>(Hamming(VARBITS(a), VARBITS(b), VARBITBYTES(a))));
 }
 
-// 1 - |a and b| / |a or b|; two strings without a common bit are at distance 1, even if both are empty.
+// 1 - |a and b| / |a or b|; strings without a common bit are at distance 1, even if both are empty.
 HELIOS_FUNCTION(jaccard_distance) {
   VarBit *const a = PG_GETARG_VARBIT_P(0);
   VarBit *const b = PG_GETARG_VARBIT_P(1);

@@ -1,5 +1,5 @@
-// Casts between the vector types, and from and to arrays. Each takes a value, a type modifier (-1 for
-// none) and whether the cast is explicit, which makes no difference.
+// Casts between the vector types, and from and to arrays. Each takes a value, a type modifier (-1
+// for none) and whether the cast is explicit, which makes no difference.
 #include "vector/value.hpp"
 
 #include <algorithm>
@@ -48,7 +48,8 @@ int CheckArray(FunctionCallInfo fcinfo, ArrayType *array) {
     ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION), errmsg("array must be 1-D")));
   }
   if (ARR_HASNULL(array) && array_contains_nulls(array)) {
-    ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("array must not contain nulls")));
+    ereport(ERROR,
+            (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("array must not contain nulls")));
   }
   const int count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
   CheckDim<V>(count);

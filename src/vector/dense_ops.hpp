@@ -73,7 +73,7 @@ Datum Concat(FunctionCallInfo fcinfo) {
   PG_RETURN_POINTER(result);
 }
 
-// The body of subvector(v, start, count): elements from 1, clipped to the vector as substring clips.
+// The body of subvector(v, start, count): counts from 1 and clips as substring does.
 template <typename V>
 Datum Subvector(FunctionCallInfo fcinfo) {
   const V *const a = Argument<V>(fcinfo, 0);
@@ -109,7 +109,8 @@ Datum L2Normalize(FunctionCallInfo fcinfo) {
   V *const result = New<V>(a->dim);
   const double norm = Norm(a);
   for (int i = 0; i < a->dim; ++i) {
-    result->x[i] = norm > 0 ? T::Narrow(static_cast<float>(T::Widen(a->x[i]) / norm)) : T::Narrow(0);
+    result->x[i] =
+        norm > 0 ? T::Narrow(static_cast<float>(T::Widen(a->x[i]) / norm)) : T::Narrow(0);
   }
   PG_RETURN_POINTER(result);
 }

@@ -56,7 +56,8 @@ Datum CosineDistance(FunctionCallInfo fcinfo) {
   return Measure<V>(fcinfo, [](const V *a, const V *b) {
     const CosineParts parts = Traits<V>::Cosine(a, b);
     // One root of the product rather than two roots: exact where the norms are equal.
-    const double norms = std::sqrt(static_cast<double>(parts.norm_a) * static_cast<double>(parts.norm_b));
+    const double norms =
+        std::sqrt(static_cast<double>(parts.norm_a) * static_cast<double>(parts.norm_b));
     return 1.0 - ClampSimilarity(static_cast<double>(parts.dot) / norms);
   });
 }

@@ -14,7 +14,8 @@ void RaiseParseError(const char *type, const char *text, const ParseResult &resu
   const bool dense = opening == '[';
   switch (result.status) {
     case ParseStatus::kEmpty:
-      ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION), errmsg("%s must have at least 1 dimension", type)));
+      ereport(ERROR,
+              (errcode(ERRCODE_DATA_EXCEPTION), errmsg("%s must have at least 1 dimension", type)));
       break;
     case ParseStatus::kTooMany:
       ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -22,29 +23,30 @@ void RaiseParseError(const char *type, const char *text, const ParseResult &resu
                              dense ? "dimensions" : "non-zero elements")));
       break;
     case ParseStatus::kOutOfRange:
-      ereport(ERROR,
-              (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-               errmsg("\"%.*s\" is out of range for type %s", static_cast<int>(result.number.size()),
-                      result.number.data(), type)));
+      ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+                      errmsg("\"%.*s\" is out of range for type %s",
+                             static_cast<int>(result.number.size()), result.number.data(), type)));
       break;
     case ParseStatus::kNan:
       ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION), errmsg("NaN not allowed in %s", type)));
       break;
     case ParseStatus::kInfinite:
-      ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION), errmsg("infinite value not allowed in %s", type)));
+      ereport(ERROR,
+              (errcode(ERRCODE_DATA_EXCEPTION), errmsg("infinite value not allowed in %s", type)));
       break;
     default:
       break;
   }
-  ereport(ERROR,
-          (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-           errmsg("invalid input syntax for type %s: \"%s\"", type, text),
-           result.status == ParseStatus::kNoOpening
-               ? errdetail("Vector contents must start with \"%c\".", opening)
-           : result.status == ParseStatus::kJunk
-               ? (dense ? errdetail("Junk after closing right brace.") : errdetail("Junk after closing."))
-           : result.status == ParseStatus::kNoDimension ? errdetail("Unexpected end of input.")
-                                                         : 0));
+  ereport(
+      ERROR,
+      (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+       errmsg("invalid input syntax for type %s: \"%s\"", type, text),
+       result.status == ParseStatus::kNoOpening
+           ? errdetail("Vector contents must start with \"%c\".", opening)
+       : result.status == ParseStatus::kJunk ? (dense ? errdetail("Junk after closing right brace.")
+                                                      : errdetail("Junk after closing."))
+       : result.status == ParseStatus::kNoDimension ? errdetail("Unexpected end of input.")
+                                                    : 0));
   pg_unreachable();
 }
 

@@ -1,7 +1,8 @@
 // Input and output of the vector types: what the functions of the three types share.
 //
-//   vector, halfvec on the wire   int16 dim | int16 0 | dim x element, big-endian
-//   sparsevec on the wire         int32 dim | int32 nnz | int32 0 | nnz x int32 index from 0 | nnz x float4
+// On the wire, all big-endian:
+//   vector, halfvec   int16 dim | int16 0 | element[dim]
+//   sparsevec         int32 dim | int32 nnz | int32 0 | int32 index[nnz] from 0 | float4 value[nnz]
 #pragma once
 
 #include "vector/value.hpp"
@@ -50,7 +51,7 @@ inline uint16 ReceiveElement(const char *bytes, int i, const HalfVector *) {
   return pg_ntoh16(bits);
 }
 
-// The body of vector_in and halfvec_in. A text that parses has as many elements as MaxElements says.
+// The body of vector_in and halfvec_in. A text that parses has exactly MaxElements elements.
 template <typename V>
 Datum DenseIn(FunctionCallInfo fcinfo) {
   using T = Traits<V>;
@@ -81,7 +82,8 @@ Datum DenseOut(FunctionCallInfo fcinfo) {
   constexpr Size kBracketsAndNul = 3;
   const V *const v = Argument<V>(fcinfo, 0);
   // FLOAT_SHORTEST_DECIMAL_LEN counts a NUL, whose place the comma takes.
-  char *const text = static_cast<char *>(palloc(FLOAT_SHORTEST_DECIMAL_LEN * v->dim + kBracketsAndNul));
+  char *const text =
+      static_cast<char *>(palloc(FLOAT_SHORTEST_DECIMAL_LEN * v->dim + kBracketsAndNul));
   char *at = text;
   *at++ = '[';
   for (int i = 0; i < v->dim; ++i) {
@@ -104,7 +106,8 @@ Datum DenseRecv(FunctionCallInfo fcinfo) {
   CheckDim<V>(dim);
   CheckExpectedDim(PG_GETARG_INT32(2), dim);
   CheckUnused(unused);
-  const char *const bytes = pq_getmsgbytes(buf, dim * static_cast<int>(sizeof(typename T::Element)));
+  const char *const bytes =
+      pq_getmsgbytes(buf, dim * static_cast<int>(sizeof(typename T::Element)));
   V *const v = New<V>(dim);
   for (int i = 0; i < dim; ++i) {
     v->x[i] = ReceiveElement(bytes, i, v);

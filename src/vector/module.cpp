@@ -2,7 +2,7 @@
 
 namespace helios::vector {
 
-// The types need no settings and no hooks: their kernels choose the CPU's instructions by themselves.
+// Does nothing: types need no settings, and the kernels choose the CPU's instructions themselves.
 void InitVector() {}
 
 }  // namespace helios::vector

@@ -6,7 +6,9 @@ namespace helios::vector {
 HELIOS_FUNCTION(sparsevec_l2_distance) { return L2Distance<SparseVector>(fcinfo); }
 HELIOS_FUNCTION(sparsevec_l2_squared_distance) { return L2SquaredDistance<SparseVector>(fcinfo); }
 HELIOS_FUNCTION(sparsevec_inner_product) { return InnerProduct<SparseVector>(fcinfo); }
-HELIOS_FUNCTION(sparsevec_negative_inner_product) { return NegativeInnerProduct<SparseVector>(fcinfo); }
+HELIOS_FUNCTION(sparsevec_negative_inner_product) {
+  return NegativeInnerProduct<SparseVector>(fcinfo);
+}
 HELIOS_FUNCTION(sparsevec_cosine_distance) { return CosineDistance<SparseVector>(fcinfo); }
 HELIOS_FUNCTION(sparsevec_l1_distance) { return L1Distance<SparseVector>(fcinfo); }
 
@@ -14,7 +16,7 @@ HELIOS_FUNCTION(sparsevec_l2_norm) {
   PG_RETURN_FLOAT8(std::sqrt(SparseNormSquared(View(Argument<SparseVector>(fcinfo, 0)))));
 }
 
-// Divides by the norm; elements that become too small for a float are dropped, for none may be zero.
+// Divides by the norm; drops elements that become too small for a float, for none may be zero.
 HELIOS_FUNCTION(sparsevec_l2_normalize) {
   const SparseVector *const a = Argument<SparseVector>(fcinfo, 0);
   const float *const values = SparseValues(a);

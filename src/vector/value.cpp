@@ -19,7 +19,8 @@ void CheckElementCount(int nnz, int dim) {
   }
   if (nnz > kMaxSparsevecElements) {
     ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-                    errmsg("sparsevec cannot have more than %d non-zero elements", kMaxSparsevecElements)));
+                    errmsg("sparsevec cannot have more than %d non-zero elements",
+                           kMaxSparsevecElements)));
   }
   if (nnz > dim) {
     ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -34,12 +35,12 @@ void CheckIndex(const int32 *indices, int i, int dim) {
   }
   if (i == 0) return;
   if (index < indices[i - 1]) {
-    ereport(ERROR,
-            (errcode(ERRCODE_DATA_EXCEPTION), errmsg("sparsevec indices must be in ascending order")));
+    ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
+                    errmsg("sparsevec indices must be in ascending order")));
   }
   if (index == indices[i - 1]) {
-    ereport(ERROR,
-            (errcode(ERRCODE_DATA_EXCEPTION), errmsg("sparsevec indices must not contain duplicates")));
+    ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
+                    errmsg("sparsevec indices must not contain duplicates")));
   }
 }
 

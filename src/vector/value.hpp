@@ -1,4 +1,4 @@
-// Values of the vector types: allocation, reading arguments, and the checks that all functions share.
+// Values of the vector types: allocation, reading arguments, and the checks that functions share.
 // Everything here may ereport; nothing is owned beyond the current memory context.
 #pragma once
 
@@ -19,7 +19,8 @@ inline bool IsSound(const SparseVector *v) {
          v->nnz <= kMaxSparsevecElements && VARSIZE(v) == SparseVectorBytes(v->nnz);
 }
 
-// Returns argument `n` of a call, detoasted and sound; a copy in the current context or the datum itself.
+// Returns argument `n` of a call, detoasted and sound: the datum itself or a copy in the current
+// context.
 template <typename V>
 const V *Argument(FunctionCallInfo fcinfo, int n) {
   const V *v = reinterpret_cast<const V *>(PG_DETOAST_DATUM(PG_GETARG_DATUM(n)));
@@ -63,9 +64,9 @@ void CheckDim(int dim) {
                     errmsg("%s must have at least 1 dimension", Traits<V>::kName)));
   }
   if (unlikely(dim > Traits<V>::kMaxDim)) {
-    ereport(ERROR,
-            (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-             errmsg("%s cannot have more than %d dimensions", Traits<V>::kName, Traits<V>::kMaxDim)));
+    ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                    errmsg("%s cannot have more than %d dimensions", Traits<V>::kName,
+                           Traits<V>::kMaxDim)));
   }
 }
 
@@ -90,9 +91,10 @@ void CheckSameDim(const V *a, const V *b) {
 template <typename V>
 void CheckElement(float value) {
   if (likely(std::isfinite(value))) return;
-  ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
-                  std::isnan(value) ? errmsg("NaN not allowed in %s", Traits<V>::kName)
-                                    : errmsg("infinite value not allowed in %s", Traits<V>::kName)));
+  ereport(ERROR,
+          (errcode(ERRCODE_DATA_EXCEPTION),
+           std::isnan(value) ? errmsg("NaN not allowed in %s", Traits<V>::kName)
+                             : errmsg("infinite value not allowed in %s", Traits<V>::kName)));
 }
 
 // Checks the number of elements of a sparse vector to be made.

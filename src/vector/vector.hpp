@@ -2,8 +2,8 @@
 //
 //   vector     varlena | int16 dim | int16 unused = 0 | float4 x[dim]
 //   halfvec    varlena | int16 dim | int16 unused = 0 | binary16 x[dim]
-//   sparsevec  varlena | int32 dim | int32 nnz | int32 unused = 0 | int32 index[nnz] | float4 value[nnz]
-//              (indices ascending, counted from 0; no value is zero)
+//   sparsevec  varlena | int32 dim | int32 nnz | int32 unused = 0 | int32 index[nnz] |
+//              float4 value[nnz]; indices ascend and count from 0, no value is zero
 //
 // The layouts are pgvector's (0.8), so that its dumps, drivers and binary copies work unchanged.
 #pragma once
@@ -49,7 +49,9 @@ inline Size SparseVectorBytes(int nnz) {
 inline const float *SparseValues(const SparseVector *v) {
   return reinterpret_cast<const float *>(v->indices + v->nnz);
 }
-inline float *SparseValues(SparseVector *v) { return reinterpret_cast<float *>(v->indices + v->nnz); }
+inline float *SparseValues(SparseVector *v) {
+  return reinterpret_cast<float *>(v->indices + v->nnz);
+}
 
 // The elements of a sparse vector as its kernels (core/sparse.hpp) take them.
 inline SparseView View(const SparseVector *v) { return {v->nnz, v->indices, SparseValues(v)}; }

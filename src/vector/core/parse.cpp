@@ -11,17 +11,18 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-// A number as found in the text; `text` is empty when there is none. Out of range, the value is what
-// strtof returns then: an infinity or a zero.
+// A number as found in the text; `text` is empty when there is none. Out of range, the value is
+// what strtof returns then: an infinity or a zero.
 struct Number {
   float value = 0;
   bool in_range = true;
   std::string_view text;
 };
 
-// Tells the two ways of being out of range apart: whether the unsigned number is above 1 in magnitude.
+// Tells the two ways of being out of range apart: whether the unsigned number is above 1.
 bool IsLarge(std::string_view number, bool hex) {
-  constexpr int64_t kFar = int64_t{1} << 40;  // beyond any exponent that the length of a text could offset
+  constexpr int64_t kFar = int64_t{1}
+                           << 40;  // beyond any exponent that the length of a text could offset
   constexpr int64_t kBitsPerHexDigit = 4;
   int64_t scale = 0;
   bool fraction = false, significant = false;
@@ -163,8 +164,8 @@ ParseResult ParseDense(std::string_view text, float limit, std::span<float> out)
     if (count == out.size()) return Failed(ParseStatus::kTooMany);
     const Number number = in.TakeFloat();
     const float magnitude = std::fabs(number.value);
-    const bool out_of_range = number.in_range ? magnitude >= limit && std::isfinite(magnitude)
-                                              : std::isinf(magnitude);
+    const bool out_of_range =
+        number.in_range ? magnitude >= limit && std::isfinite(magnitude) : std::isinf(magnitude);
     const ParseStatus status = CheckElement(number, out_of_range);
     if (status != ParseStatus::kOk) return Failed(status, number.text);
     out[count++] = number.value;

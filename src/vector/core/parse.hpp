@@ -1,8 +1,8 @@
 // Parsers of the text forms of the vector types: "[1,2,3]" (dense) and "{1:1,3:2}/5" (sparse).
 //
-// Numbers are read as strtof and strtol read them in the C locale: a leading '+', hexadecimal floats,
-// "inf" and "nan" are understood. Whitespace (space, \t \n \v \f \r) may stand around every token.
-// Nothing is allocated, thrown or kept; the text need not end with a NUL.
+// Numbers are read as strtof and strtol read them in the C locale: a leading '+', hexadecimal
+// floats, "inf" and "nan" are understood. Whitespace (space, \t \n \v \f \r) may stand around every
+// token. Nothing is allocated, thrown or kept; the text need not end with a NUL.
 #pragma once
 
 #include <cstddef>

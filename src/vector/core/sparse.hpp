@@ -11,8 +11,8 @@
 
 namespace helios::vector {
 
-// A sparse vector seen as sorted, distinct indices[nnz] and their values[nnz]; owns nothing. Unsorted
-// indices give a meaningless sum and do no harm.
+// A sparse vector seen as sorted, distinct indices[nnz] and their values[nnz]; owns nothing.
+// Unsorted indices give a meaningless sum and do no harm.
 struct SparseView {
   int32_t nnz;
   const int32_t *indices;
