@@ -21,10 +21,11 @@ struct CodecSpec {
   Metric metric = Metric::kL2;
   CodecKind kind = CodecKind::kScalar;
   uint32_t dim = 0;           // 1..kMaxDim
-  uint32_t subquantizers = 0; // product: 1..dim, otherwise 0
-  uint32_t centroids = 0;     // product: 1..kMaxCentroids per subquantizer, otherwise 0
-  uint8_t bits = 0;           // rabitq: 1 or 4 per dimension, otherwise 0
-  bool rotate = false;        // product: learned (OPQ); scalar: random, also set by Train; never L1
+  uint32_t subquantizers = 0; // product: 1..dim, otherwise ignored
+  uint32_t centroids = 0;     // product: 1..kMaxCentroids per subquantizer, otherwise ignored
+  uint8_t bits = 0;           // rabitq: 1 or 4 per dimension, otherwise ignored
+  bool rotate = false;        // product: learned (OPQ), dim <= kMaxLearnedRotationDim; scalar:
+                              // random, Train may switch it on; rabitq: ignored; never with L1
   uint64_t seed = 0;          // same seed, sample and spec give the same model
 };
 
@@ -100,8 +101,8 @@ class QueryScorer {
   void Prepare(const Codec& codec, const float* query);
   // The hot loop: working distance of the query to a code.
   float Distance(const uint8_t* code) const;
-  // Scalar: 5 sigma of independent uniform rounding errors; product and rabitq: a width that
-  // covered 99.9 % of the near and random pairs of the training sample, widened by a tenth.
+  // Scalar: 5 sigma of independent uniform rounding errors, more where the sample asks for it; product and rabitq: a width that
+  // covered 99.9 % of the near and random pairs of the training sample, widened by a quarter.
   Estimate Bound(const uint8_t* code) const;
 
  private:
@@ -117,9 +118,9 @@ class QueryScorer {
 
   Codec codec_;
   std::vector<float> query_;     // in the space of the codes
-  std::vector<int16_t> rounded_; // scalar: query_ in 12 bits
+  std::vector<int16_t> rounded_; // scalar, rabitq 4 bits: query_ in integers
   std::vector<float> table_;     // product: 256 entries per code byte or subquantizer
-  std::vector<uint64_t> planes_; // rabitq: query_ in bit planes or signed bytes
+  std::vector<uint64_t> planes_; // rabitq 1 bit: signs and magnitudes of query_ in bit planes
   double sum_ = 0, norm2_ = 0, step_ = 0, offset_ = 0;
 };
 

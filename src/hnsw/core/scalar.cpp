@@ -1,0 +1,214 @@
+// Locally adaptive 8-bit scalar quantization (Aguerrebere, Bhati, Hildebrand, Tepper, Willke,
+// "Similarity Search in the Blink of an Eye with Compressed Indices", VLDB 2023, section 3).
+//
+// Code of a vector, packed:
+//   float lo | float step | uint32 sum of c | uint32 sum of c^2 | uint8 c[dim]
+// stands for x^_i = lo + step * c_i, so dot products and norms of x^ follow from integer sums.
+#include "hnsw/core/model.hpp"
+#include "hnsw/core/rotation.hpp"
+#include "vector/core/distance.hpp"
+
+namespace helios::hnsw {
+namespace {
+
+constexpr size_t kHeadBytes = 16;
+constexpr double kLevels = 255;
+
+struct Head {
+  float lo, step;
+  uint32_t sum, sum2;
+};
+static_assert(sizeof(Head) == kHeadBytes);
+
+Head LoadHead(const uint8_t* code) {
+  Head head;
+  std::memcpy(&head, code, sizeof head);
+  return head;
+}
+
+// |x^|^2.
+double SquaredNorm(const Head& h, double dim) {
+  const double lo = h.lo, step = h.step;
+  return dim * lo * lo + 2 * lo * step * h.sum + step * step * h.sum2;
+}
+
+// The working distance from a dot product and two squared norms.
+double FromDot(Metric metric, double dot, double norm2_a, double norm2_b) {
+  if (metric == Metric::kL2) return std::max(0.0, norm2_a + norm2_b - 2 * dot);
+  return metric == Metric::kCosine ? 1 - dot : -dot;
+}
+
+// Sum of squared reconstruction errors over some rows.
+double SquaredError(const Codec& codec, const float* sample, size_t rows, size_t stride) {
+  const size_t dim = codec.spec().dim;
+  std::vector<uint8_t> code(codec.code_bytes());
+  std::vector<float> decoded(dim), scratch(codec.scratch_floats());
+  double sum = 0;
+  for (size_t r = 0; r < rows; ++r) {
+    const float* x = sample + r * stride * dim;
+    codec.Encode(x, code.data(), scratch.data());
+    codec.Decode(code.data(), decoded.data(), scratch.data());
+    sum += vector::L2Squared(x, decoded.data(), dim);
+  }
+  return sum;
+}
+
+}  // namespace
+
+size_t ScalarCodeBytes(const CodecSpec& spec) { return kHeadBytes + spec.dim; }
+
+void ScalarEncode(const Codec& codec, const float* x, uint8_t* code, float* scratch) {
+  const size_t dim = codec.spec().dim;
+  if (codec.spec().rotate) {
+    CopyLimited(x, dim, scratch);
+    RotateRandomly(scratch, dim, codec.spec().seed);
+    x = scratch;
+  }
+  float low = x[0], high = x[0];
+  for (size_t i = 1; i < dim; ++i) {
+    low = std::min(low, x[i]);
+    high = std::max(high, x[i]);
+  }
+  Head head = {};
+  head.lo = low;
+  // Doubles: the range of two floats may exceed float.
+  head.step = static_cast<float>((static_cast<double>(high) - low) / kLevels);
+  const double inverse = head.step > 0 ? 1 / static_cast<double>(head.step) : 0;
+  uint8_t* c = code + kHeadBytes;
+  for (size_t i = 0; i < dim; ++i) {
+    const double level = (static_cast<double>(x[i]) - low) * inverse + 0.5;
+    const auto value = static_cast<uint32_t>(std::min(level, kLevels));
+    c[i] = static_cast<uint8_t>(value);
+    head.sum += value;
+    head.sum2 += value * value;
+  }
+  std::memcpy(code, &head, sizeof head);
+}
+
+void ScalarDecode(const Codec& codec, const uint8_t* code, float* x, float*) {
+  const Head head = LoadHead(code);
+  const size_t dim = codec.spec().dim;
+  for (size_t i = 0; i < dim; ++i) {
+    x[i] = static_cast<float>(head.lo + static_cast<double>(head.step) * code[kHeadBytes + i]);
+  }
+  if (codec.spec().rotate) RotateBack(x, dim, codec.spec().seed);
+}
+
+TrainStatus ScalarTrain(const float* sample, size_t n, Poll poll, Parameters* parameters) {
+  constexpr size_t kRows = 512;
+  constexpr double kClearlyBetter = 1.5;
+  CodecSpec& spec = parameters->spec;
+  if (n == 0 || spec.rotate || spec.metric == Metric::kL1) return TrainStatus::kOk;
+  const size_t rows = std::min(n, kRows);
+  double error[2];
+  for (bool rotate : {false, true}) {
+    spec.rotate = rotate;
+    const std::vector<uint8_t> blob = Serialize(*parameters);
+    Codec codec;
+    const char* why;
+    if (!Codec::Open(blob.data(), blob.size(), &codec, &why)) return TrainStatus::kUnsupported;
+    if (poll.Stop()) return TrainStatus::kInterrupted;
+    error[rotate] = SquaredError(codec, sample, rows, n / rows);
+  }
+  spec.rotate = error[true] * kClearlyBetter <= error[false] && error[false] > 0;
+  return TrainStatus::kOk;
+}
+
+void QueryScorer::PrepareScalar() {
+  const CodecSpec& spec = codec_.spec();
+  const size_t dim = spec.dim;
+  if (spec.rotate) {
+    CopyLimited(query_.data(), dim, query_.data());
+    RotateRandomly(query_.data(), dim, spec.seed);
+  }
+  double absolute = 0, largest = 0;
+  sum_ = norm2_ = 0;
+  for (size_t i = 0; i < dim; ++i) {
+    const double value = query_[i];
+    sum_ += value;
+    norm2_ += value * value;
+    absolute += std::abs(value);
+    largest = std::max(largest, std::abs(value));
+  }
+  if (spec.metric == Metric::kL1) return;
+  // The finest 16-bit rounding whose products with 255 still add up inside 32 bits.
+  constexpr double kRange = 32767, kSum = 2147483647.0 / 255;
+  const double scale = largest > 0 ? std::min(kRange / largest, (kSum - dim) / absolute) : 0;
+  step_ = scale > 0 ? 1 / scale : 0;
+  rounded_.resize(dim);
+  for (size_t i = 0; i < dim; ++i) {
+    rounded_[i] = static_cast<int16_t>(std::lrint(query_[i] * scale));
+  }
+}
+
+float QueryScorer::ScalarDistance(const uint8_t* code) const {
+  const Head head = LoadHead(code);
+  const size_t dim = codec_.spec().dim;
+  const Metric metric = codec_.spec().metric;
+  const uint8_t* c = code + kHeadBytes;
+  if (metric == Metric::kL1) return vector::L1F32U8(query_.data(), c, head.lo, head.step, dim);
+  const double products = step_ * vector::DotI16U8(rounded_.data(), c, dim);
+  const double dot = head.lo * sum_ + head.step * products;
+  return static_cast<float>(
+      FromDot(metric, dot, norm2_, SquaredNorm(head, static_cast<double>(dim))));
+}
+
+Estimate QueryScorer::ScalarBound(const uint8_t* code) const {
+  const double sigmas = codec_.spread();
+  const Head head = LoadHead(code);
+  const size_t n = codec_.spec().dim;
+  const double dim = static_cast<double>(n);
+  const Metric metric = codec_.spec().metric;
+  const uint8_t* c = code + kHeadBytes;
+  const double half = 0.5 * head.step;
+  if (metric == Metric::kL1) {
+    const double distance = vector::L1F32U8(query_.data(), c, head.lo, head.step, n);
+    const double magnitude = distance + dim * std::abs(head.lo);
+    return {static_cast<float>(distance), static_cast<float>(half * dim + kRounding * magnitude)};
+  }
+  const double dot = head.lo * sum_ + head.step * static_cast<double>(
+                                                      vector::DotF32U8(query_.data(), c, n));
+  const double norm2 = SquaredNorm(head, dim);
+  const double distance = FromDot(metric, dot, norm2_, norm2);
+  // A component's rounding error is uniform in +-step/2: variance step^2/12, of its square
+  // step^4/180.
+  const double variance = static_cast<double>(head.step) * head.step / 12;
+  const double radius = half * std::sqrt(dim);
+  double error;
+  if (metric == Metric::kL2) {
+    const double sigma =
+        std::sqrt(4 * distance * variance + dim * variance * variance * (144.0 / 180));
+    error = std::min(sigmas * sigma + dim * variance,
+                     2 * std::sqrt(distance) * radius + radius * radius);
+  } else {
+    error = std::sqrt(norm2_) * std::min(sigmas * std::sqrt(variance), radius);
+  }
+  error += kRounding * (norm2_ + norm2);
+  return {static_cast<float>(distance), static_cast<float>(error)};
+}
+
+float ScalarPairDistance(const Codec& codec, const uint8_t* a, const uint8_t* b) {
+  const Head x = LoadHead(a), y = LoadHead(b);
+  const size_t n = codec.spec().dim;
+  const uint8_t* c = a + kHeadBytes;
+  const uint8_t* d = b + kHeadBytes;
+  if (codec.spec().metric == Metric::kL1) {
+    constexpr size_t kChunk = 256;
+    float values[kChunk];
+    float sum = 0;
+    for (size_t i = 0; i < n; i += kChunk) {
+      const size_t count = std::min(kChunk, n - i);
+      for (size_t j = 0; j < count; ++j) values[j] = x.lo + x.step * static_cast<float>(c[i + j]);
+      sum += vector::L1F32U8(values, d + i, y.lo, y.step, count);
+    }
+    return sum;
+  }
+  const double dim = static_cast<double>(n);
+  const double lo_x = x.lo, lo_y = y.lo, step_x = x.step, step_y = y.step;
+  const double dot = dim * lo_x * lo_y + lo_x * step_y * y.sum + lo_y * step_x * x.sum +
+                     step_x * step_y * vector::DotU8(c, d, n);
+  return static_cast<float>(
+      FromDot(codec.spec().metric, dot, SquaredNorm(x, dim), SquaredNorm(y, dim)));
+}
+
+}  // namespace helios::hnsw
