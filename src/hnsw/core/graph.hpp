@@ -14,8 +14,8 @@
 
 namespace helios::hnsw {
 
-inline constexpr uint32_t kNone = UINT32_MAX;      // no such item
-inline constexpr int kMaxLevelEver = 16;           // top level whatever m is
+inline constexpr uint32_t kNone = UINT32_MAX;       // no such item
+inline constexpr int kMaxLevelEver = 16;            // top level whatever m is
 inline constexpr size_t kMaxUpperLinkBytes = 7500;  // ids above level 0 of one item, 4 bytes each
 
 struct GraphSpec {
@@ -32,28 +32,26 @@ struct Space {
   const void* ctx;
 };
 
-// Working memory of one participant, reused from call to call; it stops growing after a few calls
-// at O(ef * m) bytes.
+// Working memory of one participant, reused from call to call; soon stops growing, O(ef * m) bytes.
 class Scratch {
  public:
   size_t MemoryBytes() const;
 
  private:
   friend class Graph;
-
+  struct Links {
+    std::vector<Candidate> chosen;
+    uint32_t judged;
+  };
   void Reserve(const GraphSpec& spec);
 
   VisitedSet visited_;
   MinHeap open_;
   MaxHeap nearest_;
-  std::vector<uint32_t> fresh_;         // unvisited neighbours of the item being expanded
-  std::vector<Candidate> sorted_;       // candidates of a choice, nearest first
-  std::vector<uint8_t> standing_;       // what the last choice made of each of them
-  std::vector<uint32_t> chosen_;        // positions in sorted_
-  struct Links {
-    std::vector<Candidate> chosen;
-    uint32_t judged;
-  };
+  std::vector<uint32_t> fresh_;    // unvisited neighbours of the item being expanded
+  std::vector<Candidate> sorted_;  // candidates of a choice, nearest first
+  std::vector<uint8_t> standing_;  // what the last choice made of each of them
+  std::vector<uint32_t> chosen_;   // positions in sorted_
   std::array<Links, kMaxLevelEver + 1> links_;  // of the item being added, by level
 };
 
@@ -76,8 +74,8 @@ class Graph {
   // Copies an item in and links it; `bytes` must be spec.item_bytes unless that is 0, tid is
   // opaque. An item whose bytes equal those of one among its nearest is chained to that one: it
   // gets an id and a tid but no links and no search finds it. Ids are dense from 0. kFull changes
-  // nothing. Equal items added at the same moment may both be linked. May throw std::bad_alloc,
-  // which leaves a sound graph, nearly always without the item.
+  // nothing. Equal items added at the same moment may both be linked. May throw std::bad_alloc and
+  // leaves a sound graph then, nearly always without the item.
   AddResult Add(const void* item, size_t bytes, uint64_t tid, const Space& space,
                 Scratch* scratch, uint32_t* id);
 
@@ -100,9 +98,7 @@ class Graph {
 
  private:
   class Body;
-
   explicit Graph(void* region) : base_(static_cast<char*>(region)) {}
-
   char* base_;
 };
 

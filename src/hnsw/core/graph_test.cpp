@@ -469,7 +469,8 @@ TEST(GraphTest, ContinuesAtAnotherAddress) {
 
   const std::vector<float> half(points.begin(), points.begin() + 600 * kDim);
   std::vector<char> old_place(whole.bytes + 64);
-  void* aligned_to_8 = old_place.data() + (64 - reinterpret_cast<uintptr_t>(old_place.data()) % 64 + 8) % 64;
+  const size_t misfit = reinterpret_cast<uintptr_t>(old_place.data()) % 64;
+  void* aligned_to_8 = old_place.data() + (64 + 8 - misfit) % 64;
   AddAll(Graph::Format(aligned_to_8, whole.bytes, spec), half, 0, kL2, &scratch);
   const Region moved(whole.bytes);
   std::memcpy(moved.memory.get(), aligned_to_8, whole.bytes);
@@ -524,6 +525,34 @@ TEST(GraphTest, TakesTwoWritersAtOnce) {
       EXPECT_EQ(std::memcmp(graph.item(id), &points[graph.tid(id) * kDim], spec.item_bytes), 0);
     }
     EXPECT_EQ(tids.size(), kItems);
+  }
+}
+
+TEST(GraphTest, TwoWritersRaceForTheEntry) {
+  constexpr uint32_t kRounds = 200;
+  constexpr uint32_t kItems = 24;
+  const std::vector<float> points = Clustered(kItems, 13);
+  for (uint32_t round = 0; round < kRounds; ++round) {
+    GraphSpec spec = SpecOf(2, 16);
+    spec.seed = round;
+    const Region region = RegionFor(spec, kItems);
+    Graph graph = Graph::Format(region.memory.get(), region.bytes, spec);
+    std::atomic<int> ready = 0;
+    const auto work = [&, graph](uint32_t from) mutable {
+      Scratch scratch;
+      for (++ready; ready != 2;) std::this_thread::yield();
+      for (uint32_t i = from; i < kItems; i += 2) {
+        uint32_t id;
+        graph.Add(&points[i * kDim], spec.item_bytes, i, kL2, &scratch, &id);
+      }
+    };
+    std::thread one(work, 0);
+    std::thread two(work, 1);
+    one.join();
+    two.join();
+    ASSERT_EQ(graph.size(), kItems);
+    // CheckLists also finds that no item lies above the entry.
+    EXPECT_GE(CheckLists(graph), 0.5);
   }
 }
 
