@@ -2,13 +2,14 @@
 #
 #   make PG_CONFIG=/path/to/pg_config    builds against any PostgreSQL 15 or newer
 #   make DEV=1                           adds the functions that only the tests call, and -Werror
+#   make SANITIZE=1                      adds UBSan (AddressSanitizer: make unit, make fuzz)
 #
 # Products lie in build/ (DEV=1: build/dev/), never beside the sources. The extension itself is
 # described in tools/extension.mk (PGXS), unit tests and fuzzers in tools/unit.mk (no PostgreSQL).
 
 PG_CONFIG ?= pg_config
-BUILD := build$(if $(filter 1,$(DEV)),/dev)
-export PG_CONFIG DEV
+BUILD := build$(if $(filter 1,$(DEV)),/dev)$(if $(filter 1,$(SANITIZE)),/sanitized)
+export PG_CONFIG DEV SANITIZE
 
 # The lock lets several makes of one tree queue up.
 EXTENSION_MAKE = mkdir -p $(BUILD) && flock $(BUILD)/lock $(MAKE) --no-print-directory -C $(BUILD) \
@@ -24,7 +25,7 @@ uninstall: ## Remove what install installed.
 installcheck: ## Run the regression and isolation tests against a running server.
 	+@$(EXTENSION_MAKE) installcheck
 
-.PHONY: check check-one check-layers unit fuzz asan valgrind deps demo bench shell dev
+.PHONY: check check-one check-layers unit fuzz ubsan valgrind deps demo bench shell dev
 check: ## Run every test in a private cluster; the last line is "N passed, N failed".
 	@tools/check.sh
 check-one: ## Run one test: make check-one T=<regress file, spec, TAP file, unit room or fuzzer>.
@@ -35,6 +36,8 @@ unit: ## Build and run the unit tests under ASan and UBSan; no server needed.
 	@mkdir -p build && flock build/unit.lock $(MAKE) --no-print-directory -f tools/unit.mk unit
 fuzz: ## Fuzz every decoder longer: make fuzz [FUZZ_RUNS=1000000].
 	@mkdir -p build && flock build/unit.lock $(MAKE) --no-print-directory -f tools/unit.mk fuzz
+ubsan: ## Run the regression and isolation tests with UBSan in the server.
+	@SANITIZE=1 tools/check.sh regress isolation
 valgrind: ## Run the regression tests with the server under valgrind (slow).
 	@HELIOS_VALGRIND=1 tools/check.sh regress
 deps: ## Install the Debian packages that building and testing need.

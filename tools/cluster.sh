@@ -25,6 +25,9 @@ if [ "$(id -u)" = 0 ]; then
   if id postgres >/dev/null 2>&1; then server_user=postgres; fi
 fi
 
+# Further options of pg_ctl start.
+server_options=()
+
 as_server() {
   local switch=()
   if [ "$(id -un)" != "$server_user" ]; then switch=(runuser -u "$server_user" --); fi
@@ -73,7 +76,7 @@ CONF
   printf '%s\n' "$@" | as_server tee data/start.conf >/dev/null
   grep -q "^include 'start.conf'" "$cluster/data/postgresql.conf" ||
     echo "include 'start.conf'" >>"$cluster/data/postgresql.conf"
-  as_server pg_ctl -D data -l server.log -w -t 120 ${HELIOS_POSTGRES:+-p "$HELIOS_POSTGRES"} start >/dev/null || {
+  as_server pg_ctl -D data -l server.log -w -t 120 "${server_options[@]}" start >/dev/null || {
     tail -n 20 "$cluster/server.log" >&2
     return 1
   }

@@ -45,10 +45,12 @@ PG_DEFINES := $(filter-out -I%,$(CPPFLAGS))
 IS_CLANG := $(findstring clang,$(shell $(CXX) --version))
 
 WERROR ?= $(DEV)
+SANITIZERS := $(if $(filter 1,$(SANITIZE)),-fsanitize=undefined -fno-sanitize-recover=undefined)
+SHLIB_LINK += $(SANITIZERS)
 HELIOS_CXXFLAGS = $(CXXFLAGS) -std=c++20 -O2 -Wall -Wextra \
 	$(if $(filter 1,$(WERROR)),-Werror) $(if $(filter 1,$(DEV)),-DHELIOS_DEV) \
 	$(if $(IS_CLANG),-Wno-register -Wno-unknown-warning-option,-fno-gnu-unique) -ffile-prefix-map=$(TOP)/= \
-	-I$(TOP)/src -isystem /usr/include/eigen3 $(COPT)
+	-I$(TOP)/src -isystem /usr/include/eigen3 $(SANITIZERS) $(COPT)
 # Kernels see no PostgreSQL header and export nothing. In the other files PostgreSQL 15 does not mark its
 # entry points, so they are compiled visible and the version script picks what leaves the library.
 IS_KERNEL = $(findstring /core/,$<)$(filter $(TOP)/src/base/%,$<)
