@@ -92,7 +92,7 @@ inline void CheckInterrupts() {
 }
 
 // The callback that pure kernels poll: true when they must return early.
-inline bool InterruptPending(void *) { return INTERRUPTS_PENDING_CONDITION(); }
+inline bool StopRequested(void *) { return INTERRUPTS_PENDING_CONDITION(); }
 
 }  // namespace helios::pg
 

@@ -101,8 +101,8 @@ class QueryScorer {
   void Prepare(const Codec& codec, const float* query);
   // The hot loop: working distance of the query to a code.
   float Distance(const uint8_t* code) const;
-  // Scalar: 5 sigma of independent uniform rounding errors, more where the sample asks for it; product and rabitq: a width that
-  // covered 99.9 % of the near and random pairs of the training sample, widened by a quarter.
+  // Scalar: 5 sigma of independent uniform rounding errors, more where the sample asks for it;
+  // product and rabitq: what covered 99.95 % of the near and of all pairs of sample rows, plus 25 %.
   Estimate Bound(const uint8_t* code) const;
 
  private:

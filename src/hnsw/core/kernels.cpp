@@ -3,6 +3,8 @@
 #include <cmath>
 #include <cstring>
 
+// Adds the target that counts the bits of whole words.
+#define HWY_WANT_AVX3_DL
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "hnsw/core/kernels.cpp"
 #include <hwy/foreach_target.h>  // must precede highway.h
@@ -249,7 +251,72 @@ void FlipSigns(float* HWY_RESTRICT x, const uint64_t* HWY_RESTRICT signs, size_t
   }
 }
 
-#if HWY_TARGET != HWY_SCALAR
+#if HWY_TARGET == HWY_SCALAR
+
+uint32_t DotSignedPlanes(const uint8_t* bits, const uint64_t* query, size_t words) {
+  const size_t plane = PlaneWords(words);
+  uint32_t total = 0;
+  for (size_t w = 0; w < words; ++w) {
+    uint64_t x;
+    std::memcpy(&x, bits + w * sizeof x, sizeof x);
+    x ^= query[w];
+    for (size_t p = 0; p < kMagnitudePlanes; ++p) {
+      total += static_cast<uint32_t>(hwy::PopCount(x & query[(1 + p) * plane + w])) << p;
+    }
+  }
+  return total;
+}
+
+#else
+
+// Counts the set bits of every 64-bit lane.
+template <class D, class V>
+HWY_INLINE V CountBits(D d, V v) {
+#if HWY_TARGET == HWY_AVX3_DL
+  (void)d;
+  return hn::PopulationCount(v);
+#else
+  return hn::SumsOf8(hn::PopulationCount(hn::BitCast(hn::Repartition<uint8_t, D>(), v)));
+#endif
+}
+
+uint32_t DotSignedPlanes(const uint8_t* HWY_RESTRICT bits, const uint64_t* HWY_RESTRICT query,
+                         size_t words) {
+  // Eight lanes divide every plane.
+  const hn::CappedTag<uint64_t, 8> d;
+  const hn::Repartition<uint8_t, decltype(d)> d8;
+  const size_t lanes = hn::Lanes(d), plane = PlaneWords(words);
+  hn::Vec<decltype(d)> sum[kMagnitudePlanes];
+  for (auto& s : sum) s = hn::Zero(d);
+  const auto add = [&](hn::Vec<decltype(d)> v, size_t w) HWY_ATTR {
+    const auto x = hn::Xor(v, hn::LoadU(d, query + w));
+    for (size_t p = 0; p < kMagnitudePlanes; ++p) {
+      const auto both = hn::And(x, hn::LoadU(d, query + (1 + p) * plane + w));
+      sum[p] = hn::Add(sum[p], CountBits(d, both));
+    }
+  };
+  size_t w = 0;
+  for (; w + lanes <= words; w += lanes) {
+    add(hn::BitCast(d, hn::LoadU(d8, bits + w * sizeof(uint64_t))), w);
+  }
+  if (w < words) {
+    // Not through a buffer: a wide load right after narrow stores stalls.
+#if HWY_TARGET <= HWY_AVX2
+    const auto* tail = reinterpret_cast<const uint64_t*>(bits) + w;
+    add(hn::MaskedLoad(hn::FirstN(d, words - w), d, tail), w);
+#else
+    HWY_ALIGN uint64_t tail[8] = {};
+    std::memcpy(tail, bits + w * sizeof(uint64_t), (words - w) * sizeof(uint64_t));
+    add(hn::Load(d, tail), w);
+#endif
+  }
+  auto total = sum[kMagnitudePlanes - 1];
+  for (size_t p = kMagnitudePlanes - 1; p-- > 0;) {
+    total = hn::Add(hn::ShiftLeft<1>(total), sum[p]);
+  }
+  return static_cast<uint32_t>(hn::GetLane(hn::SumOfLanes(d, total)));
+}
+
 // Adds the products of whole vectors of words from w on to *sum; returns the first word left.
 template <class D>
 HWY_INLINE size_t NibbleLoop(D d, const int16_t* HWY_RESTRICT q, const uint8_t* HWY_RESTRICT codes,
@@ -281,7 +348,7 @@ int32_t DotNibbles(const int16_t* HWY_RESTRICT q, const uint8_t* HWY_RESTRICT co
   size_t w = 0;
 #if HWY_TARGET != HWY_SCALAR
   w = NibbleLoop(hn::CappedTag<int16_t, 32>(), q, codes, words, w, &sum);
-  if (w < words) w = NibbleLoop(hn::CappedTag<int16_t, 8>(), q, codes, words, w, &sum);
+  if (w < words) w = NibbleLoop(hn::CappedTag<int16_t, 16>(), q, codes, words, w, &sum);
 #endif
   for (; w < words; ++w) {
     const uint32_t word = codes[2 * w] | static_cast<uint32_t>(codes[2 * w + 1]) << 8;
@@ -304,6 +371,7 @@ HWY_EXPORT(SubspaceTable);
 HWY_EXPORT(Hadamard);
 HWY_EXPORT(FlipSigns);
 HWY_EXPORT(Butterfly);
+HWY_EXPORT(DotSignedPlanes);
 HWY_EXPORT(DotNibbles);
 
 void MatMul(const float* a, size_t lda, const float* b, size_t ldb, const float* start, float* c,
@@ -325,6 +393,10 @@ void FlipSigns(float* x, const uint64_t* signs, size_t n) {
 }
 
 void Butterfly(float* a, float* b, size_t n) { HWY_DYNAMIC_DISPATCH(Butterfly)(a, b, n); }
+
+uint32_t DotSignedPlanes(const uint8_t* bits, const uint64_t* query, size_t words) {
+  return HWY_DYNAMIC_DISPATCH(DotSignedPlanes)(bits, query, words);
+}
 
 int32_t DotNibbles(const int16_t* q, const uint8_t* codes, size_t words) {
   return HWY_DYNAMIC_DISPATCH(DotNibbles)(q, codes, words);

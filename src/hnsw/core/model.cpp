@@ -8,6 +8,8 @@
 //      └ rabitq:  mean[dim]
 #include "hnsw/core/model.hpp"
 
+#include <cstddef>
+
 #include "vector/core/distance.hpp"
 
 namespace helios::hnsw {
@@ -158,9 +160,13 @@ std::vector<uint8_t> Serialize(const Parameters& parameters) {
   header.bias = parameters.bias;
   header.spread = parameters.spread;
   std::memcpy(blob.data(), &header, sizeof header);
-  header.checksum = Checksum(blob.data() + kChecked, blob.size() - kChecked);
-  std::memcpy(blob.data(), &header, sizeof header);
+  Seal(blob.data(), blob.size());
   return blob;
+}
+
+void Seal(uint8_t* blob, size_t bytes) {
+  const uint64_t checksum = Checksum(blob + kChecked, bytes - kChecked);
+  std::memcpy(blob + offsetof(Header, checksum), &checksum, sizeof checksum);
 }
 
 bool Codec::Open(const void* blob, size_t bytes, Codec* out, const char** why) {

@@ -30,6 +30,8 @@ struct Parameters {
 
 // Writes the blob of model.cpp's drawing.
 std::vector<uint8_t> Serialize(const Parameters& parameters);
+// Writes the checksum into a blob of at least a header's size, 64 bytes.
+void Seal(uint8_t* blob, size_t bytes);
 
 // Components of larger magnitude count as this one where squares are summed in floats.
 constexpr float kLargest = 1e15f;

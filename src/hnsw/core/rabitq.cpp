@@ -12,16 +12,12 @@
 #include "hnsw/core/kernels.hpp"
 #include "hnsw/core/model.hpp"
 #include "hnsw/core/rotation.hpp"
-#include "vector/core/distance.hpp"
 
 namespace helios::hnsw {
 namespace {
 
 constexpr size_t kWordBits = 64;
-constexpr size_t kMaxWords = (kMaxDim + kWordBits - 1) / kWordBits;
-// Magnitude planes of a rounded query; the sign is a plane of its own.
-constexpr int kPlanes = 4;
-constexpr double kMaxMagnitude = (1 << kPlanes) - 1;
+constexpr double kMaxMagnitude = (1 << kMagnitudePlanes) - 1;
 constexpr double kMiddle = 7.5;
 constexpr float kMaxNibble = 15;
 // DotNibbles stays exact up to here.
@@ -95,19 +91,6 @@ float BestScale(const float* y, size_t padded, double norm2) {
     }
   }
   return best;
-}
-
-// sum over components of u times the signed magnitudes in the planes, whose total is `sum`. After
-// flipping the bits where the query is negative, a set bit adds a magnitude and a clear one
-// subtracts it.
-inline double PlanesDot(const uint8_t* bits, const uint64_t* query, size_t words, double sum) {
-  uint64_t flipped[kMaxWords];
-  for (size_t w = 0; w < words; ++w) {
-    uint64_t word;
-    std::memcpy(&word, bits + w * sizeof word, sizeof word);
-    flipped[w] = word ^ query[w];
-  }
-  return 2.0 * vector::DotBitPlanes(flipped, query + words, words, kPlanes) - sum;
 }
 
 }  // namespace
@@ -228,13 +211,15 @@ void QueryScorer::PrepareRabitq() {
     }
     return;
   }
-  const size_t words = padded / kWordBits;
-  planes_.assign(words * (1 + kPlanes), 0);
+  const size_t plane = PlaneWords(padded / kWordBits);
+  planes_.assign(plane * (1 + kMagnitudePlanes), 0);
   for (size_t i = 0; i < padded; ++i) {
     const size_t word = i / kWordBits, bit = i % kWordBits;
     planes_[word] |= static_cast<uint64_t>(query_[i] < 0) << bit;
     const auto value = static_cast<uint64_t>(std::lrint(std::abs(query_[i]) * inverse));
-    for (size_t p = 0; p < kPlanes; ++p) planes_[(1 + p) * words + word] |= (value >> p & 1) << bit;
+    for (size_t p = 0; p < kMagnitudePlanes; ++p) {
+      planes_[(1 + p) * plane + word] |= (value >> p & 1) << bit;
+    }
     sum_ += static_cast<double>(value);
   }
 }
@@ -244,9 +229,11 @@ float QueryScorer::RabitqDistance(const uint8_t* code) const {
   const double norm2 = LoadFloat(code), factor = LoadFloat(code + sizeof(float));
   const uint8_t* bits = code + HeadBytes(spec);
   const size_t padded = PaddedDim(spec);
-  const double lattice = Wide(spec)
-                             ? DotNibbles(rounded_.data(), bits, padded / 4) - kMiddle * sum_
-                             : PlanesDot(bits, planes_.data(), padded / kWordBits, sum_);
+  // 1 bit: after flipping the bits where the query is negative, a set bit adds a magnitude and a
+  // clear one subtracts it; sum_ is their total.
+  const double lattice =
+      Wide(spec) ? DotNibbles(rounded_.data(), bits, padded / 4) - kMiddle * sum_
+                 : 2.0 * DotSignedPlanes(bits, planes_.data(), padded / kWordBits) - sum_;
   const double dot = factor * step_ * lattice;
   if (spec.metric == Metric::kInnerProduct) {
     const double shift = LoadFloat(bits - sizeof(float));

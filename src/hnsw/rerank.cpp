@@ -1,0 +1,132 @@
+#include "hnsw/rerank.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+extern "C" {
+#include "access/tableam.h"
+#include "catalog/index.h"
+#include "utils/memutils.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+namespace helios::hnsw {
+
+void HeapReader::Open(IndexScanDesc scan, const ItemSpace &space, Datum query) {
+  query_ = query;
+  if (opened()) return;
+  scan_ = scan;
+  space_ = space;
+  row_context_ = AllocSetContextCreate(CurrentMemoryContext, "hnsw rerank row", ALLOCSET_DEFAULT_SIZES);
+  info_ = BuildIndexInfo(scan->indexRelation);
+  slot_ = table_slot_create(scan->heapRelation, nullptr);
+  if (info_->ii_Expressions != NIL) {
+    estate_ = CreateExecutorState();
+    GetPerTupleExprContext(estate_)->ecxt_scantuple = slot_;
+  }
+  fetch_ = table_index_fetch_begin(scan->heapRelation);
+}
+
+// The fetched version may differ from the indexed one only within a HOT chain, whose indexed value is the same.
+bool HeapReader::Distance(ItemPointerData tid, float *distance) {
+  bool call_again = false;
+  bool all_dead = false;
+  if (!table_index_fetch_tuple(fetch_, &tid, scan_->xs_snapshot, slot_, &call_again, &all_dead)) return false;
+  MemoryContextReset(row_context_);
+  MemoryContext outer = MemoryContextSwitchTo(row_context_);
+  Datum value;
+  bool isnull;
+  const AttrNumber column = info_->ii_IndexAttrNumbers[0];
+  if (column != 0) {
+    value = slot_getattr(slot_, column, &isnull);
+  } else {
+    ResetPerTupleExprContext(estate_);
+    FormIndexDatum(info_, slot_, estate_, &value, &isnull);
+  }
+  const bool found = !isnull;
+  if (found) {
+    *distance = DatumGetPointer(query_) == nullptr
+                    ? 0
+                    : ExactDistance(space_, query_, PointerGetDatum(PG_DETOAST_DATUM(value)));
+    if (std::isnan(*distance)) *distance = std::numeric_limits<float>::infinity();
+  }
+  MemoryContextSwitchTo(outer);
+  ExecClearTuple(slot_);
+  return found;
+}
+
+void HeapReader::Close() {
+  if (!opened()) return;
+  table_index_fetch_end(fetch_);
+  ExecDropSingleTupleTableSlot(slot_);
+  if (estate_ != nullptr) FreeExecutorState(estate_);
+  fetch_ = nullptr;
+}
+
+bool Reranker::LaterWaiting(const Waiting &a, const Waiting &b) { return a.lower() > b.lower(); }
+bool Reranker::LaterFetched(const Waiting &a, const Waiting &b) { return a.estimate.distance > b.estimate.distance; }
+
+void Reranker::Clear() {
+  waiting_.clear();
+  fetched_.clear();
+}
+
+void Reranker::AddBatch(Walker *walker, const std::vector<Hit> &batch, size_t limit, bool exact) {
+  Clear();
+  exact_ = exact;
+  for (const Hit &hit : batch) {
+    Waiting entry{hit, {hit.distance, 0}};
+    if (!walker->Refine(hit, &entry.estimate)) continue;
+    if (std::isnan(entry.estimate.distance) || std::isnan(entry.estimate.error)) {
+      entry.estimate = {0, std::numeric_limits<float>::infinity()};
+    }
+    if (!exact) entry.estimate.error = 0;
+    waiting_.push_back(entry);
+  }
+  if (limit != 0 && waiting_.size() > limit) {
+    std::nth_element(waiting_.begin(), waiting_.begin() + limit, waiting_.end(),
+                     [](const Waiting &a, const Waiting &b) { return a.estimate.distance < b.estimate.distance; });
+    for (size_t i = limit; i < waiting_.size(); i++) walker->PutBack(waiting_[i].hit);
+    waiting_.resize(limit);
+  }
+  std::make_heap(waiting_.begin(), waiting_.end(), LaterWaiting);
+}
+
+// A chain of duplicates is followed when its node leaves the waiting, so that each member, whose value may differ
+// within the precision of a code, is compared by its own exact distance.
+bool Reranker::Next(Walker *walker, HeapReader *reader, Hit *hit, float *distance) {
+  for (;;) {
+    CHECK_FOR_INTERRUPTS();
+    const bool take = !waiting_.empty() &&
+                      (!exact_ || fetched_.empty() || !(fetched_.front().estimate.distance <= waiting_.front().lower()));
+    if (!take) break;
+    std::pop_heap(waiting_.begin(), waiting_.end(), LaterWaiting);
+    Waiting entry = waiting_.back();
+    waiting_.pop_back();
+    Waiting next{{}, entry.estimate};
+    if (entry.hit.duplicate != kNoNode && walker->ReadDuplicate(entry.hit.duplicate, &next.hit)) {
+      waiting_.push_back(next);
+      std::push_heap(waiting_.begin(), waiting_.end(), LaterWaiting);
+    }
+    if (!ItemPointerIsValid(&entry.hit.tid)) continue;
+    if (!exact_) {
+      *hit = entry.hit;
+      *distance = entry.estimate.distance;
+      return true;
+    }
+    if (!reader->Distance(entry.hit.tid, &entry.estimate.distance)) continue;
+    fetched_.push_back(entry);
+    std::push_heap(fetched_.begin(), fetched_.end(), LaterFetched);
+  }
+  if (fetched_.empty()) return false;
+  std::pop_heap(fetched_.begin(), fetched_.end(), LaterFetched);
+  *hit = fetched_.back().hit;
+  *distance = fetched_.back().estimate.distance;
+  fetched_.pop_back();
+  return true;
+}
+
+}  // namespace helios::hnsw
