@@ -1,0 +1,64 @@
+-- Order and equality of sparsevec: operators, btree indexes, sorting, grouping.
+
+CREATE TABLE t (v sparsevec);
+INSERT INTO t VALUES
+  ('{}/2'), ('{1:1}/2'), ('{1:1}/3'), ('{1:-1}/2'), ('{2:1}/2'), ('{2:-1}/2'), ('{1:1,2:2}/2'),
+  ('{}/3'), ('{3:-1}/3'), ('{3:1}/3'), ('{1:1,3:1}/3'), (NULL);
+-- As the dense vectors would be ordered: by elements first, then by number of dimensions.
+SELECT v FROM t ORDER BY v;
+SELECT v FROM t ORDER BY v DESC NULLS LAST LIMIT 3;
+
+CREATE INDEX t_v ON t (v);
+SET enable_seqscan = off;
+SET enable_sort = off;
+SET enable_bitmapscan = off;
+EXPLAIN (COSTS OFF) SELECT v FROM t WHERE v >= '{1:1}/2' ORDER BY v;
+SELECT v FROM t WHERE v >= '{1:1}/2' ORDER BY v;
+SELECT v FROM t WHERE v < '{1:1}/2' ORDER BY v DESC;
+SELECT v FROM t WHERE v = '{2:1}/2';
+SELECT v FROM t WHERE v > '{2:1}/2' AND v <= '{1:1,2:2}/2' ORDER BY v;
+SELECT count(*) FROM t WHERE v <> '{2:1}/2';
+RESET enable_seqscan;
+RESET enable_sort;
+RESET enable_bitmapscan;
+
+CREATE UNIQUE INDEX t_unique ON t (v);
+INSERT INTO t VALUES ('{2:1}/2');
+SELECT v, count(*) FROM (SELECT v FROM t UNION ALL SELECT v FROM t WHERE v < '{1:1}/2') u
+GROUP BY v ORDER BY v;
+SELECT DISTINCT v FROM (SELECT v FROM t UNION ALL SELECT v FROM t) u ORDER BY v LIMIT 2;
+SET enable_hashjoin = off;
+SET enable_nestloop = off;
+SELECT count(*) FROM t a JOIN t b USING (v);
+RESET enable_hashjoin;
+RESET enable_nestloop;
+
+-- All pairs of many small vectors: the operators agree with each other and with the order of real[].
+CREATE TABLE many AS
+SELECT x, x::sparsevec AS v FROM (SELECT ARRAY[p] AS x FROM generate_series(-1, 1) p
+  UNION ALL SELECT ARRAY[p, q] FROM generate_series(-1, 1) p, generate_series(-1, 1) q
+  UNION ALL SELECT ARRAY[p, q, r]
+            FROM generate_series(-1, 1) p, generate_series(-1, 1) q, generate_series(-1, 1) r
+  UNION ALL SELECT ARRAY[p, q, 0, r]
+            FROM generate_series(-1, 1) p, generate_series(-1, 1) q, generate_series(-1, 1) r) s;
+SELECT count(*),
+  count(*) FILTER (WHERE sparsevec_cmp(a.v, b.v) = (a.x > b.x)::int - (a.x < b.x)::int) AS cmp,
+  count(*) FILTER (WHERE (a.v < b.v) = (a.x < b.x)) AS lt,
+  count(*) FILTER (WHERE (a.v <= b.v) = (a.x <= b.x)) AS le,
+  count(*) FILTER (WHERE (a.v = b.v) = (a.x = b.x)) AS eq,
+  count(*) FILTER (WHERE (a.v <> b.v) = (a.x <> b.x)) AS ne,
+  count(*) FILTER (WHERE (a.v >= b.v) = (a.x >= b.x)) AS ge,
+  count(*) FILTER (WHERE (a.v > b.v) = (a.x > b.x)) AS gt
+FROM many a, many b;
+-- Sorting many of them.
+SELECT count(*), bool_and(x >= before) AS ordered
+FROM (SELECT x, lag(x) OVER (ORDER BY v) AS before FROM many, generate_series(1, 100)) s;
+
+-- What the optimizer is told about the operators.
+SELECT oprname, oprcom::regoperator AS commutator, oprnegate::regoperator AS negator, oprrest, oprjoin
+FROM pg_operator WHERE oprleft = 'sparsevec'::regtype AND oprright = 'sparsevec'::regtype
+ORDER BY oprname COLLATE "C";
+SELECT amname, opcname, opcdefault FROM pg_opclass JOIN pg_am a ON a.oid = opcmethod
+WHERE opcintype = 'sparsevec'::regtype AND amname = 'btree';
+
+DROP TABLE t, many;
