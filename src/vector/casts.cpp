@@ -100,7 +100,9 @@ Datum SparseToDense(FunctionCallInfo fcinfo) {
   std::fill_n(result->x, result->dim, Traits<V>::Narrow(0));
   for (int i = 0; i < sparse->nnz; ++i) {
     const int32 index = sparse->indices[i];
-    if (unlikely(index < 0 || index >= result->dim)) RaiseCorrupt(Traits<SparseVector>::kName);
+    if (unlikely(index < 0 || index >= result->dim)) {
+      RaiseCorrupt(Traits<SparseVector>::kName, "An index lies outside the dimensions.");
+    }
     result->x[index] = NarrowChecked(values[i], result);
   }
   PG_RETURN_POINTER(result);

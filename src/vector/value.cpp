@@ -6,9 +6,9 @@ extern "C" {
 
 namespace helios::vector {
 
-void RaiseCorrupt(const char *type) {
+void RaiseCorrupt(const char *type, const char *detail) {
   ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("corrupted value of type %s", type),
-                  errdetail("The length of the value does not agree with its header.")));
+                  errdetail("%s", detail)));
   pg_unreachable();
 }
 

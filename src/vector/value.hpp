@@ -6,8 +6,8 @@
 
 namespace helios::vector {
 
-// Raises ERRCODE_DATA_CORRUPTED: the stored length and the header of a value disagree.
-[[noreturn]] void RaiseCorrupt(const char *type);
+// Raises ERRCODE_DATA_CORRUPTED for a stored value; `detail` is a sentence.
+[[noreturn]] void RaiseCorrupt(const char *type, const char *detail);
 
 // Tells whether the length of a detoasted value is the one its header asks for.
 template <typename V>
@@ -24,7 +24,9 @@ inline bool IsSound(const SparseVector *v) {
 template <typename V>
 const V *Argument(FunctionCallInfo fcinfo, int n) {
   const V *v = reinterpret_cast<const V *>(PG_DETOAST_DATUM(PG_GETARG_DATUM(n)));
-  if (unlikely(!IsSound(v))) RaiseCorrupt(Traits<V>::kName);
+  if (unlikely(!IsSound(v))) {
+    RaiseCorrupt(Traits<V>::kName, "The length of the value does not agree with its header.");
+  }
   return v;
 }
 
