@@ -159,9 +159,9 @@ await_server() {
 run_tap() { # NAME
   local dir=$cluster/out/tap.$1 status=0
   as_server mkdir -p "$dir"
-  as_server env -C "$dir" PERL5LIB="$pgxs/test/perl:$cluster/input/t" PG_REGRESS="$pgxs/test/regress/pg_regress" \
+  as_server env -C "$dir" PERL5LIB="$pgxs/test/perl:$cluster/input/regress/t" PG_REGRESS="$pgxs/test/regress/pg_regress" \
     TESTDIR="$dir" TESTDATADIR="$dir/tmp_check" TESTLOGDIR="$dir/tmp_check/log" top_builddir="$cluster" \
-    prove --verbose "$cluster/input/t/$1.pl" || status=1
+    prove --verbose "$cluster/input/regress/t/$1.pl" || status=1
   mkdir -p "$out/tap.$1"
   cp -R "$dir"/tmp_check/log/. "$out/tap.$1" || true
   if [ $status != 0 ]; then tail -n 30 "$out/tap.$1"/* || true; fi
@@ -228,13 +228,13 @@ server_lane() {
   cluster_open temporary
   pgxs=$(cd "$(dirname "$("$PG_CONFIG" --pgxs)")/.." && pwd)
   input=$cluster/input
-  mkdir -p "$input"/{regress,isolation} "$cluster/out"
-  cp -R "$TOP/regress" "$input/regress/sql"
+  mkdir -p "$input/isolation" "$cluster/out"
+  cp -R "$TOP/regress" "$input/regress"
   cp -R "$TOP/expected" "$input/regress/expected"
-  ln -s sql/data "$input/regress/data"
-  cp -R "$TOP/regress/isolation" "$input/isolation/specs"
-  cp -R "$TOP/expected/isolation" "$input/isolation/expected"
-  cp -R "$TOP/regress/t" "$input/t"
+  # pg_regress looks for its inputs in sql/, pg_isolation_regress in specs/.
+  ln -s . "$input/regress/sql"
+  ln -s ../regress/isolation "$input/isolation/specs"
+  ln -s ../regress/expected/isolation "$input/isolation/expected"
   chown -R "$server_user" "$input" "$cluster/out"
   if [ -n "${HELIOS_VALGRIND:-}" ]; then use_valgrind; fi
   cluster_start
