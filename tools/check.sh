@@ -264,7 +264,7 @@ touch "$out/started" "$out/outcomes" "$out/skipped"
 
 kernel_lane &
 kernel_pid=$!
-trap 'kill $kernel_pid; exit 130' INT TERM
+trap 'kill $kernel_pid 2>/dev/null; exit 130' INT TERM
 set +e
 (set -e; server_lane)
 server_status=$?
