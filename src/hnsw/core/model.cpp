@@ -287,7 +287,8 @@ Estimate QueryScorer::Bound(const uint8_t* code) const {
       estimate = RabitqBound(code);
       break;
   }
-  if (!std::isfinite(estimate.distance) || !std::isfinite(estimate.error)) {
+  // Damaged codes may hold anything, negative widths included.
+  if (!std::isfinite(estimate.distance) || !(estimate.error >= 0)) {
     estimate.error = INFINITY;
   }
   return estimate;
