@@ -2,6 +2,7 @@
 #
 #   make PG_CONFIG=/path/to/pg_config    builds against any PostgreSQL 15 or newer
 #   make DEV=1                           adds the functions that only the tests call, and -Werror
+#   make V=1                             prints whole compiler commands
 #   make SANITIZE=1                      adds UBSan (AddressSanitizer: make unit, make fuzz)
 #
 # Products lie in build/ (DEV=1: build/dev/), never beside the sources. The extension itself is

@@ -57,7 +57,7 @@ IS_KERNEL = $(findstring /core/,$<)$(filter $(TOP)/src/base/%,$<)
 
 obj/%.o: $(TOP)/src/%.cpp obj/settings
 	@mkdir -p $(@D)
-	$(CXX) $(HELIOS_CXXFLAGS) $(PG_DEFINES) $(if $(IS_KERNEL),-fvisibility=hidden,$(PG_INCLUDES)) -MMD -MP -c -o $@ $<
+	$(if $(V),,@echo '  CXX  src/$*.cpp';) $(CXX) $(HELIOS_CXXFLAGS) $(PG_DEFINES) $(if $(IS_KERNEL),-fvisibility=hidden,$(PG_INCLUDES)) -MMD -MP -c -o $@ $<
 -include $(OBJS:.o=.d)
 
 $(shlib): $(TOP)/src/heliosdb.map obj/sources

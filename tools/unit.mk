@@ -29,7 +29,7 @@ list:
 
 $(OUT)/obj/%.o: %.cpp tools/unit.mk
 	@mkdir -p $(@D)
-	$(CXX) $(CXXFLAGS) -MMD -MP -c -o $@ $<
+	$(if $(V),,@echo '  CXX  $*.cpp (sanitized)';) $(CXX) $(CXXFLAGS) -MMD -MP -c -o $@ $<
 -include $(patsubst %,%.d,$(basename $(call objects,$(wildcard src/base/*.cpp src/*/core/*.cpp) tools/fuzz_main.cpp)))
 
 # Programs take from this archive only the kernels that they reach.
