@@ -49,7 +49,8 @@ enum class TrainStatus { kOk, kInterrupted, kTooFewRows, kUnsupported };
 
 // Makes the self-describing model blob from n x dim row-major finite floats (unit rows for cosine).
 // The sample is thinned until the work space fits memory_limit_bytes, but never below
-// MinimumTrainingRows. Deterministic; `interrupted` may be null; *model is valid only for kOk.
+// MinimumTrainingRows. Deterministic on one kind of CPU (SIMD targets round differently);
+// `interrupted` may be null; *model is valid only for kOk.
 TrainStatus Train(const CodecSpec& spec, const float* sample, size_t n, size_t memory_limit_bytes,
                   Interrupted interrupted, void* arg, std::vector<uint8_t>* model);
 

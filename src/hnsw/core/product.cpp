@@ -5,7 +5,9 @@
 // [i * stride + j]; entries from `centroids` to stride repeat the last centroid.
 //
 // Code, packed: subquantizers x b bits, lowest first, b = ceil(log2(centroids)), zero bits up to a
-// byte, then float residual = |x - x^|^2 (L1: sum |x - x^|).
+// byte, then float residual = |x - x^|^2 (L1: sum |x - x^|). The estimate is the table sum plus
+// bias * residual: bias would be 1 for random pairs and is -1 for a vector and itself, so it is
+// fitted to near pairs of the sample. Cosine is half the squared distance of unit vectors.
 #include "hnsw/core/kernels.hpp"
 #include "hnsw/core/kmeans.hpp"
 #include "hnsw/core/model.hpp"
