@@ -103,7 +103,8 @@ class QueryScorer {
   // The hot loop: working distance of the query to a code.
   float Distance(const uint8_t* code) const;
   // Scalar: 5 sigma of independent uniform rounding errors, more where the sample asks for it;
-  // product and rabitq: what covered 99.95 % of the near and of all pairs of sample rows, plus 25 %.
+  // product and rabitq: what covered 99.95 % of the near and of all pairs of sample rows, plus 25
+  // %.
   Estimate Bound(const uint8_t* code) const;
 
  private:

@@ -175,7 +175,7 @@ TEST(Codec, ScalarEstimatesAreThoseOfTheReconstruction) {
         QueryScorer scorer;
         scorer.Prepare(trained.codec, query);
         const double size = WorkingDistance(Metric::kL2, x.data(), y.data(), dim) +
-                            std::abs(WorkingDistance(Metric::kInnerProduct, x.data(), x.data(), dim)) +
+                            -WorkingDistance(Metric::kInnerProduct, x.data(), x.data(), dim) +
                             (metric == Metric::kL1 ? dim : 0);
         const double tolerance = 1e-3 * size + 1e-5;
         EXPECT_NEAR(scorer.Distance(a.data()), WorkingDistance(metric, query, x.data(), dim),

@@ -47,8 +47,8 @@ struct TrainedCodec {
 
   TrainStatus Make(const CodecSpec& spec, const std::vector<float>& sample) {
     constexpr size_t kMemory = size_t{64} << 20;
-    const TrainStatus status = Train(spec, sample.data(), sample.size() / spec.dim, kMemory, nullptr,
-                                     nullptr, &blob);
+    const TrainStatus status = Train(spec, sample.data(), sample.size() / spec.dim, kMemory,
+                                     nullptr, nullptr, &blob);
     const char* why = nullptr;
     // operator new aligns to 16 bytes.
     if (status == TrainStatus::kOk && !Codec::Open(blob.data(), blob.size(), &codec, &why)) {

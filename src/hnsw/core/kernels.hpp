@@ -32,16 +32,19 @@ void FlipSigns(float* x, const uint64_t* signs, size_t n);
 // (a[i], b[i]) becomes (a[i] + b[i], a[i] - b[i]) / sqrt(2).
 void Butterfly(float* a, float* b, size_t n);
 
-// Magnitude planes of a sign-and-magnitude query, and the words a plane takes: zeros fill the last 8.
+// Magnitude planes of a sign-and-magnitude query, and the words a plane takes: zeros fill the last
+// 8.
 constexpr size_t kMagnitudePlanes = 4;
 constexpr size_t PlaneWords(size_t words) { return (words + 7) / 8 * 8; }
 
-// sum over p of 2^p * popcount((bits ^ signs) & plane p) over 64 * words bits; query holds signs and
-// then kMagnitudePlanes planes of PlaneWords(words) words each (RaBitQ, section 3.3, with signs).
+// sum over p of 2^p * popcount((bits ^ signs) & plane p) over 64 * words bits; query holds signs
+// and then kMagnitudePlanes planes of PlaneWords(words) words each (RaBitQ, section 3.3, with
+// signs).
 uint32_t DotSignedPlanes(const uint8_t* bits, const uint64_t* query, size_t words);
 
-// sum of q * code over 4-bit codes, 4 * words of them, four in each little-endian 16-bit word, lowest
-// bits first; q[p * words + w] meets the p-th nibble of word w. Exact while |q| <= 8191, words <= 4000.
+// sum of q * code over 4-bit codes, 4 * words of them, four in each little-endian 16-bit word,
+// lowest bits first; q[p * words + w] meets the p-th nibble of word w. Exact while |q| <= 8191,
+// words <= 4000.
 int32_t DotNibbles(const int16_t* q, const uint8_t* codes, size_t words);
 
 }  // namespace helios::hnsw

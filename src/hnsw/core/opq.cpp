@@ -33,7 +33,9 @@ void Transpose(const float* in, size_t rows, size_t cols, float* out) {
   for (size_t r = 0; r < rows; r += kBlock) {
     for (size_t c = 0; c < cols; c += kBlock) {
       for (size_t i = r; i < std::min(r + kBlock, rows); ++i) {
-        for (size_t j = c; j < std::min(c + kBlock, cols); ++j) out[j * rows + i] = in[i * cols + j];
+        for (size_t j = c; j < std::min(c + kBlock, cols); ++j) {
+          out[j * rows + i] = in[i * cols + j];
+        }
       }
     }
   }
@@ -136,7 +138,8 @@ bool LearnRotation(const CodecSpec& spec, const float* sample, size_t n, size_t 
     for (size_t m = 0; m < count; ++m) {
       const size_t begin = SubspaceBegin(spec, m), width = SubspaceBegin(spec, m + 1) - begin;
       float* slice = y.data() + rows * begin;
-      if (!PolledMatMul(x.data(), turned.data() + begin, dim, slice, width, rows, dim, width, poll)) {
+      if (!PolledMatMul(x.data(), turned.data() + begin, dim, slice, width, rows, dim, width,
+                        poll)) {
         return false;
       }
       if (round == 0) {

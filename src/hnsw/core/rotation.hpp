@@ -6,8 +6,9 @@
 
 namespace helios::hnsw {
 
-// Rotates x[dim] in place. A dimension that is no power of two alternates transforms of its head and
-// its tail with one step of Kac's walk (RaBitQ library's FHT-Kac; Ailon and Chazelle, STOC 2006).
+// Rotates x[dim] in place. A dimension that is no power of two alternates transforms of its head
+// and its tail with one step of Kac's walk (RaBitQ library's FHT-Kac; Ailon and Chazelle, STOC
+// 2006).
 void RotateRandomly(float* x, size_t dim, uint64_t seed);
 
 // Undoes RotateRandomly, up to rounding.
