@@ -133,7 +133,7 @@ void InsertRow(Inserter *inserter, Relation rel, Datum value, ItemPointerData ti
         if (at == 0) duplicate = StoreAsDuplicate(inserter, codes, tid);
         inserter->candidates.clear();
         for (const Hit &hit : inserter->found) inserter->candidates.push_back({hit.distance, hit.node});
-        if (!duplicate) inserter->linker.Choose(inserter->candidates, at == 0 ? 2 * index.meta.m : index.meta.m, &inserter->links[at]);
+        if (!duplicate) inserter->linker.Choose(inserter->candidates, index.meta.m, &inserter->links[at]);
       }
     }
     if (!duplicate) {

@@ -1,5 +1,7 @@
 #include "hnsw/walk.hpp"
 
+#include "pg/buffers.hpp"
+
 #include <algorithm>
 #include <cstring>
 
@@ -41,7 +43,12 @@ float Walker::Score(PageFormat format, const uint8 *code) const {
 
 // Keeps the last page pinned: neighbours often share it.
 Page Walker::Pin(uint32 id, Buffer *buffer) {
-  pinned_ = ReleaseAndReadBuffer(pinned_, index_->rel, NodeBlock(index_->meta, id));
+  const BlockNumber block = NodeBlock(index_->meta, id);
+  if (!BufferIsValid(pinned_) || pinned_block_ != block) {
+    Release();
+    pinned_ = pg::ReadHinted(index_->rel, block);
+    pinned_block_ = block;
+  }
   *buffer = pinned_;
   return BufferGetPage(pinned_);
 }
@@ -55,7 +62,7 @@ bool ReadPayload(Relation rel, ItemPointerData at, uint32 bytes, uint8_t *out) {
   uint32 done = 0;
   while (done < bytes) {
     if (!ItemPointerIsValid(&at)) return false;
-    Buffer buffer = ReadBuffer(rel, ItemPointerGetBlockNumberNoCheck(&at));
+    Buffer buffer = pg::ReadHinted(rel, ItemPointerGetBlockNumberNoCheck(&at));
     LockBuffer(buffer, BUFFER_LOCK_SHARE);
     Page page = BufferGetPage(buffer);
     CheckPage(rel, buffer, page, PageKind::kPayload);
@@ -131,7 +138,7 @@ int Walker::ReadLinks(uint32 id, int level, uint32 *links) {
       memcpy(links, LinksOf(node), count * sizeof(uint32));
     } else {
       const uint32 upper = node->upper + level - 1;
-      Buffer upper_buffer = ReadBuffer(index_->rel, upper / index_->meta.uppers_per_page);
+      Buffer upper_buffer = pg::ReadHinted(index_->rel, upper / index_->meta.uppers_per_page);
       LockBuffer(upper_buffer, BUFFER_LOCK_SHARE);
       Page upper_page = BufferGetPage(upper_buffer);
       CheckPage(index_->rel, upper_buffer, upper_page, PageKind::kUpper);
@@ -147,6 +154,21 @@ int Walker::ReadLinks(uint32 id, int level, uint32 *links) {
   }
   LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
   return count;
+}
+
+// Drops visited nodes from links_ and asks the processor for the others' pages; returns how many are left.
+int Walker::Prefetch(int count) {
+  const Meta &meta = index_->meta;
+  const PageFormat format = meta.trained ? kOwnFormat : kFallbackFormat;
+  const Size slot_bytes = meta.slot_bytes[format];
+  int fresh = 0;
+  for (int i = 0; i < count; i++) {
+    const uint32 id = links_[i];
+    if (id == kNoNode || !visited_.Insert(id)) continue;
+    links_[fresh++] = id;
+    pg::PrefetchHinted(index_->rel, NodeBlock(meta, id), MAXALIGN(SizeOfPageHeaderData) + NodeSlot(meta, id) * slot_bytes, slot_bytes);
+  }
+  return fresh;
 }
 
 // Follows the nearest neighbour on every level above the wanted one.
@@ -165,10 +187,10 @@ bool Walker::Begin(int level) {
     while (moved) {
       CHECK_FOR_INTERRUPTS();
       moved = false;
-      const int count = ReadLinks(best.node, at, links_);
+      const int count = Prefetch(ReadLinks(best.node, at, links_));
       for (int i = 0; i < count; i++) {
         Hit next;
-        if (links_[i] == kNoNode || !Visit(links_[i], &next, &state, &node_level)) continue;
+        if (!Visit(links_[i], &next, &state, &node_level)) continue;
         if (next.distance < best.distance) {
           best = next;
           moved = true;
@@ -176,6 +198,7 @@ bool Walker::Begin(int level) {
       }
     }
   }
+  visited_.Clear();
   visited_.Insert(best.node);
   hits_.push_back(best);
   frontier_.Push({best.distance, 0});
@@ -216,12 +239,11 @@ void Walker::NextBatch(int level, size_t ef, bool keep_rest, std::vector<Hit> *b
     const Candidate next = frontier_.Top();
     if (nearest_.Size() >= ef && next.distance > nearest_.Top().distance) break;
     frontier_.Pop();
-    const int count = ReadLinks(hits_[next.id].node, level, links_);
+    const int count = Prefetch(ReadLinks(hits_[next.id].node, level, links_));
     for (int i = 0; i < count; i++) {
       Hit hit;
       NodeState state;
       int node_level;
-      if (links_[i] == kNoNode || !visited_.Insert(links_[i])) continue;
       if (!Visit(links_[i], &hit, &state, &node_level) || node_level < level) continue;
       const bool full = nearest_.Size() >= ef;
       const bool near = !full || hit.distance < nearest_.Top().distance;

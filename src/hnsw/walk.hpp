@@ -81,6 +81,7 @@ class Walker {
   float Score(PageFormat format, const uint8 *code) const;
   const uint8 *Payload(const Node *node, uint32 bytes);
   Page Pin(uint32 id, Buffer *buffer);
+  int Prefetch(int count);
 
   const IndexHandle *index_;
   const void *item_ = nullptr;
@@ -88,6 +89,7 @@ class Walker {
   QueryScorer scorer_[kFormats];
   QueryScorer copy_scorer_;
   Buffer pinned_ = InvalidBuffer;
+  BlockNumber pinned_block_ = InvalidBlockNumber;
   VisitedSet visited_;
   MinHeap frontier_;   // not expanded yet; ids index hits_
   MaxHeap nearest_;    // of the current batch
