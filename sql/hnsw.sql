@@ -133,3 +133,25 @@ CREATE OPERATOR CLASS bit_jaccard_ops
   OPERATOR 1 <%> (bit, bit) FOR ORDER BY float_ops,
   FUNCTION 1 heliosdb.hnsw_space_bit_jaccard();
 
+
+-- What the indexes hold, and how well they find.
+
+CREATE FUNCTION pg_vector_index_stats()
+  RETURNS TABLE (index_name text, num_vectors bigint, dimensions integer, quantization text, memory_bytes bigint,
+                 recall_at_10 double precision)
+  AS 'MODULE_PATHNAME', 'helios_vector_index_stats' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION pg_vector_index_stats() IS 'hnsw indexes of this database whose tables you may read';
+
+CREATE FUNCTION heliosdb.vector_index_info(index regclass)
+  RETURNS TABLE (dimensions integer, distance text, element text, quantization text, requested text, trained boolean,
+                 rerank_source text, m integer, ef_construction integer, pq_subquantizers integer, pq_centroids integer,
+                 rabitq_bits integer, code_bytes integer, nodes bigint, vectors bigint, dead bigint, free_slots bigint,
+                 entry_level integer, auto_sample integer, auto_recall_rabitq double precision,
+                 auto_recall_product double precision)
+  AS 'MODULE_PATHNAME', 'helios_vector_index_info' LANGUAGE C VOLATILE STRICT ROWS 1;
+COMMENT ON FUNCTION heliosdb.vector_index_info(regclass) IS 'parameters and contents of an hnsw index';
+
+CREATE FUNCTION heliosdb.vector_index_recall(index regclass, sample_size integer DEFAULT 100) RETURNS double precision
+  AS 'MODULE_PATHNAME', 'helios_vector_index_recall' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION heliosdb.vector_index_recall(regclass, integer)
+  IS 'recall of the 10 nearest, measured with random rows of the table under the present hnsw settings';

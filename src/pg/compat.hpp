@@ -5,6 +5,7 @@
 
 extern "C" {
 #include "access/amapi.h"
+#include "access/genam.h"
 #include "access/generic_xlog.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
@@ -37,6 +38,15 @@ inline Buffer ExtendLocked(Relation rel, ForkNumber fork) {
   LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
   if (lock_needed) UnlockRelationForExtension(rel, ExclusiveLock);
   return buffer;
+#endif
+}
+
+// Begins an index scan without keys that orders by one.
+inline IndexScanDesc BeginOrderedScan(Relation heap, Relation index, Snapshot snapshot) {
+#if PG_VERSION_NUM >= 180000
+  return index_beginscan(heap, index, snapshot, nullptr, 0, 1);
+#else
+  return index_beginscan(heap, index, snapshot, 0, 1);
 #endif
 }
 
