@@ -58,7 +58,10 @@ const void *BuildItem(Builder *builder, Datum value, uint32 *bytes, const void *
   uint8_t *item = builder->item.data();
   builder->scalar->Encode(builder->floats.data(), item, builder->encode_scratch.data());
   *bytes = plan.item_bytes;
-  if (plan.kind == ItemKind::kSpilled) {
+  if (plan.kind == ItemKind::kCoded) {
+    const void *stored = MakeItem(builder->space, value, full_bytes);
+    memcpy(item + plan.own_offset, stored, *full_bytes);
+  } else if (plan.kind == ItemKind::kSpilled) {
     *full = MakeItem(builder->space, value, full_bytes);
     const uint64 hash = hash_bytes_extended(static_cast<const unsigned char *>(*full), static_cast<int>(*full_bytes), 0);
     memcpy(item + plan.own_offset, &hash, sizeof(hash));
@@ -221,24 +224,42 @@ void PrepareQuantization(BuildState *state, const Options &options) {
   memcpy(const_cast<void *>(state->model_blob), state->model.data(), state->model.size());
 }
 
-// Sets the shape of graph items for this much memory.
-void PlanItems(Builder *builder, bool fits_plain) {
-  BuildPlan &plan = builder->plan;
+// Tells whether distances between 8-bit codes choose the neighbours that exact distances would, on a sample.
+bool CodesKeepOrder(BuildState *state, double rows) {
+  constexpr size_t kSampled = 2000;
+  constexpr double kWorthwhile = 5000;  // a smaller graph is built at once either way
+  constexpr float kEnough = 0.98F;
+  Builder &builder = state->builder;
+  if (!builder.space.dense() || rows < kWorthwhile) return false;
+  ReportPhase(kPhaseSampling);
+  const size_t sampled = SampleTable(builder.heap, builder.index, builder.info, builder.space, kSampled, &state->sample);
+  const float recall = sampled < kSampled / 2 ? 0 : ScalarRecall(builder.index, builder.plan.meta, state->sample.data(), sampled);
+  state->sample = {};
+  return recall >= kEnough;
+}
+
+// Chooses what the graph holds of each row, for about `rows` rows in `budget` bytes.
+void PlanItems(BuildState *state, const GraphSpec &shape, size_t rows, Size budget) {
+  Builder &builder = state->builder;
+  BuildPlan &plan = builder.plan;
   const Meta &meta = plan.meta;
+  const auto scalar_bytes = builder.space.dense() ? static_cast<uint32>(MAXALIGN(Codec::CodeBytes(ScalarSpec(meta)))) : 0;
   if (meta.quantization == Quantization::kNone) {
-    plan.kind = fits_plain || !builder->space.dense() ? ItemKind::kPlain : ItemKind::kSpilled;
-    plan.item_bytes = ItemBytes(builder->space);
-    if (plan.kind == ItemKind::kSpilled) {
-      plan.own_offset = MAXALIGN(Codec::CodeBytes(ScalarSpec(meta)));
-      plan.item_bytes = plan.own_offset + sizeof(uint64);
-    }
+    plan.kind = ItemKind::kPlain;
+    plan.item_bytes = ItemBytes(builder.space);
+    if (!CodesKeepOrder(state, static_cast<double>(rows))) return;
+    GraphSpec coded = shape;
+    coded.item_bytes = scalar_bytes + plan.item_bytes;
+    plan.kind = Graph::RegionBytes(coded, rows) <= budget ? ItemKind::kCoded : ItemKind::kSpilled;
+    plan.own_offset = scalar_bytes;
+    plan.item_bytes = plan.kind == ItemKind::kCoded ? coded.item_bytes : scalar_bytes + static_cast<uint32>(sizeof(uint64));
     return;
   }
   plan.kind = ItemKind::kQuantized;
   plan.item_bytes = static_cast<uint32>(Codec::CodeBytes(ScalarSpec(meta)));
   plan.own_offset = 0;
   if (meta.trained && meta.quantization != Quantization::kScalar) {
-    plan.own_offset = MAXALIGN(plan.item_bytes);
+    plan.own_offset = scalar_bytes;
     plan.item_bytes = plan.own_offset + meta.code_bytes[kOwnFormat];
   }
 }
@@ -263,9 +284,8 @@ void BuildIndex(BuildState *state, double *heap_rows, double *index_rows) {
   table_relation_estimate_size(heap, nullptr, &pages, &tuples, &visible);
   const auto rows = static_cast<size_t>(std::max(tuples, 0.0) * kEstimateMargin + kSpareRows);
   const Size budget = static_cast<Size>(maintenance_work_mem) * 1024;
-  GraphSpec spec{meta.m, meta.ef_construction, ItemBytes(builder.space), kLevelSeed};
-  const Size plain = spec.item_bytes == 0 ? budget : Graph::RegionBytes(spec, rows);
-  PlanItems(&builder, plain <= budget);
+  GraphSpec spec{meta.m, meta.ef_construction, 0, kLevelSeed};
+  PlanItems(state, spec, rows, budget);
   spec.item_bytes = builder.plan.item_bytes;
   const Size wanted = spec.item_bytes == 0 ? budget : Graph::RegionBytes(spec, rows);
   const Size region_bytes = std::max(std::min(wanted, budget), Graph::RegionBytes(spec, 0));

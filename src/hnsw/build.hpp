@@ -1,8 +1,9 @@
 // The in-memory phase of an index build, shared by the leader and its parallel workers.
 //
 // An item of the graph is what distances and equality need, nothing else:
-//   plain      | item of the space |                                (unquantized, fits memory)
-//   spilled    | scalar code | hash of the item: uint64 |           (unquantized, items wait in a temporary file)
+//   plain      | item of the space |                                (unquantized)
+//   coded      | scalar code | item of the space |                  (unquantized, 8-bit codes keep its order)
+//   spilled    | scalar code | hash of the item: uint64 |           (the same, items wait in a temporary file)
 //   quantized  | scalar code | own code |                           (the scalar code is also the copy for re-ranking)
 #pragma once
 
@@ -25,14 +26,14 @@ extern "C" {
 
 namespace helios::hnsw {
 
-enum class ItemKind : uint8 { kPlain, kSpilled, kQuantized };
+enum class ItemKind : uint8 { kPlain, kCoded, kSpilled, kQuantized };
 
 // What every participant of a build knows.
 struct BuildPlan {
   Meta meta;
   ItemKind kind;
   uint32 item_bytes;  // 0: varying
-  uint32 own_offset;  // of the own code in a quantized item; 0 when the scalar code is the own code
+  uint32 own_offset;  // of what follows the scalar code; 0 when nothing does
 };
 
 // One participant: adds rows to the graph, or to the pages once the graph is full.

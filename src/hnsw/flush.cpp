@@ -85,6 +85,7 @@ NodeBytes BytesOf(const Flush &flush, uint32 node, char *spilled) {
   const auto *item = static_cast<const uint8 *>(builder.graph.item(node));
   switch (builder.plan.kind) {
     case ItemKind::kPlain: return {item, static_cast<uint32>(builder.graph.item_size(node)), nullptr, 0};
+    case ItemKind::kCoded: return {item + builder.plan.own_offset, ItemBytes(builder.space), nullptr, 0};
     case ItemKind::kSpilled: {
       const uint32 bytes = ItemBytes(builder.space);
       if (BufFileRead(builder.spill, spilled, bytes) != bytes) elog(ERROR, "temporary file of an index build is too short");

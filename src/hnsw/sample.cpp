@@ -55,9 +55,9 @@ void SampleCallback(Relation, ItemPointer, Datum *values, bool *isnull, bool, vo
   MemoryContextReset(reservoir->row_context);
 }
 
-// Recall of the 10 nearest among the `kKept` best by code, over queries taken from the sample itself.
-float MeasureRecall(const Codec &codec, const Space &exact, const float *rows, size_t count, uint32 dim) {
-  constexpr size_t kNearest = 10, kKept = 40, kQueries = 50;
+// Recall of the 10 nearest among the `kept` best by code, over queries taken from the sample itself.
+float MeasureRecall(const Codec &codec, const Space &exact, const float *rows, size_t count, uint32 dim, size_t kept) {
+  constexpr size_t kNearest = 10, kQueries = 50;
   std::vector<uint8_t> codes(count * codec.code_bytes());
   std::vector<float> scratch(codec.scratch_floats());
   for (size_t i = 0; i < count; i++) codec.Encode(rows + i * dim, codes.data() + i * codec.code_bytes(), scratch.data());
@@ -75,13 +75,15 @@ float MeasureRecall(const Codec &codec, const Space &exact, const float *rows, s
       coded[i] = {self ? INFINITY : scorer.Distance(codes.data() + i * codec.code_bytes()), static_cast<uint32>(i)};
     }
     std::partial_sort(truth.begin(), truth.begin() + kNearest, truth.end());
-    std::partial_sort(coded.begin(), coded.begin() + kKept, coded.end());
+    std::partial_sort(coded.begin(), coded.begin() + kept, coded.end());
     for (size_t t = 0; t < kNearest; t++) {
-      hits += std::any_of(coded.begin(), coded.begin() + kKept, [&](const Candidate &c) { return c.id == truth[t].id; });
+      hits += std::any_of(coded.begin(), coded.begin() + kept, [&](const Candidate &c) { return c.id == truth[t].id; });
     }
   }
   return static_cast<float>(hits) / static_cast<float>(queries * kNearest);
 }
+
+constexpr size_t kKept = 40;  // candidates that a search with default settings compares
 
 // Trains a candidate on the sample and measures it; -1 when it cannot be used.
 float TryQuantization(Relation index, const Options &options, Quantization quantization, Meta meta, const float *rows, size_t count) {
@@ -99,10 +101,20 @@ float TryQuantization(Relation index, const Options &options, Quantization quant
   const char *why;
   if (!Codec::Open(blob, model.size(), &codec, &why)) return -1;
   const ItemSpace space{meta.type, meta.distance, meta.dim};
-  return MeasureRecall(codec, FloatDistance(&space), rows, count, meta.dim);
+  return MeasureRecall(codec, FloatDistance(&space), rows, count, meta.dim, kKept);
 }
 
 }  // namespace
+
+float ScalarRecall(Relation index, const Meta &meta, const float *sample, size_t rows) {
+  constexpr size_t kNearest = 10;
+  const ItemSpace space{meta.type, meta.distance, meta.dim};
+  MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "hnsw codec", ALLOCSET_SMALL_SIZES);
+  const Codec *codec = OpenScalarCodec(index, meta, context);
+  const float recall = MeasureRecall(*codec, FloatDistance(&space), sample, rows, meta.dim, kNearest);
+  MemoryContextDelete(context);
+  return recall;
+}
 
 // Reads random blocks until there are enough rows; a table whose vectors are out of line has few blocks, then every
 // block is read and the reservoir thins the rows.

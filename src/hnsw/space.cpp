@@ -1,7 +1,5 @@
 #include "hnsw/space.hpp"
 
-#include "vector/core/distance.hpp"
-#include "vector/core/half.hpp"
 #include "vector/vector.hpp"
 
 #include <cmath>

@@ -17,13 +17,12 @@
 // so the linked item and its own links are seen whole.
 #include "hnsw/core/graph.hpp"
 
-#include <sched.h>
-
 #include <atomic>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <new>
+#include <thread>
 
 namespace helios::hnsw {
 
@@ -388,7 +387,7 @@ void Graph::Body::AddLink(uint32_t owner, int level, Candidate link, const Space
   for (;;) {
     uint32_t version = Acquire(node.version);
     if (version % 2 != 0) {
-      sched_yield();  // the claimant may have lost its processor between two stores
+      std::this_thread::yield();  // the claimant may have lost its processor between two stores
       continue;
     }
     const uint32_t count = Acquire(*list.count);
