@@ -4,7 +4,29 @@
 #include <new>
 #include <stdexcept>
 
+extern "C" {
+#include "mb/pg_wchar.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
 namespace helios::pg::detail {
+
+namespace {
+
+// Makes a text of the database's encoding: a letter cut at the end goes, foreign bytes become question marks.
+void Legalize(char *text) {
+  const int length = static_cast<int>(strlen(text));
+  const int whole = pg_mbcliplen(text, length, length);
+  text[whole] = '\0';
+  if (pg_verify_mbstr(GetDatabaseEncoding(), text, whole, true)) return;
+  for (char *at = text; *at != '\0'; at++) {
+    if (IS_HIGHBIT_SET(*at)) *at = '?';
+  }
+}
+
+}  // namespace
 
 // Maps an exception type to the SQLSTATE a user can act on.
 void Describe(Failure *failure) noexcept {
@@ -38,7 +60,10 @@ void Describe(Failure *failure) noexcept {
 // Raises with nothing of C++ alive: the exception was destroyed when its catch block ended.
 void Raise(const Failure &failure) {
   if (failure.data != nullptr) ReThrowError(failure.data);
-  ereport(ERROR, (errcode(failure.sqlstate), errmsg("%s", failure.text)));
+  char text[Failure::kTextBytes];
+  strlcpy(text, failure.text, sizeof(text));
+  Legalize(text);
+  ereport(ERROR, (errcode(failure.sqlstate), errmsg("%s", text)));
   pg_unreachable();
 }
 

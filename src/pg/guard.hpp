@@ -91,8 +91,9 @@ inline void CheckInterrupts() {
   if (INTERRUPTS_PENDING_CONDITION()) Call([] { ProcessInterrupts(); });
 }
 
-// The callback that pure kernels poll: true when they must return early.
-inline bool StopRequested(void *) { return INTERRUPTS_PENDING_CONDITION(); }
+// The callback that pure kernels poll: true when they must return early, since CheckInterrupts is going to raise.
+// Requests that end nothing (a barrier, a memory report) wait until the kernel is through.
+inline bool StopRequested(void *) { return INTERRUPTS_PENDING_CONDITION() && (QueryCancelPending || ProcDiePending); }
 
 }  // namespace helios::pg
 

@@ -12,6 +12,7 @@ namespace helios::pg {
 // The object must not refer to other objects whose contexts may go first.
 template <typename T, typename... Args>
 T *InContext(MemoryContext context, Args &&...args) {
+  static_assert(alignof(T) <= MAXIMUM_ALIGNOF, "palloc aligns no further");
   struct Holder {
     MemoryContextCallback callback;
     alignas(T) unsigned char bytes[sizeof(T)];
