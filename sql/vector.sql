@@ -120,39 +120,44 @@ COMMENT ON TYPE sparsevec IS 'sparse vector of single-precision numbers';
 
 -- Functions of vector
 
+CREATE FUNCTION heliosdb.distance_support(internal) RETURNS internal
+  AS 'MODULE_PATHNAME', 'helios_distance_support'
+  LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION heliosdb.distance_support(internal) IS 'planner support: cost of a distance by dimension and storage';
+
 CREATE FUNCTION l2_distance(vector, vector) RETURNS float8
   AS 'MODULE_PATHNAME', 'helios_l2_distance'
-  LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+  LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 SUPPORT heliosdb.distance_support;
 COMMENT ON FUNCTION l2_distance(vector, vector) IS 'Euclidean distance';
 
 CREATE FUNCTION inner_product(vector, vector) RETURNS float8
   AS 'MODULE_PATHNAME', 'helios_inner_product'
-  LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+  LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 SUPPORT heliosdb.distance_support;
 COMMENT ON FUNCTION inner_product(vector, vector) IS 'inner product';
 
 CREATE FUNCTION cosine_distance(vector, vector) RETURNS float8
   AS 'MODULE_PATHNAME', 'helios_cosine_distance'
-  LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+  LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 SUPPORT heliosdb.distance_support;
 COMMENT ON FUNCTION cosine_distance(vector, vector) IS 'cosine distance';
 
 CREATE FUNCTION l1_distance(vector, vector) RETURNS float8
   AS 'MODULE_PATHNAME', 'helios_l1_distance'
-  LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+  LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 SUPPORT heliosdb.distance_support;
 COMMENT ON FUNCTION l1_distance(vector, vector) IS 'taxicab distance';
 
 CREATE FUNCTION vector_l2_squared_distance(vector, vector) RETURNS float8
   AS 'MODULE_PATHNAME', 'helios_vector_l2_squared_distance'
-  LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+  LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 SUPPORT heliosdb.distance_support;
 COMMENT ON FUNCTION vector_l2_squared_distance(vector, vector) IS 'squared Euclidean distance';
 
 CREATE FUNCTION vector_negative_inner_product(vector, vector) RETURNS float8
   AS 'MODULE_PATHNAME', 'helios_vector_negative_inner_product'
-  LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+  LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 SUPPORT heliosdb.distance_support;
 COMMENT ON FUNCTION vector_negative_inner_product(vector, vector) IS 'negative inner product';
 
 CREATE FUNCTION vector_spherical_distance(vector, vector) RETURNS float8
   AS 'MODULE_PATHNAME', 'helios_vector_spherical_distance'
-  LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+  LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 SUPPORT heliosdb.distance_support;
 COMMENT ON FUNCTION vector_spherical_distance(vector, vector) IS 'angle between unit vectors, as a fraction of pi';
 
 CREATE FUNCTION vector_dims(vector) RETURNS integer
@@ -239,37 +244,37 @@ COMMENT ON FUNCTION vector_cmp(vector, vector) IS 'less-equal-greater';
 
 CREATE FUNCTION l2_distance(halfvec, halfvec) RETURNS float8
   AS 'MODULE_PATHNAME', 'helios_halfvec_l2_distance'
-  LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+  LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 SUPPORT heliosdb.distance_support;
 COMMENT ON FUNCTION l2_distance(halfvec, halfvec) IS 'Euclidean distance';
 
 CREATE FUNCTION inner_product(halfvec, halfvec) RETURNS float8
   AS 'MODULE_PATHNAME', 'helios_halfvec_inner_product'
-  LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+  LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 SUPPORT heliosdb.distance_support;
 COMMENT ON FUNCTION inner_product(halfvec, halfvec) IS 'inner product';
 
 CREATE FUNCTION cosine_distance(halfvec, halfvec) RETURNS float8
   AS 'MODULE_PATHNAME', 'helios_halfvec_cosine_distance'
-  LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+  LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 SUPPORT heliosdb.distance_support;
 COMMENT ON FUNCTION cosine_distance(halfvec, halfvec) IS 'cosine distance';
 
 CREATE FUNCTION l1_distance(halfvec, halfvec) RETURNS float8
   AS 'MODULE_PATHNAME', 'helios_halfvec_l1_distance'
-  LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+  LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 SUPPORT heliosdb.distance_support;
 COMMENT ON FUNCTION l1_distance(halfvec, halfvec) IS 'taxicab distance';
 
 CREATE FUNCTION halfvec_l2_squared_distance(halfvec, halfvec) RETURNS float8
   AS 'MODULE_PATHNAME', 'helios_halfvec_l2_squared_distance'
-  LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+  LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 SUPPORT heliosdb.distance_support;
 COMMENT ON FUNCTION halfvec_l2_squared_distance(halfvec, halfvec) IS 'squared Euclidean distance';
 
 CREATE FUNCTION halfvec_negative_inner_product(halfvec, halfvec) RETURNS float8
   AS 'MODULE_PATHNAME', 'helios_halfvec_negative_inner_product'
-  LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+  LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 SUPPORT heliosdb.distance_support;
 COMMENT ON FUNCTION halfvec_negative_inner_product(halfvec, halfvec) IS 'negative inner product';
 
 CREATE FUNCTION halfvec_spherical_distance(halfvec, halfvec) RETURNS float8
   AS 'MODULE_PATHNAME', 'helios_halfvec_spherical_distance'
-  LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+  LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 SUPPORT heliosdb.distance_support;
 COMMENT ON FUNCTION halfvec_spherical_distance(halfvec, halfvec) IS 'angle between unit vectors, as a fraction of pi';
 
 CREATE FUNCTION vector_dims(halfvec) RETURNS integer

@@ -14,5 +14,6 @@ void _PG_init(void) {
   helios::pg::InitPg();
   helios::vector::InitVector();
   helios::hnsw::InitHnsw();
+  helios::pg::FinishPg();
 }
 }

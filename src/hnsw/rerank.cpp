@@ -69,30 +69,39 @@ void HeapReader::Close() {
 bool Reranker::LaterWaiting(const Waiting &a, const Waiting &b) { return a.lower() > b.lower(); }
 bool Reranker::LaterFetched(const Waiting &a, const Waiting &b) { return a.estimate.distance > b.estimate.distance; }
 
-void Reranker::Clear() {
+void Reranker::Start(bool exact, bool strict) {
+  exact_ = exact;
+  strict_ = strict;
+  boundary_ = INFINITY;
   waiting_.clear();
   fetched_.clear();
 }
 
-void Reranker::AddBatch(Walker *walker, const std::vector<Hit> &batch, size_t limit, bool exact) {
-  Clear();
-  exact_ = exact;
+void Reranker::AddBatch(Walker *walker, const std::vector<Hit> &batch, bool refine, size_t limit) {
+  const size_t before = waiting_.size();
+  float farthest = -INFINITY;
   for (const Hit &hit : batch) {
     Waiting entry{hit, {hit.distance, 0}};
-    if (!walker->Refine(hit, &entry.estimate)) continue;
+    if (refine && !walker->Refine(hit, &entry.estimate)) continue;
     if (std::isnan(entry.estimate.distance) || std::isnan(entry.estimate.error)) {
       entry.estimate = {0, std::numeric_limits<float>::infinity()};
     }
-    if (!exact) entry.estimate.error = 0;
+    if (!exact_) entry.estimate.error = 0;
     waiting_.push_back(entry);
+    farthest = std::max(farthest, entry.lower());
   }
-  if (limit != 0 && waiting_.size() > limit) {
-    std::nth_element(waiting_.begin(), waiting_.begin() + limit, waiting_.end(),
+  if (limit != 0 && waiting_.size() > before + limit) {
+    const auto first = waiting_.begin() + static_cast<std::ptrdiff_t>(before);
+    const auto last = first + static_cast<std::ptrdiff_t>(limit);
+    std::nth_element(first, last, waiting_.end(),
                      [](const Waiting &a, const Waiting &b) { return a.estimate.distance < b.estimate.distance; });
-    for (size_t i = limit; i < waiting_.size(); i++) walker->PutBack(waiting_[i].hit);
-    waiting_.resize(limit);
+    farthest = last->lower();
+    for (auto entry = last; entry != waiting_.end(); ++entry) walker->PutBack(entry->hit);
+    waiting_.erase(last, waiting_.end());
   }
   std::make_heap(waiting_.begin(), waiting_.end(), LaterWaiting);
+  // What the walk has not returned yet is, by its codes, farther than this batch.
+  if (strict_) boundary_ = farthest;
 }
 
 // A chain of duplicates is followed when its node leaves the waiting, so that each member, whose value may differ
@@ -102,7 +111,7 @@ bool Reranker::Next(Walker *walker, HeapReader *reader, Hit *hit, float *distanc
     CHECK_FOR_INTERRUPTS();
     const bool take = !waiting_.empty() &&
                       (!exact_ || fetched_.empty() || !(fetched_.front().estimate.distance <= waiting_.front().lower()));
-    if (!take) break;
+    if (!take || (!exact_ && waiting_.front().lower() > boundary_)) break;
     std::pop_heap(waiting_.begin(), waiting_.end(), LaterWaiting);
     Waiting entry = waiting_.back();
     waiting_.pop_back();
@@ -121,7 +130,7 @@ bool Reranker::Next(Walker *walker, HeapReader *reader, Hit *hit, float *distanc
     fetched_.push_back(entry);
     std::push_heap(fetched_.begin(), fetched_.end(), LaterFetched);
   }
-  if (fetched_.empty()) return false;
+  if (fetched_.empty() || fetched_.front().estimate.distance > boundary_) return false;
   std::pop_heap(fetched_.begin(), fetched_.end(), LaterFetched);
   *hit = fetched_.back().hit;
   *distance = fetched_.back().estimate.distance;

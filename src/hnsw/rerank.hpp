@@ -1,13 +1,16 @@
-// Exact order for rows found by their codes: fetches vectors from the table, only as many as the order needs.
+// The order in which found rows are handed out; for codes, the exact order: vectors are fetched from the table, only as
+// many as the order needs.
 //
 //   waiting   hits by the lower end of their estimate  --fetch-->  fetched   hits by exact distance  --emit-->
 //
 // A row is emitted once its exact distance is below the lower end of every waiting estimate, so tight codes
-// (scalar) cost few fetches more than the rows returned, and coarse ones are compared in full.
+// (scalar) cost few fetches more than the rows returned, and coarse ones are compared in full. In strict order it also
+// waits until it is nearer than what the next batch of the walk can bring.
 #pragma once
 
 #include "hnsw/walk.hpp"
 
+#include <cmath>
 #include <vector>
 
 extern "C" {
@@ -44,11 +47,14 @@ class HeapReader {
 
 class Reranker {
  public:
-  void Clear();
-  // Adds one batch: estimates are refined, and only the `limit` best are kept (0: all), the others go back to the
-  // walker. exact = false keeps the order of the estimates and fetches nothing.
-  void AddBatch(Walker *walker, const std::vector<Hit> &batch, size_t limit, bool exact);
-  // Takes the next visible row in order with its distance (exact, or estimated); false when this batch has no more.
+  // Forgets everything; exact = false keeps the order of the estimates and fetches nothing.
+  void Start(bool exact, bool strict);
+  // Adds one batch; refine asks for precise estimates of codes, of which only the `limit` best are kept (0: all), the
+  // others go back to the walker.
+  void AddBatch(Walker *walker, const std::vector<Hit> &batch, bool refine, size_t limit);
+  // Tells that no batch follows.
+  void Finish() { boundary_ = INFINITY; }
+  // Takes the next visible row in order with its distance (exact, or estimated); false when another batch is needed.
   bool Next(Walker *walker, HeapReader *reader, Hit *hit, float *distance);
 
  private:
@@ -61,6 +67,8 @@ class Reranker {
   static bool LaterFetched(const Waiting &a, const Waiting &b);
 
   bool exact_ = true;
+  bool strict_ = true;
+  float boundary_ = INFINITY;     // what is farther must wait for the next batch
   std::vector<Waiting> waiting_;  // heap by lower end
   std::vector<Waiting> fetched_;  // heap by exact distance
 };

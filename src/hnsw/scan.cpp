@@ -32,7 +32,6 @@ struct ScanState {
   HeapReader reader;
   ScanSettings settings;
   std::vector<Hit> batch;
-  size_t batch_next = 0;
   bool started = false;
   bool exhausted = false;
   float last_distance = -INFINITY;  // strict order: nothing nearer may follow
@@ -80,49 +79,34 @@ void Start(IndexScanDesc scan, ScanState *state) {
     state->walker.SetItem(DatumGetPointer(query) == nullptr ? nullptr : MakeItem(state->index.space, query, &bytes));
   }
   MemoryContextSwitchTo(outer);
+  state->reranker.Start(Quantized(state) && NeedsExactOrder(state), state->settings.iterative == IterativeScan::kStrict);
   state->exhausted = !state->walker.Begin(0);
   state->started = true;
 }
 
-// Fetches the next batch; false when the scan is over.
+// Fetches the next batch; false when the scan has no more.
 bool NextBatch(ScanState *state, bool first) {
   const ScanSettings &settings = state->settings;
   const bool iterative = settings.iterative != IterativeScan::kOff;
-  if (state->exhausted || (!first && !iterative)) return false;
-  if (!first && (state->walker.visited() >= static_cast<size_t>(settings.max_scan_tuples) ||
-                 state->walker.MemoryBytes() > settings.scan_mem_multiplier * work_mem * 1024.0)) {
-    return false;
+  if (state->exhausted) return false;
+  state->exhausted = !first && (!iterative || state->walker.visited() >= static_cast<size_t>(settings.max_scan_tuples) ||
+                                state->walker.MemoryBytes() > settings.scan_mem_multiplier * work_mem * 1024.0);
+  if (!state->exhausted) {
+    state->walker.NextBatch(0, settings.ef_search, iterative, &state->batch);
+    state->exhausted = state->batch.empty();
   }
-  state->walker.NextBatch(0, settings.ef_search, iterative, &state->batch);
-  state->batch_next = 0;
-  if (state->batch.empty()) return false;
-  if (Quantized(state)) {
-    state->reranker.AddBatch(&state->walker, state->batch, settings.rerank_candidates, NeedsExactOrder(state));
-  }
-  return true;
-}
-
-// Takes the next hit of the current batch, whose chain of duplicates continues it.
-bool NextHit(ScanState *state, Hit *hit, float *distance) {
-  if (Quantized(state)) return state->reranker.Next(&state->walker, &state->reader, hit, distance);
-  if (state->batch_next == state->batch.size()) return false;
-  Hit *current = &state->batch[state->batch_next];
-  *hit = *current;
-  *distance = current->distance;
-  Hit next;
-  if (current->duplicate != kNoNode && state->walker.ReadDuplicate(current->duplicate, &next)) {
-    next.distance = current->distance;
-    *current = next;
+  if (state->exhausted) {
+    state->reranker.Finish();
   } else {
-    state->batch_next++;
+    state->reranker.AddBatch(&state->walker, state->batch, Quantized(state), Quantized(state) ? settings.rerank_candidates : 0);
+    if (!iterative) state->reranker.Finish();
   }
   return true;
 }
 
 bool Fetch(IndexScanDesc scan) {
   ScanState *state = StateOf(scan);
-  const bool first = !state->started;
-  if (first) {
+  if (!state->started) {
     Start(scan, state);
     if (!NextBatch(state, true)) return false;
   }
@@ -130,13 +114,12 @@ bool Fetch(IndexScanDesc scan) {
     CHECK_FOR_INTERRUPTS();
     Hit hit;
     float distance;
-    while (!NextHit(state, &hit, &distance)) {
+    while (!state->reranker.Next(&state->walker, &state->reader, &hit, &distance)) {
       if (!NextBatch(state, false)) {
         state->walker.Release();
         return false;
       }
     }
-    if (!ItemPointerIsValid(&hit.tid)) continue;
     if (state->settings.iterative == IterativeScan::kStrict) {
       if (distance < state->last_distance) continue;
       state->last_distance = distance;
@@ -166,8 +149,6 @@ void Rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int n
   state->exhausted = false;
   state->last_distance = -INFINITY;
   state->batch.clear();
-  state->batch_next = 0;
-  state->reranker.Clear();
   MemoryContextReset(state->query_context);
   if (keys != nullptr && scan->numberOfKeys > 0) memmove(scan->keyData, keys, nkeys * sizeof(ScanKeyData));
   if (orderbys != nullptr && scan->numberOfOrderBys > 0) memmove(scan->orderByData, orderbys, norderbys * sizeof(ScanKeyData));
