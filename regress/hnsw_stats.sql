@@ -42,7 +42,7 @@ FROM pg_vector_index_stats() ORDER BY index_name COLLATE "C";
 
 SELECT relname, i.dimensions, distance, element, i.quantization, requested, trained, rerank_source, m, ef_construction
 FROM pg_class, heliosdb.vector_index_info(oid) i WHERE relname LIKE 'items\_%' AND relam <> 403 ORDER BY relname COLLATE "C";
-SELECT relname, pq_subquantizers, pq_centroids, rabitq_bits, code_bytes, nodes < vectors AS has_duplicates, vectors, dead,
+SELECT relname, pq_subquantizers, pq_centroids, rabitq_bits, code_bytes < 4 * i.dimensions AS smaller, nodes < vectors AS has_duplicates, vectors, dead,
        free_slots, entry_level >= 0 AS has_entry, auto_sample, auto_recall_rabitq, auto_recall_product
 FROM pg_class, heliosdb.vector_index_info(oid) i WHERE relname LIKE 'items\_%' AND relam <> 403 ORDER BY relname COLLATE "C";
 
