@@ -54,14 +54,6 @@ class Pin {
   CachedModel *model_;
 };
 
-Oid FileOf(Relation index) {
-#if PG_VERSION_NUM >= 160000
-  return index->rd_locator.relNumber;
-#else
-  return index->rd_node.relNode;
-#endif
-}
-
 // Drops unpinned models, oldest first, until the cache has room.
 void MakeRoom(Size bytes) {
   CachedModel **link = &cache;
@@ -114,7 +106,7 @@ uint8 *UntrainedModel(const CodecSpec &spec, MemoryContext context, uint32 *byte
 // Finds, loads or makes the model of a spec.
 const Codec *Open(Relation index, const Meta &meta, const CodecSpec &spec, uint32 version, MemoryContext owner) {
   const bool stored = spec.kind != CodecKind::kScalar;
-  const Oid file = FileOf(index);
+  const Oid file = pg::FileOf(index);
   CachedModel *found = cache;
   while (found != nullptr && (found->index != file || found->database != MyDatabaseId || found->version != version)) {
     found = found->next;

@@ -2,6 +2,7 @@
 
 #include "hnsw/store.hpp"
 #include "hnsw/walk.hpp"
+#include "pg/compat.hpp"
 #include "pg/memory.hpp"
 #include "pg/pause.hpp"
 
@@ -9,7 +10,6 @@
 
 extern "C" {
 #include "access/generic_xlog.h"
-#include "commands/vacuum.h"
 #include "common/pg_prng.h"
 #include "utils/memutils.h"
 }
@@ -54,7 +54,7 @@ size_t SampleIndex(Trainer *trainer, size_t limit, BufferAccessStrategy strategy
   size_t seen = 0;
   const BlockNumber blocks = RelationGetNumberOfBlocks(index.rel);
   for (BlockNumber block = kMetaBlock + 1; block < blocks; block++) {
-    vacuum_delay_point();
+    pg::VacuumDelay();
     Buffer buffer = ReadBufferExtended(index.rel, MAIN_FORKNUM, block, RBM_NORMAL, strategy);
     LockBuffer(buffer, BUFFER_LOCK_SHARE);
     Page page = BufferGetPage(buffer);
@@ -133,7 +133,7 @@ void Retrain(Trainer *trainer, Relation rel, MemoryContext context, BufferAccess
     OpenIndex(rel, context, &trainer->index);
   }
   for (BlockNumber block = kMetaBlock + 1; block < blocks; block++) {
-    vacuum_delay_point();
+    pg::VacuumDelay();
     Buffer buffer = ReadBufferExtended(rel, MAIN_FORKNUM, block, RBM_NORMAL, strategy);
     LockBuffer(buffer, BUFFER_LOCK_SHARE);
     const bool fallback = IsFallbackPage(BufferGetPage(buffer));

@@ -10,12 +10,12 @@
 #include "hnsw/am.hpp"
 #include "hnsw/links.hpp"
 #include "hnsw/train.hpp"
+#include "pg/compat.hpp"
 #include "pg/memory.hpp"
 #include "pg/pause.hpp"
 
 extern "C" {
 #include "access/generic_xlog.h"
-#include "commands/vacuum.h"
 #include "storage/indexfsm.h"
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
@@ -69,7 +69,7 @@ void EachNodePage(Vacuum *vacuum, Visit &&visit) {
   Relation rel = vacuum->index.rel;
   const BlockNumber blocks = RelationGetNumberOfBlocks(rel);
   for (BlockNumber block = kMetaBlock + 1; block < blocks; block++) {
-    vacuum_delay_point();
+    pg::VacuumDelay();
     Buffer buffer = ReadBufferExtended(rel, MAIN_FORKNUM, block, RBM_NORMAL, vacuum->info->strategy);
     LockBuffer(buffer, BUFFER_LOCK_SHARE);
     Page page = BufferGetPage(buffer);
@@ -267,7 +267,7 @@ void Repair(Vacuum *vacuum) {
     }
     LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
     for (const auto &[id, level] : vacuum->repairs) {
-      vacuum_delay_point();
+      pg::VacuumDelay();
       RepairNode(vacuum, id, level);
     }
     vacuum->walker.Release();

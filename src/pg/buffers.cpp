@@ -1,5 +1,7 @@
 #include "pg/buffers.hpp"
 
+#include "pg/compat.hpp"
+
 #include <algorithm>
 
 extern "C" {
@@ -29,14 +31,6 @@ constexpr Size kMaxPrefetchLines = 16;  // the hardware follows a longer run by 
 
 constinit Hint *hints = nullptr;
 constinit uint32 reads = 0;
-
-Oid FileOf(Relation rel) {
-#if PG_VERSION_NUM >= 160000
-  return rel->rd_locator.relNumber;
-#else
-  return rel->rd_node.relNode;
-#endif
-}
 
 Hint *SlotOf(Oid file, BlockNumber block) { return &hints[(block ^ file * 0x9E3779B1u) & (kHints - 1)]; }
 

@@ -7,6 +7,7 @@ extern "C" {
 #include "access/amapi.h"
 #include "access/genam.h"
 #include "access/generic_xlog.h"
+#include "commands/vacuum.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/rel.h"
@@ -24,6 +25,24 @@ inline void CompleteAmRoutine(IndexAmRoutine *routine, bool can_build_parallel) 
 #else
   (void)routine;
   (void)can_build_parallel;
+#endif
+}
+
+// Honours the cost-based delay and interrupts in a loop of vacuum.
+inline void VacuumDelay() {
+#if PG_VERSION_NUM >= 180000
+  vacuum_delay_point(false);
+#else
+  vacuum_delay_point();
+#endif
+}
+
+// Names the relation's storage: changes with every rebuild.
+inline Oid FileOf(Relation rel) {
+#if PG_VERSION_NUM >= 160000
+  return rel->rd_locator.relNumber;
+#else
+  return rel->rd_node.relNode;
 #endif
 }
 

@@ -8,6 +8,9 @@ extern "C" {
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
 }
 
 // PostgreSQL's macros break std and library headers (std::min, enumerators called ERROR, ...).
