@@ -155,6 +155,18 @@ struct BuildState {
   bool flushed = false;
 };
 
+// Says what `auto` chose and what it measured.
+void ReportChoice(Relation index, Quantization quantization, const AutoChoice &choice) {
+  char product[64] = "";
+  if (choice.recall_product >= 0) snprintf(product, sizeof(product), ", %.3f by product codes", choice.recall_product);
+  char rabitq[64] = "";
+  if (choice.recall_rabitq >= 0) snprintf(rabitq, sizeof(rabitq), ", %.3f by rabitq codes", choice.recall_rabitq);
+  ereport(NOTICE, (errmsg("index \"%s\" uses quantization = %s", RelationGetRelationName(index), QuantizationName(quantization)),
+                   choice.sample == 0 ? errdetail("The table has too few rows or dimensions to measure others.")
+                                      : errdetail("In a sample of %u rows, the share of the 10 nearest found among the 40 best is%s%s.",
+                                                  choice.sample, rabitq[0] == ',' ? rabitq + 1 : "", rabitq[0] == ',' ? product : product + 1)));
+}
+
 // Tells whether training found that scalar codes lose less after a random rotation.
 bool RotationPays(const std::vector<uint8_t> &model) {
   Codec codec;
@@ -191,14 +203,7 @@ void PrepareQuantization(BuildState *state, const Options &options) {
   ReportPhase(kPhaseTraining);
   if (quantization == Quantization::kAuto) {
     quantization = ChooseQuantization(builder.index, options, &meta, state->sample.data(), rows);
-    if (meta.choice.sample == 0) {
-      ereport(NOTICE, (errmsg("index \"%s\" uses quantization = %s", RelationGetRelationName(builder.index), QuantizationName(quantization)),
-                       errdetail("The table has too few rows or dimensions to measure others.")));
-    } else {
-      ereport(NOTICE, (errmsg("index \"%s\" uses quantization = %s", RelationGetRelationName(builder.index), QuantizationName(quantization)),
-                       errdetail("Of the 10 nearest neighbours in a sample of %u rows, %.3f were among the 40 best by rabitq codes and %.3f by product codes (-1 = not measured).",
-                                 meta.choice.sample, meta.choice.recall_rabitq, meta.choice.recall_product)));
-    }
+    ReportChoice(builder.index, quantization, meta.choice);
   }
   Options effective = options;
   if (quantization == Quantization::kScalar) effective.rerank_source = static_cast<int>(RerankSource::kHeap);
