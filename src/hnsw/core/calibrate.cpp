@@ -103,10 +103,11 @@ double Quantile(const std::vector<Pair>& pairs, bool near) {
 }  // namespace
 
 TrainStatus Calibrate(const float* sample, size_t n, Poll poll, Parameters* parameters) {
-  // Scalar codes have a theory to start from: five sigma of independent rounding errors. Product
-  // codes without errors in the sample fall back on the Cauchy-Schwarz inequality.
   const CodecKind kind = parameters->spec.kind;
-  parameters->spread = kind == CodecKind::kScalar ? 5 : kind == CodecKind::kRabitq ? 4 : 2;
+  // Scalar codes carry their errors. Product codes without errors in the sample fall back on the
+  // Cauchy-Schwarz inequality.
+  if (kind == CodecKind::kScalar) return TrainStatus::kOk;
+  parameters->spread = kind == CodecKind::kRabitq ? 4 : 2;
   if (n < kFewestRows) return TrainStatus::kOk;
   Parameters trial = *parameters;
   trial.spread = 1;
@@ -119,9 +120,7 @@ TrainStatus Calibrate(const float* sample, size_t n, Poll poll, Parameters* para
   }
   if (!Measure(trial, sample, n, poll, &pairs)) return TrainStatus::kInterrupted;
   const double measured = kMargin * std::max(Quantile(pairs, false), Quantile(pairs, true));
-  if (measured > 0 && (kind != CodecKind::kScalar || measured > parameters->spread)) {
-    parameters->spread = static_cast<float>(measured);
-  }
+  if (measured > 0) parameters->spread = static_cast<float>(measured);
   return TrainStatus::kOk;
 }
 

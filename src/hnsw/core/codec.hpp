@@ -90,7 +90,7 @@ class Codec {
   float spread_ = 0;
 };
 
-// The exact working distance lies in distance +- error with very high probability.
+// The exact working distance lies in distance +- error: surely (scalar) or very probably.
 struct Estimate {
   float distance;
   float error;  // >= 0, infinity when unknown
@@ -102,9 +102,9 @@ class QueryScorer {
   void Prepare(const Codec& codec, const float* query);
   // The hot loop: working distance of the query to a code.
   float Distance(const uint8_t* code) const;
-  // Scalar: 5 sigma of independent uniform rounding errors, more where the sample asks for it;
-  // product and rabitq: what covered 99.95 % of the near and of all pairs of sample rows, plus 25
-  // %.
+  // Scalar: certain, by the triangle inequality, for the distance in float kernels; the distance is
+  // the middle of the interval. Product and rabitq: what covered 99.95 % of the near and of all
+  // pairs of sample rows, plus 25 %.
   Estimate Bound(const uint8_t* code) const;
 
  private:

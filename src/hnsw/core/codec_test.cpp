@@ -189,6 +189,115 @@ TEST(Codec, ScalarEstimatesAreThoseOfTheReconstruction) {
   }
 }
 
+// The working distance in double arithmetic.
+double ExactDistance(Metric metric, const float* a, const float* b, size_t dim) {
+  double sum = 0;
+  for (size_t i = 0; i < dim; ++i) {
+    const double x = a[i], y = b[i];
+    if (metric == Metric::kL2) sum += (x - y) * (x - y);
+    else if (metric == Metric::kL1) sum += std::abs(x - y);
+    else sum -= x * y;
+  }
+  return metric == Metric::kCosine ? 1 + sum : sum;
+}
+
+TEST(Codec, ScalarBoundsHoldWithoutASample) {
+  constexpr size_t kRows = 60, kQueries = 10;
+  for (const Metric metric : kMetrics) {
+    const bool unit = metric == Metric::kCosine;
+    for (const uint32_t dim : {1u, 2u, 17u, 300u, kMaxDim}) {
+      const size_t n = dim == kMaxDim ? 4 : kRows;
+      std::vector<float> rows = Clustered(n, dim, 1, unit);
+      // Far from the origin, near each other: small distances from large sums.
+      for (size_t i = 0; !unit && i < n / 2 * dim; ++i) rows[i] = 1000 + rows[i] / 100;
+      for (const bool rotate : {false, true}) {
+        if (rotate && metric == Metric::kL1) continue;
+        CodecSpec spec = ScalarSpec(metric, dim);
+        spec.rotate = rotate;
+        TrainedCodec trained;
+        ASSERT_EQ(trained.Make(spec, {}), TrainStatus::kOk);
+        for (size_t q = 0; q < std::min(n, kQueries); ++q) {
+          const float* query = rows.data() + q * n / std::min(n, kQueries) * dim;
+          QueryScorer scorer;
+          scorer.Prepare(trained.codec, query);
+          for (size_t r = 0; r < n; ++r) {
+            const float* x = rows.data() + r * dim;
+            const Estimate estimate = scorer.Bound(trained.Encode(x).data());
+            EXPECT_LE(std::abs(WorkingDistance(metric, query, x, dim) - estimate.distance),
+                      estimate.error)
+                << Name(spec);
+            EXPECT_LE(std::abs(ExactDistance(metric, query, x, dim) - estimate.distance),
+                      estimate.error)
+                << Name(spec);
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(Codec, ScalarBoundsSeparateNeighbours) {
+  // Wide intervals would be right and useless.
+  constexpr uint32_t kDim = 100;
+  for (const Metric metric : kMetrics) {
+    const std::vector<float> rows = Clustered(400, kDim, 1, metric == Metric::kCosine);
+    TrainedCodec trained;
+    ASSERT_EQ(trained.Make(ScalarSpec(metric, kDim), {}), TrainStatus::kOk);
+    QueryScorer scorer;
+    scorer.Prepare(trained.codec, rows.data());
+    std::vector<float> exact;
+    double error = 0;
+    for (size_t r = 1; r < 400; ++r) {
+      const float* x = rows.data() + r * kDim;
+      exact.push_back(WorkingDistance(metric, rows.data(), x, kDim));
+      error += scorer.Bound(trained.Encode(x).data()).error / 399;
+    }
+    const auto [low, high] = std::minmax_element(exact.begin(), exact.end());
+    EXPECT_LT(error, 0.02 * (*high - *low)) << static_cast<int>(metric);
+  }
+}
+
+TEST(Codec, HostileScalarHeadsHaveNoBound) {
+  constexpr uint32_t kDim = 20;
+  const std::vector<float> rows = Clustered(2, kDim, 1, true);
+  constexpr size_t kLo = 0, kStep = 4, kError = 16;
+  for (const Metric metric : kMetrics) {
+    TrainedCodec trained;
+    ASSERT_EQ(trained.Make(ScalarSpec(metric, kDim), {}), TrainStatus::kOk);
+    const std::vector<uint8_t> code = trained.Encode(rows.data());
+    QueryScorer scorer;
+    scorer.Prepare(trained.codec, rows.data() + kDim);
+    for (const size_t at : {kLo, kStep, kError}) {
+      for (const float value : {NAN, INFINITY, -INFINITY, -1.0f}) {
+        if (at == kLo && value == -1.0f) continue;
+        std::vector<uint8_t> damaged = code;
+        std::memcpy(damaged.data() + at, &value, sizeof value);
+        EXPECT_EQ(scorer.Bound(damaged.data()).error, INFINITY) << at << " " << value;
+      }
+    }
+  }
+}
+
+TEST(Codec, ScalarSumsFitAtTheLargestDimension) {
+  // Every byte 255 but one, and a query of equal components, with either sign.
+  for (const float value : {1.0f, -1.0f, 1e-30f, 1e30f}) {
+    std::vector<float> x(kMaxDim, 1.0f);
+    x[0] = 0;
+    TrainedCodec trained;
+    ASSERT_EQ(trained.Make(ScalarSpec(Metric::kInnerProduct, kMaxDim), {}), TrainStatus::kOk);
+    const std::vector<uint8_t> code = trained.Encode(x.data());
+    ASSERT_EQ(code.back(), 255);
+    const std::vector<float> query(kMaxDim, value);
+    QueryScorer scorer;
+    scorer.Prepare(trained.codec, query.data());
+    const float exact = -value * (kMaxDim - 1);
+    EXPECT_NEAR(scorer.Distance(code.data()), exact, 1e-3f * std::abs(exact));
+    const Estimate estimate = scorer.Bound(code.data());
+    EXPECT_NEAR(estimate.distance, exact, estimate.error);
+    EXPECT_LT(estimate.error, 1e-3f * std::abs(exact));
+  }
+}
+
 TEST(Codec, ProductEstimatesAreThoseOfTheReconstruction) {
   constexpr uint32_t kDim = 50;
   for (const Metric metric : kMetrics) {
@@ -321,7 +430,7 @@ TEST(Codec, ConstantVectorsAreExactInScalarCodes) {
 }
 
 TEST(Codec, CodeSizes) {
-  EXPECT_EQ(Codec::CodeBytes(ScalarSpec(Metric::kL2, 784)), 800u);
+  EXPECT_EQ(Codec::CodeBytes(ScalarSpec(Metric::kL2, 784)), 804u);
   EXPECT_EQ(Codec::CodeBytes(ProductSpec(Metric::kL2, 784, 8, 256)), 12u);
   EXPECT_EQ(Codec::CodeBytes(ProductSpec(Metric::kL2, 784, 9, 16)), 9u);
   EXPECT_EQ(Codec::CodeBytes(ProductSpec(Metric::kL2, 784, 8, 17)), 9u);

@@ -2,8 +2,10 @@
 // "Similarity Search in the Blink of an Eye with Compressed Indices", VLDB 2023, section 3).
 //
 // Code of a vector, packed:
-//   float lo | float step | uint32 sum of c | uint32 sum of c^2 | uint8 c[dim]
+//   float lo | float step | uint32 sum of c | uint32 sum of c^2 | float error | uint8 c[dim]
 // stands for x^_i = lo + step * c_i, so dot products and norms of x^ follow from integer sums.
+// error is at least |x - x^| (L1: the sum of absolute differences), rotated where the codes are:
+// by the triangle inequality it bounds every distance to x, without a sample.
 #include "hnsw/core/model.hpp"
 #include "hnsw/core/rotation.hpp"
 #include "vector/core/distance.hpp"
@@ -11,12 +13,16 @@
 namespace helios::hnsw {
 namespace {
 
-constexpr size_t kHeadBytes = 16;
+constexpr size_t kHeadBytes = 20;
 constexpr double kLevels = 255;
+constexpr double kFloatRounding = 0x1p-24;
+// Each of the four rounds of a rotation rounds a component at most this often.
+constexpr double kRotationRoundings = 4 * 24;
 
 struct Head {
   float lo, step;
   uint32_t sum, sum2;
+  float error;
 };
 static_assert(sizeof(Head) == kHeadBytes);
 
@@ -36,6 +42,35 @@ double SquaredNorm(const Head& h, double dim) {
 double FromDot(Metric metric, double dot, double norm2_a, double norm2_b) {
   if (metric == Metric::kL2) return std::max(0.0, norm2_a + norm2_b - 2 * dot);
   return metric == Metric::kCosine ? 1 - dot : -dot;
+}
+
+// The relative error of sums of dim products in the float kernels, which keep 16 partial sums or
+// more; one for products, conversions and the final sum.
+double SumRounding(double dim) { return kFloatRounding * (16 + dim / 16); }
+
+// The smallest float that is not below a value.
+float RoundUpToFloat(double value) {
+  const auto rounded = static_cast<float>(value);
+  return rounded < value ? std::nextafter(rounded, INFINITY) : rounded;
+}
+
+// The estimate whose distance lies in the middle of an interval.
+Estimate Between(double low, double high) {
+  const auto middle = static_cast<float>((low + high) / 2);
+  return {middle, RoundUpToFloat(std::max(high - middle, middle - low))};
+}
+
+// Writes the rotated, limited x[dim] and returns a bound of its distance from the exact rotation.
+double RotateLimited(const CodecSpec& spec, const float* x, float* out) {
+  const size_t dim = spec.dim;
+  bool limited = false;
+  for (size_t i = 0; i < dim; ++i) limited |= std::abs(x[i]) > kLargest;
+  CopyLimited(x, dim, out);
+  RotateRandomly(out, dim, spec.seed);
+  if (limited) return INFINITY;
+  double norm2 = 0;
+  for (size_t i = 0; i < dim; ++i) norm2 += static_cast<double>(out[i]) * out[i];
+  return kRotationRoundings * kFloatRounding * std::sqrt(norm2);
 }
 
 // Sum of squared reconstruction errors over some rows.
@@ -59,9 +94,9 @@ size_t ScalarCodeBytes(const CodecSpec& spec) { return kHeadBytes + spec.dim; }
 
 void ScalarEncode(const Codec& codec, const float* x, uint8_t* code, float* scratch) {
   const size_t dim = codec.spec().dim;
+  double rotation_error = 0;
   if (codec.spec().rotate) {
-    CopyLimited(x, dim, scratch);
-    RotateRandomly(scratch, dim, codec.spec().seed);
+    rotation_error = RotateLimited(codec.spec(), x, scratch);
     x = scratch;
   }
   float low = x[0], high = x[0];
@@ -73,15 +108,23 @@ void ScalarEncode(const Codec& codec, const float* x, uint8_t* code, float* scra
   head.lo = low;
   // Doubles: the range of two floats may exceed float.
   head.step = static_cast<float>((static_cast<double>(high) - low) / kLevels);
-  const double inverse = head.step > 0 ? 1 / static_cast<double>(head.step) : 0;
+  const double step = head.step, inverse = step > 0 ? 1 / step : 0;
   uint8_t* c = code + kHeadBytes;
+  double absolute = 0, squared = 0;
   for (size_t i = 0; i < dim; ++i) {
-    const double level = (static_cast<double>(x[i]) - low) * inverse + 0.5;
-    const auto value = static_cast<uint32_t>(std::min(level, kLevels));
+    const double above = static_cast<double>(x[i]) - low;
+    const auto value = static_cast<uint32_t>(std::min(above * inverse + 0.5, kLevels));
     c[i] = static_cast<uint8_t>(value);
     head.sum += value;
     head.sum2 += value * value;
+    const double error = above - step * value;
+    absolute += std::abs(error);
+    squared += error * error;
   }
+  // Room for the rounding of the double sums.
+  constexpr double kMore = 1 + 1e-9;
+  const bool l1 = codec.spec().metric == Metric::kL1;
+  head.error = RoundUpToFloat((l1 ? absolute : std::sqrt(squared)) * kMore + rotation_error);
   std::memcpy(code, &head, sizeof head);
 }
 
@@ -117,10 +160,7 @@ TrainStatus ScalarTrain(const float* sample, size_t n, Poll poll, Parameters* pa
 void QueryScorer::PrepareScalar() {
   const CodecSpec& spec = codec_.spec();
   const size_t dim = spec.dim;
-  if (spec.rotate) {
-    CopyLimited(query_.data(), dim, query_.data());
-    RotateRandomly(query_.data(), dim, spec.seed);
-  }
+  offset_ = spec.rotate ? RotateLimited(spec, query_.data(), query_.data()) : 0;
   double absolute = 0, largest = 0;
   sum_ = norm2_ = 0;
   for (size_t i = 0; i < dim; ++i) {
@@ -154,37 +194,44 @@ float QueryScorer::ScalarDistance(const uint8_t* code) const {
 }
 
 Estimate QueryScorer::ScalarBound(const uint8_t* code) const {
-  const double sigmas = codec_.spread();
   const Head head = LoadHead(code);
   const size_t n = codec_.spec().dim;
-  const double dim = static_cast<double>(n);
+  const double dim = static_cast<double>(n), rounding = SumRounding(dim);
   const Metric metric = codec_.spec().metric;
   const uint8_t* c = code + kHeadBytes;
-  const double half = 0.5 * head.step;
+  const bool plausible = std::isfinite(head.lo) && std::isfinite(head.step) && head.step >= 0 &&
+                         std::isfinite(head.error) && head.error >= 0;
+  if (!plausible) return {0, INFINITY};
   if (metric == Metric::kL1) {
     const double distance = vector::L1F32U8(query_.data(), c, head.lo, head.step, n);
-    const double magnitude = distance + dim * std::abs(head.lo);
-    return {static_cast<float>(distance), static_cast<float>(half * dim + kRounding * magnitude)};
+    const double magnitude = dim * std::abs(head.lo) + static_cast<double>(head.step) * head.sum;
+    const double error =
+        head.error + 2 * rounding * (distance + head.error) + 2 * kFloatRounding * magnitude;
+    return Between(distance - error, distance + error);
   }
-  const double dot = head.lo * sum_ + head.step * static_cast<double>(
-                                                      vector::DotF32U8(query_.data(), c, n));
+  const double products = vector::DotF32U8(query_.data(), c, n);
+  if (!std::isfinite(products)) return {0, INFINITY};
+  const double dot = head.lo * sum_ + head.step * products;
   const double norm2 = SquaredNorm(head, dim);
-  const double distance = FromDot(metric, dot, norm2_, norm2);
-  // A component's rounding error is uniform in +-step/2: variance step^2/12, of its square
-  // step^4/180.
-  const double variance = static_cast<double>(head.step) * head.step / 12;
-  const double radius = half * std::sqrt(dim);
-  double error;
-  if (metric == Metric::kL2) {
-    const double sigma =
-        std::sqrt(4 * distance * variance + dim * variance * variance * (144.0 / 180));
-    error = std::min(sigmas * sigma + dim * variance,
-                     2 * std::sqrt(distance) * radius + radius * radius);
-  } else {
-    error = std::sqrt(norm2_) * std::min(sigmas * std::sqrt(variance), radius);
+  const double query_norm = std::sqrt(norm2_), norm = std::sqrt(std::max(0.0, norm2));
+  // What the float sum above may be off.
+  const double dot_error = rounding * head.step * query_norm * std::sqrt(head.sum2);
+  // |q||x - x^| + |error of q||x^|, and the rounding of the exact distance of the caller.
+  const double product_error = query_norm * head.error + offset_ * norm + dot_error +
+                               rounding * query_norm * (norm + head.error);
+  if (metric == Metric::kInnerProduct) {
+    return Between(-dot - product_error, -dot + product_error);
   }
-  error += kRounding * (norm2_ + norm2);
-  return {static_cast<float>(distance), static_cast<float>(error)};
+  const double squared = norm2_ + norm2 - 2 * dot, error = head.error + offset_;
+  const double nearest = std::sqrt(std::max(0.0, squared - 2 * dot_error)) - error;
+  const double farthest = std::sqrt(std::max(0.0, squared + 2 * dot_error)) + error;
+  const double low = nearest > 0 ? nearest * nearest * (1 - rounding) : 0;
+  const double high = farthest * farthest * (1 + rounding);
+  if (metric == Metric::kL2) return Between(low, high);
+  // |q-x|^2 = |q|^2 + 1 - 2 <q,x>: tighter for near vectors than the product of the lengths.
+  const double unit_error = 2 * rounding, rest = (1 - norm2_) / 2;
+  return Between(std::max(1 - dot - product_error, rest + low / 2) - unit_error,
+                 std::min(1 - dot + product_error, rest + high / 2) + unit_error);
 }
 
 float ScalarPairDistance(const Codec& codec, const uint8_t* a, const uint8_t* b) {
