@@ -88,19 +88,19 @@ void Reranker::AddBatch(Walker *walker, const std::vector<Hit> &batch, bool refi
     }
     if (!exact_) entry.estimate.error = 0;
     waiting_.push_back(entry);
-    farthest = std::max(farthest, entry.lower());
+    farthest = std::max(farthest, hit.distance);
   }
   if (limit != 0 && waiting_.size() > before + limit) {
     const auto first = waiting_.begin() + static_cast<std::ptrdiff_t>(before);
     const auto last = first + static_cast<std::ptrdiff_t>(limit);
     std::nth_element(first, last, waiting_.end(),
                      [](const Waiting &a, const Waiting &b) { return a.estimate.distance < b.estimate.distance; });
-    farthest = last->lower();
+    farthest = last->hit.distance;
     for (auto entry = last; entry != waiting_.end(); ++entry) walker->PutBack(entry->hit);
     waiting_.erase(last, waiting_.end());
   }
   std::make_heap(waiting_.begin(), waiting_.end(), LaterWaiting);
-  // What the walk has not returned yet is, by its codes, farther than this batch.
+  // What the walk has not returned yet is farther than this batch by the distances that the walk goes by.
   if (strict_) boundary_ = farthest;
 }
 
