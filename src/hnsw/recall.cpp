@@ -132,7 +132,7 @@ double SearchIndex(Measurement *m) {
   int64 wanted = 0;
   int64 hits = 0;
   Relation index = m->opened.index;
-  IndexScanDesc scan = pg::BeginOrderedScan(m->opened.heap, index, m->snapshot);
+  IndexScanDesc scan = pg::BeginIndexScan(m->opened.heap, index, m->snapshot, 0, 1);
   for (int i = 0; i < m->count; i++) {
     const Query &query = m->queries[i];
     ScanKeyData order;

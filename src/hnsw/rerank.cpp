@@ -28,6 +28,7 @@ void HeapReader::Open(IndexScanDesc scan, const ItemSpace &space, Datum query) {
     GetPerTupleExprContext(estate_)->ecxt_scantuple = slot_;
   }
   fetch_ = table_index_fetch_begin(scan->heapRelation);
+  toast_.Start(CurrentMemoryContext);
 }
 
 // The fetched version may differ from the indexed one only within a HOT chain, whose indexed value is the same.
@@ -50,7 +51,7 @@ bool HeapReader::Distance(ItemPointerData tid, float *distance) {
   if (found) {
     *distance = DatumGetPointer(query_) == nullptr
                     ? 0
-                    : ExactDistance(space_, query_, PointerGetDatum(PG_DETOAST_DATUM(value)));
+                    : ExactDistance(space_, query_, PointerGetDatum(toast_.Detoast(value)));
     if (std::isnan(*distance)) *distance = std::numeric_limits<float>::infinity();
   }
   MemoryContextSwitchTo(outer);
@@ -60,6 +61,7 @@ bool HeapReader::Distance(ItemPointerData tid, float *distance) {
 
 void HeapReader::Close() {
   if (!opened()) return;
+  toast_.Close();
   table_index_fetch_end(fetch_);
   ExecDropSingleTupleTableSlot(slot_);
   if (estate_ != nullptr) FreeExecutorState(estate_);

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "hnsw/walk.hpp"
+#include "pg/toast.hpp"
 
 #include <cmath>
 #include <vector>
@@ -43,6 +44,7 @@ class HeapReader {
   IndexInfo *info_ = nullptr;
   EState *estate_ = nullptr;
   MemoryContext row_context_ = nullptr;
+  pg::ToastReader toast_;
 };
 
 class Reranker {

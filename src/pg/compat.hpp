@@ -60,12 +60,12 @@ inline Buffer ExtendLocked(Relation rel, ForkNumber fork) {
 #endif
 }
 
-// Begins an index scan without keys that orders by one.
-inline IndexScanDesc BeginOrderedScan(Relation heap, Relation index, Snapshot snapshot) {
+// Begins an index scan.
+inline IndexScanDesc BeginIndexScan(Relation heap, Relation index, Snapshot snapshot, int keys, int orderbys) {
 #if PG_VERSION_NUM >= 180000
-  return index_beginscan(heap, index, snapshot, nullptr, 0, 1);
+  return index_beginscan(heap, index, snapshot, nullptr, keys, orderbys);
 #else
-  return index_beginscan(heap, index, snapshot, 0, 1);
+  return index_beginscan(heap, index, snapshot, keys, orderbys);
 #endif
 }
 
