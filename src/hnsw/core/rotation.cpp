@@ -9,7 +9,7 @@
 namespace helios::hnsw {
 namespace {
 
-// Four rounds bring every coordinate in touch with every other from both ends.
+// Two rounds spread the head and the tail, a butterfly mixes both, two more spread the result.
 constexpr size_t kRounds = 4;
 constexpr size_t kBits = 64;
 // Room for kMaxDim padded to whole words.
@@ -28,6 +28,10 @@ float* RoundStart(float* x, size_t dim, size_t block, size_t round) {
   return round % 2 == 0 ? x : x + (dim - block);
 }
 
+// Whether a round ends with a butterfly: only once both ends are spread, for of a coordinate that
+// is not, a butterfly leaves a part of 1/sqrt(2) to the end.
+bool Mixes(size_t dim, size_t block, size_t round) { return block != dim && round % 2 == 1; }
+
 }  // namespace
 
 void RotateRandomly(float* x, size_t dim, uint64_t seed) {
@@ -35,7 +39,7 @@ void RotateRandomly(float* x, size_t dim, uint64_t seed) {
   for (size_t round = 0; round < kRounds; ++round) {
     FlipRound(x, dim, seed, round);
     Hadamard(RoundStart(x, dim, block, round), block);
-    if (block != dim) Butterfly(x, x + (dim - dim / 2), dim / 2);
+    if (Mixes(dim, block, round)) Butterfly(x, x + (dim - dim / 2), dim / 2);
   }
 }
 
@@ -43,7 +47,7 @@ void RotateBack(float* x, size_t dim, uint64_t seed) {
   // Every step is its own inverse.
   const size_t block = std::bit_floor(dim);
   for (size_t round = kRounds; round-- > 0;) {
-    if (block != dim) Butterfly(x, x + (dim - dim / 2), dim / 2);
+    if (Mixes(dim, block, round)) Butterfly(x, x + (dim - dim / 2), dim / 2);
     Hadamard(RoundStart(x, dim, block, round), block);
     FlipRound(x, dim, seed, round);
   }
