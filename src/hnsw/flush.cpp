@@ -62,7 +62,7 @@ uint32 IdOf(const Flush &flush, uint32 node) {
 
 // Appends an item to the payload pages, starting a page when the last is full.
 ItemPointerData AppendPayload(Flush *flush, const char *item, Size bytes) {
-  if (BufferIsValid(flush->buffer) && PageGetFreeSpace(flush->page) < bytes) ClosePage(flush);
+  if (BufferIsValid(flush->buffer) && PageGetFreeSpace(flush->page) < MAXALIGN(bytes)) ClosePage(flush);
   if (!BufferIsValid(flush->buffer)) OpenPage(flush, PageKind::kPayload, 0);
   const OffsetNumber offset = PageAddItem(flush->page, const_cast<char *>(item), bytes, InvalidOffsetNumber, false, false);
   if (offset == InvalidOffsetNumber) elog(ERROR, "no room for a payload of %zu bytes", bytes);

@@ -168,7 +168,7 @@ ItemPointerData StorePayloadItem(const IndexHandle &index, const char *item, Siz
     buffer = ReadBuffer(index.rel, hint);
     LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
     CheckPage(index.rel, buffer, BufferGetPage(buffer), PageKind::kPayload);
-    if (PageGetFreeSpace(BufferGetPage(buffer)) < bytes) {
+    if (PageGetFreeSpace(BufferGetPage(buffer)) < MAXALIGN(bytes)) {
       UnlockReleaseBuffer(buffer);
       buffer = InvalidBuffer;
     }
