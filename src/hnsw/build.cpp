@@ -318,12 +318,12 @@ void BuildIndex(BuildState *state, double *heap_rows, double *index_rows) {
 void PrepareBuilder(Builder *builder, const void *model, uint32 model_bytes) {
   const BuildPlan &plan = builder->plan;
   builder->row_context = AllocSetContextCreate(builder->context, "hnsw build row", ALLOCSET_DEFAULT_SIZES);
-  builder->floats.resize(plan.meta.dim);
-  builder->item.resize(plan.item_bytes);
   if (plan.kind == ItemKind::kPlain) {
     builder->distance = ItemDistance(&builder->space);
     return;
   }
+  builder->floats.resize(plan.meta.dim);
+  builder->item.resize(plan.item_bytes);
   builder->scalar = plan.meta.quantization == Quantization::kScalar ? OpenCodec(builder->index, plan.meta, kOwnFormat, builder->context)
                                                                     : OpenScalarCodec(builder->index, plan.meta, builder->context);
   if (model != nullptr) {
