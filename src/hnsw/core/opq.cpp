@@ -1,5 +1,8 @@
 #include "hnsw/core/opq.hpp"
 
+#define EIGEN_MPL2_ONLY
+#include <Eigen/Eigenvalues>
+
 #include "hnsw/core/kernels.hpp"
 #include "hnsw/core/kmeans.hpp"
 #include "vector/core/distance.hpp"
@@ -7,7 +10,7 @@
 namespace helios::hnsw {
 namespace {
 
-constexpr size_t kOuterRounds = 8;
+constexpr size_t kOuterRounds = 6;
 constexpr size_t kLloydRounds = 2;
 constexpr size_t kRowsPerCentroid = 32;
 constexpr size_t kFewestRows = 4096;
@@ -103,6 +106,59 @@ bool IsOrthogonal(const std::vector<float>& x, size_t n) {
   return true;
 }
 
+// Deals dimensions of descending variance out to the subspaces, each to the one with the smallest
+// product of variances so far that has room: by_place[j] is the rank of the dimension at place j.
+std::vector<size_t> Allocate(const CodecSpec& spec, const std::vector<double>& log_variances) {
+  const size_t count = spec.subquantizers;
+  std::vector<size_t> by_place(spec.dim), used(count);
+  std::vector<double> product(count);
+  for (size_t rank = 0; rank < spec.dim; ++rank) {
+    size_t best = count;
+    for (size_t m = 0; m < count; ++m) {
+      const bool full = SubspaceBegin(spec, m) + used[m] == SubspaceBegin(spec, m + 1);
+      if (!full && (best == count || product[m] < product[best])) best = m;
+    }
+    by_place[SubspaceBegin(spec, best) + used[best]++] = rank;
+    product[best] += log_variances[rank];
+  }
+  return by_place;
+}
+
+// Parametric OPQ: principal axes as columns of turned[dim][dim], balanced over the subspaces.
+// Leaves turned alone where the decomposition fails.
+bool BalancePrincipalAxes(const CodecSpec& spec, const float* x, const float* x_transposed,
+                          size_t rows, Poll poll, std::vector<float>* turned) {
+  // Variances below this part of the largest are rounding noise.
+  constexpr double kLeastVariance = 1e-6;
+  using Matrix = Eigen::MatrixXf;
+  const size_t dim = spec.dim;
+  const auto size = static_cast<Eigen::Index>(dim);
+  Matrix covariance(size, size);
+  if (!PolledMatMul(x_transposed, x, dim, covariance.data(), dim, dim, rows, dim, poll) ||
+      poll.Stop()) {
+    return false;
+  }
+  const Eigen::SelfAdjointEigenSolver<Matrix> solver(covariance);
+  if (poll.Stop()) return false;
+  const auto& variances = solver.eigenvalues();
+  const double largest = variances[size - 1];
+  if (solver.info() != Eigen::Success || !(largest > 0)) return true;
+  // Eigen sorts them in ascending order. Logarithms of at least 1 let every dimension weigh.
+  std::vector<double> log_variances(dim);
+  for (size_t rank = 0; rank < dim; ++rank) {
+    const double part = variances[static_cast<Eigen::Index>(dim - 1 - rank)] / largest;
+    log_variances[rank] = 1 + std::log(std::max(part, kLeastVariance) / kLeastVariance);
+  }
+  const std::vector<size_t> by_place = Allocate(spec, log_variances);
+  for (size_t place = 0; place < dim; ++place) {
+    const auto column = static_cast<Eigen::Index>(dim - 1 - by_place[place]);
+    for (size_t i = 0; i < dim; ++i) {
+      (*turned)[i * dim + place] = solver.eigenvectors()(static_cast<Eigen::Index>(i), column);
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 bool LearnRotation(const CodecSpec& spec, const float* sample, size_t n, size_t memory, Poll poll,
@@ -133,6 +189,7 @@ bool LearnRotation(const CodecSpec& spec, const float* sample, size_t n, size_t 
   // turned = R^T, so that y = x * turned.
   std::vector<float> turned(dim * dim), target(dim * dim);
   for (size_t i = 0; i < dim; ++i) turned[i * dim + i] = 1;
+  if (!BalancePrincipalAxes(spec, x.data(), x_transposed.data(), rows, poll, &turned)) return false;
   std::vector<KMeans> quantizers;
   for (size_t round = 0; round < kOuterRounds; ++round) {
     for (size_t m = 0; m < count; ++m) {
