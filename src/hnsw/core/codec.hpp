@@ -71,11 +71,16 @@ class Codec {
   void Encode(const float* x, uint8_t* code, float* scratch) const;
   // Reconstructs x[dim] in the original space; any code bytes are memory-safe.
   void Decode(const uint8_t* code, float* x, float* scratch) const;
+  // Reconstructs x[coded_dim()] in the rotated space of the codes: cheap, and distances between two
+  // of these are those between the originals decoded (rabitq: also those of the dimensions that pad
+  // to a multiple of 64, a share of the error of both).
+  void DecodeCoded(const uint8_t* code, float* x) const;
+  size_t coded_dim() const { return coded_dim_; }
 
   // Parameters inside the blob, for the kernels; null where the kind has none.
   const float* rotation() const { return rotation_; }    // product: dim x dim, row-major
   const float* codebooks() const { return codebooks_; }  // product: see product.cpp
-  const float* mean() const { return mean_; }            // rabitq: dim
+  const float* mean() const { return mean_; }            // rabitq: coded_dim, rotated
   float bias() const { return bias_; }                   // product: weight of the residual
   float spread() const { return spread_; }               // product, rabitq: width of Bound
 
@@ -83,6 +88,7 @@ class Codec {
   CodecSpec spec_;
   size_t code_bytes_ = 0;
   size_t scratch_floats_ = 0;
+  size_t coded_dim_ = 0;
   const float* rotation_ = nullptr;
   const float* codebooks_ = nullptr;
   const float* mean_ = nullptr;

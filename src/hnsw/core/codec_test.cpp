@@ -34,13 +34,13 @@ std::vector<CodecSpec> Specs(Metric metric, uint32_t dim) {
 
 // What one codec does on one data set.
 struct Quality {
-  double recall;    // of the 10 nearest among the 40 best estimates
+  double recall;    // of the 10 nearest among the 20 best estimates
   double coverage;  // pairs inside Bound
   double relative;  // squared reconstruction error over squared distance from the mean
 };
 
 Quality Assess(const CodecSpec& spec, size_t n) {
-  constexpr size_t kQueries = 20, kNearest = 10, kRerank = 40;
+  constexpr size_t kQueries = 20, kNearest = 10, kRerank = 20;
   const size_t dim = spec.dim;
   const bool unit = spec.metric == Metric::kCosine;
   const std::vector<float> rows = Clustered(n, dim, 1, unit);
@@ -89,7 +89,7 @@ Quality Assess(const CodecSpec& spec, size_t n) {
 }
 
 TEST(Codec, KeepsTheNearestOnEveryMetric) {
-  constexpr size_t kRows = 800, kDim = 100;
+  constexpr size_t kRows = 400, kDim = 100;
   struct Case {
     CodecSpec spec;
     double recall, relative;
@@ -97,8 +97,8 @@ TEST(Codec, KeepsTheNearestOnEveryMetric) {
   for (const Metric metric : kMetrics) {
     std::vector<Case> cases = {{ScalarSpec(metric, kDim), 1, 1e-3},
                                {ProductSpec(metric, kDim, 50, 16), 0.75, 0.25},
-                               {ProductSpec(metric, kDim, 30, 32), 0.6, 0.3},
-                               {ProductSpec(metric, kDim, 20, 64), 0.6, 0.35}};
+                               {ProductSpec(metric, kDim, 30, 30), 0.6, 0.3},
+                               {ProductSpec(metric, kDim, 25, 40), 0.6, 0.35}};
     if (metric != Metric::kL1) {
       cases.push_back({RabitqSpec(metric, kDim, 1), 0.75, 0.5});
       cases.push_back({RabitqSpec(metric, kDim, 4), 0.99, 0.02});
@@ -114,7 +114,7 @@ TEST(Codec, KeepsTheNearestOnEveryMetric) {
 
 TEST(Codec, LearnedRotationLowersTheError) {
   // Every coordinate pair (i, i + 16) is almost equal: subspaces of neighbours see nothing of it.
-  constexpr size_t kDim = 32, kRows = 2000;
+  constexpr size_t kDim = 32, kRows = 1000;
   std::vector<float> rows(kRows * kDim);
   Random random(5);
   for (size_t r = 0; r < kRows; ++r) {
@@ -184,6 +184,44 @@ TEST(Codec, ScalarEstimatesAreThoseOfTheReconstruction) {
         EXPECT_NEAR(ScalarPairDistance(trained.codec, a.data(), b.data()),
                     WorkingDistance(metric, x.data(), y.data(), dim), tolerance)
             << Name(spec);
+      }
+    }
+  }
+}
+
+TEST(Codec, CodedDistancesAreThoseOfTheDecoded) {
+  constexpr size_t kRows = 256;
+  for (const Metric metric : kMetrics) {
+    // Padding has a part of the error of RaBitQ codes: none at 64 dimensions, little at 100.
+    for (const uint32_t dim : {64u, 100u}) {
+      const std::vector<float> rows = Clustered(kRows, dim, 1, metric == Metric::kCosine);
+      std::vector<CodecSpec> specs = Specs(metric, dim);
+      for (size_t i = specs.size(); metric != Metric::kL1 && i-- > 0;) {
+        specs.push_back(specs[i]);
+        specs.back().rotate = specs[i].kind != CodecKind::kRabitq;
+      }
+      for (const CodecSpec& spec : specs) {
+        TrainedCodec trained;
+        ASSERT_EQ(trained.Make(spec, rows), TrainStatus::kOk) << Name(spec);
+        const size_t coded_dim = trained.codec.coded_dim();
+        const bool padded = coded_dim != dim;
+        EXPECT_EQ(padded, spec.kind == CodecKind::kRabitq && dim == 100);
+        const std::vector<uint8_t> code = trained.Encode(rows.data());
+        const std::vector<float> first = trained.Decode(code.data());
+        std::vector<float> first_coded(coded_dim), other_coded(coded_dim);
+        trained.codec.DecodeCoded(code.data(), first_coded.data());
+        for (size_t r = 1; r < 8; ++r) {
+          const std::vector<uint8_t> other = trained.Encode(rows.data() + r * dim);
+          trained.codec.DecodeCoded(other.data(), other_coded.data());
+          const std::vector<float> decoded = trained.Decode(other.data());
+          const float size = WorkingDistance(Metric::kL2, first.data(), decoded.data(), dim) -
+                             WorkingDistance(Metric::kInnerProduct, first.data(), first.data(), dim);
+          EXPECT_NEAR(
+              WorkingDistance(metric, first_coded.data(), other_coded.data(), coded_dim),
+              WorkingDistance(metric, first.data(), decoded.data(), dim),
+              (padded ? spec.bits == 1 ? 0.5f : 0.02f : 1e-4f) * (std::abs(size) + 1e-3f))
+              << Name(spec);
+        }
       }
     }
   }
@@ -302,9 +340,9 @@ TEST(Codec, ProductEstimatesAreThoseOfTheReconstruction) {
   constexpr uint32_t kDim = 50;
   for (const Metric metric : kMetrics) {
     const bool unit = metric == Metric::kCosine;
-    const std::vector<float> rows = Clustered(600, kDim, 1, unit);
+    const std::vector<float> rows = Clustered(300, kDim, 1, unit);
     const std::vector<float> query = Clustered(1, kDim, 2, unit);
-    for (const uint32_t k : {1u, 2u, 3u, 6u, 16u, 30u, 60u}) {
+    for (const uint32_t k : {1u, 2u, 3u, 6u, 16u, 30u}) {
       TrainedCodec trained;
       const CodecSpec spec = ProductSpec(metric, kDim, 11, k);
       ASSERT_EQ(trained.Make(spec, rows), TrainStatus::kOk);

@@ -47,4 +47,14 @@ uint32_t DotSignedPlanes(const uint8_t* bits, const uint64_t* query, size_t word
 // words <= 4000.
 int32_t DotNibbles(const int16_t* q, const uint8_t* codes, size_t words);
 
+// x[i] = lo + step * bytes[i].
+void ExpandBytes(const uint8_t* bytes, float lo, float step, size_t n, float* x);
+
+// x[i] = base[i] + weight where bit i is set, base[i] - weight elsewhere; n is a multiple of 32.
+void ExpandBits(const uint8_t* bits, float weight, const float* base, size_t n, float* x);
+
+// x[i] = base[i] + weight * (nibble i - middle), lowest nibble first; n is a multiple of 8.
+void ExpandNibbles(const uint8_t* nibbles, float middle, float weight, const float* base, size_t n,
+                   float* x);
+
 }  // namespace helios::hnsw

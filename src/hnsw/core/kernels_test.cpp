@@ -158,6 +158,30 @@ TEST(Kernels, DotNibbles) {
   });
 }
 
+TEST(Kernels, Expand) {
+  OnEveryTarget([] {
+    for (const size_t n : {64, 192}) {
+      Random random(n);
+      std::vector<uint8_t> code(n + 3);
+      for (uint8_t& byte : code) byte = static_cast<uint8_t>(random.Next());
+      const std::vector<float> base = Noise(n, 1);
+      std::vector<float> bytes(n), bits(n), nibbles(n), three(3);
+      const uint8_t* at = code.data() + 1;
+      ExpandBytes(at, -3, 0.25f, n, bytes.data());
+      ExpandBytes(at, -3, 0.25f, 3, three.data());
+      ExpandBits(at, 0.5f, base.data(), n, bits.data());
+      ExpandNibbles(at, 7.5f, 0.5f, base.data(), n, nibbles.data());
+      for (size_t i = 0; i < n; ++i) {
+        ASSERT_NEAR(bytes[i], -3 + 0.25f * at[i], 1e-4);
+        ASSERT_NEAR(three[i % 3], -3 + 0.25f * at[i % 3], 1e-4);
+        ASSERT_NEAR(bits[i], base[i] + (at[i / 8] >> i % 8 & 1 ? 0.5f : -0.5f), 1e-5);
+        const int nibble = at[i / 2] >> i % 2 * 4 & 15;
+        ASSERT_NEAR(nibbles[i], base[i] + 0.5f * (static_cast<float>(nibble) - 7.5f), 1e-5);
+      }
+    }
+  });
+}
+
 TEST(Rotation, KeepsLengthsAndTurnsBack) {
   for (const size_t dim : {1, 2, 3, 5, 64, 65, 100, 784, 16000}) {
     const std::vector<float> x = Noise(dim, dim);

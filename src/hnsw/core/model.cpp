@@ -5,7 +5,7 @@
 //   32 ├ subquantizers ┬ centroids ┬ seed    ┤
 //   48 ├ bias ┬ spread ┬ 8 zero bytes        ┤
 //   64 ├ product: rotation[dim][dim] if rotate, then codebooks[dim][stride]
-//      └ rabitq:  mean[dim]
+//      └ rabitq:  rotated mean[dim rounded up to 64]
 #include "hnsw/core/model.hpp"
 
 #include <cstddef>
@@ -66,7 +66,7 @@ Parts PartsOf(const CodecSpec& spec) {
     if (spec.rotate) parts.rotation = RoundUp(dim * dim, kUnit);
     parts.codebooks = dim * CodebookStride(spec);
   } else if (spec.kind == CodecKind::kRabitq) {
-    parts.mean = RoundUp(dim, kUnit);
+    parts.mean = PaddedDim(spec);
   }
   return parts;
 }
@@ -211,6 +211,8 @@ bool Codec::Open(const void* blob, size_t bytes, Codec* out, const char** why) {
   codec.spread_ = header.spread;
   codec.code_bytes_ = CodeBytes(codec.spec_);
   codec.scratch_floats_ = ScratchFloats(codec.spec_);
+  const bool padded = codec.spec_.kind == CodecKind::kRabitq;
+  codec.coded_dim_ = padded ? PaddedDim(codec.spec_) : codec.spec_.dim;
   *out = codec;
   return true;
 }
@@ -246,6 +248,17 @@ void Codec::Decode(const uint8_t* code, float* x, float* scratch) const {
       return ProductDecode(*this, code, x, scratch);
     case CodecKind::kRabitq:
       return RabitqDecode(*this, code, x, scratch);
+  }
+}
+
+void Codec::DecodeCoded(const uint8_t* code, float* x) const {
+  switch (spec_.kind) {
+    case CodecKind::kScalar:
+      return ScalarDecodeCoded(*this, code, x);
+    case CodecKind::kProduct:
+      return ProductDecodeCoded(*this, code, x);
+    case CodecKind::kRabitq:
+      return RabitqDecodeCoded(*this, code, x);
   }
 }
 

@@ -85,6 +85,10 @@ void ScalarDecode(const Codec& codec, const uint8_t* code, float* x, float* scra
 void ProductDecode(const Codec& codec, const uint8_t* code, float* x, float* scratch);
 void RabitqDecode(const Codec& codec, const uint8_t* code, float* x, float* scratch);
 
+void ScalarDecodeCoded(const Codec& codec, const uint8_t* code, float* y);
+void ProductDecodeCoded(const Codec& codec, const uint8_t* code, float* y);
+void RabitqDecodeCoded(const Codec& codec, const uint8_t* code, float* y);
+
 // Product: the residual stored with a code, |x-decode|^2, for L1 the sum of absolute differences.
 float ProductResidual(const Codec& codec, const uint8_t* code);
 

@@ -1,5 +1,5 @@
 // Product quantization (Jegou, Douze, Schmid, TPAMI 2011) with an optional learned rotation
-// (OPQ: Ge, He, Ke, Sun, "Optimized Product Quantization", CVPR 2013, non-parametric).
+// (OPQ: Ge, He, Ke, Sun, "Optimized Product Quantization", CVPR 2013).
 //
 // Codebook of subspace m, at codebooks + begin(m) * stride: coordinate i of centroid j is
 // [i * stride + j]; entries from `centroids` to stride repeat the last centroid.
@@ -71,19 +71,6 @@ void IntoCodeSpace(const Codec& codec, const float* x, float* out, float* room) 
   for (size_t i = 0; i < dim; ++i) out[i] = vector::Dot(codec.rotation() + i * dim, room, dim);
 }
 
-// Writes the reconstruction in the space of the codes.
-void Reconstruct(const Codec& codec, const uint8_t* code, float* y) {
-  const CodecSpec& spec = codec.spec();
-  const size_t stride = CodebookStride(spec);
-  const unsigned b = SubcodeBits(spec);
-  for (size_t m = 0; m < spec.subquantizers; ++m) {
-    const size_t j = std::min<size_t>(GetSubcode(code, m, b), spec.centroids - 1);
-    const float* codebook = Codebook(codec, m);
-    float* out = y + SubspaceBegin(spec, m);
-    for (size_t i = 0; i < SubspaceDim(spec, m); ++i) out[i] = codebook[i * stride + j];
-  }
-}
-
 // Adds up the entries of codes whose bits do not divide a byte, a stack buffer at a time.
 float SumUnpacked(const float* table, const uint8_t* code, size_t count, unsigned b) {
   constexpr size_t kChunk = 64;
@@ -109,6 +96,18 @@ float ProductResidual(const Codec& codec, const uint8_t* code) {
   return LoadFloat(code + PackedBytes(codec.spec()));
 }
 
+void ProductDecodeCoded(const Codec& codec, const uint8_t* code, float* y) {
+  const CodecSpec& spec = codec.spec();
+  const size_t stride = CodebookStride(spec);
+  const unsigned b = SubcodeBits(spec);
+  for (size_t m = 0; m < spec.subquantizers; ++m) {
+    const size_t j = std::min<size_t>(GetSubcode(code, m, b), spec.centroids - 1);
+    const float* codebook = Codebook(codec, m);
+    float* out = y + SubspaceBegin(spec, m);
+    for (size_t i = 0; i < SubspaceDim(spec, m); ++i) out[i] = codebook[i * stride + j];
+  }
+}
+
 void ProductEncode(const Codec& codec, const float* x, uint8_t* code, float* scratch) {
   const CodecSpec& spec = codec.spec();
   const size_t dim = spec.dim;
@@ -124,7 +123,7 @@ void ProductEncode(const Codec& codec, const float* x, uint8_t* code, float* scr
                   CodebookStride(spec), table);
     PutSubcode(code, m, b, static_cast<uint32_t>(MinIndex(table, spec.centroids)));
   }
-  Reconstruct(codec, code, decoded);
+  ProductDecodeCoded(codec, code, decoded);
   StoreFloat(code + PackedBytes(spec), spec.metric == Metric::kL1
                                            ? vector::L1(y, decoded, dim)
                                            : vector::L2Squared(y, decoded, dim));
@@ -132,8 +131,8 @@ void ProductEncode(const Codec& codec, const float* x, uint8_t* code, float* scr
 
 void ProductDecode(const Codec& codec, const uint8_t* code, float* x, float* scratch) {
   const size_t dim = codec.spec().dim;
-  if (codec.rotation() == nullptr) return Reconstruct(codec, code, x);
-  Reconstruct(codec, code, scratch);
+  if (codec.rotation() == nullptr) return ProductDecodeCoded(codec, code, x);
+  ProductDecodeCoded(codec, code, scratch);
   MatMul(scratch, dim, codec.rotation(), dim, nullptr, x, dim, 1, dim, dim);
 }
 

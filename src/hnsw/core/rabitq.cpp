@@ -3,7 +3,8 @@
 // High-Dimensional Vectors in Euclidean Space", SIGMOD 2025).
 //
 // With o = P(x - mean), the code names a lattice vector u: u_i = +-1 (1 bit: set for +1) or
-// u_i = y_i - 7.5 (4 bits). <o, q'> is estimated by factor * <u, q'>, factor = |o|^2 / <u, o>.
+// u_i = y_i - 7.5 (4 bits). <o, q'> is estimated by factor * <u, q'>, factor = |o|^2 / <u, o>. The
+// model holds P mean, so that nothing needs turning back.
 //
 // Code, packed; D is dim rounded up to 64:
 //   float |o|^2 | float factor | 4 bits: float width | inner product: float <x - mean, mean>
@@ -52,14 +53,23 @@ Head LoadHead(const CodecSpec& spec, const uint8_t* code) {
   return head;
 }
 
-// y[PaddedDim] = rotated, zero-padded x - mean.
-void CentreAndRotate(const Codec& codec, const float* x, float* y) {
-  const CodecSpec& spec = codec.spec();
-  const size_t padded = PaddedDim(spec);
+// y[PaddedDim] = rotated, limited, zero-padded x.
+void PadAndRotate(const CodecSpec& spec, const float* x, float* y) {
   CopyLimited(x, spec.dim, y);
-  for (size_t i = 0; i < spec.dim; ++i) y[i] -= codec.mean()[i];
-  std::fill(y + spec.dim, y + padded, 0.0f);
-  RotateRandomly(y, padded, spec.seed);
+  std::fill(y + spec.dim, y + PaddedDim(spec), 0.0f);
+  RotateRandomly(y, PaddedDim(spec), spec.seed);
+}
+
+// y[PaddedDim] = the rotated x - mean; returns <x - mean, mean>.
+double RotateAndCentre(const Codec& codec, const float* x, float* y) {
+  PadAndRotate(codec.spec(), x, y);
+  const float* mean = codec.mean();
+  double shift = 0;
+  for (size_t i = 0; i < codec.coded_dim(); ++i) {
+    y[i] -= mean[i];
+    shift += static_cast<double>(y[i]) * mean[i];
+  }
+  return shift;
 }
 
 // The nibble of one component at a scale; NaN gives 0.
@@ -103,12 +113,7 @@ void RabitqEncode(const Codec& codec, const float* x, uint8_t* code, float* scra
   const CodecSpec& spec = codec.spec();
   const size_t padded = PaddedDim(spec);
   float* y = scratch;
-  double shift = 0;
-  for (size_t i = 0; i < spec.dim; ++i) {
-    const double mean = codec.mean()[i];
-    shift += (std::clamp(x[i], -kLargest, kLargest) - mean) * mean;
-  }
-  CentreAndRotate(codec, x, y);
+  const double shift = RotateAndCentre(codec, x, y);
   double norm2 = 0;
   for (size_t i = 0; i < padded; ++i) norm2 += static_cast<double>(y[i]) * y[i];
 
@@ -143,24 +148,26 @@ void RabitqEncode(const Codec& codec, const float* x, uint8_t* code, float* scra
   if (spec.metric == Metric::kInnerProduct) StoreFloat(next, shift);
 }
 
-void RabitqDecode(const Codec& codec, const uint8_t* code, float* x, float* scratch) {
+void RabitqDecodeCoded(const Codec& codec, const uint8_t* code, float* y) {
   const CodecSpec& spec = codec.spec();
   const size_t padded = PaddedDim(spec);
   const Head head = LoadHead(spec, code);
   const uint8_t* bits = code + HeadBytes(spec);
-  float* y = scratch;
-  double squares = 0;
-  for (size_t i = 0; i < padded; ++i) {
-    const double u = Wide(spec) ? (bits[i / 2] >> (4 * (i % 2)) & 15) - kMiddle
-                                : 2 * (bits[i / 8] >> (i % 8) & 1) - 1;
-    squares += u * u;
-    y[i] = static_cast<float>(u);
+  // <u, o> / |u|^2: the multiple of u nearest to o. |u|^2 follows from the width.
+  const double squares = head.width2 * static_cast<double>(padded - 1) + head.norm2;
+  const double multiple = squares > 0 ? head.factor * head.norm2 / squares : 0;
+  const auto weight = static_cast<float>(multiple);
+  if (Wide(spec)) {
+    ExpandNibbles(bits, static_cast<float>(kMiddle), weight, codec.mean(), padded, y);
+  } else {
+    ExpandBits(bits, weight, codec.mean(), padded, y);
   }
-  // <u, o> / |u|^2: the multiple of u nearest to o.
-  const double weight = head.factor > 0 ? head.norm2 / (head.factor * squares) : 0;
-  for (size_t i = 0; i < padded; ++i) y[i] = static_cast<float>(y[i] * weight);
-  RotateBack(y, padded, spec.seed);
-  for (size_t i = 0; i < spec.dim; ++i) x[i] = y[i] + codec.mean()[i];
+}
+
+void RabitqDecode(const Codec& codec, const uint8_t* code, float* x, float* scratch) {
+  RabitqDecodeCoded(codec, code, scratch);
+  RotateBack(scratch, PaddedDim(codec.spec()), codec.spec().seed);
+  std::copy_n(scratch, codec.spec().dim, x);
 }
 
 TrainStatus RabitqTrain(const float* sample, size_t n, Poll poll, Parameters* parameters) {
@@ -172,24 +179,22 @@ TrainStatus RabitqTrain(const float* sample, size_t n, Poll poll, Parameters* pa
     const float* x = sample + r * n / rows * dim;
     for (size_t i = 0; i < dim; ++i) sum[i] += std::clamp(x[i], -kLargest, kLargest);
   }
-  parameters->mean.resize(dim);
-  for (size_t i = 0; i < dim; ++i) {
-    parameters->mean[i] = static_cast<float>(sum[i] / static_cast<double>(rows));
-  }
+  std::vector<float> mean(dim);
+  for (size_t i = 0; i < dim; ++i) mean[i] = static_cast<float>(sum[i] / static_cast<double>(rows));
+  parameters->mean.resize(PaddedDim(parameters->spec));
+  PadAndRotate(parameters->spec, mean.data(), parameters->mean.data());
   return TrainStatus::kOk;
 }
 
 void QueryScorer::PrepareRabitq() {
   const CodecSpec& spec = codec_.spec();
   const size_t padded = PaddedDim(spec);
-  offset_ = 0;
-  if (spec.metric == Metric::kInnerProduct) {
-    for (size_t i = 0; i < spec.dim; ++i) {
-      offset_ += static_cast<double>(query_[i]) * codec_.mean()[i];
-    }
-  }
   std::vector<float> centred(padded);
-  CentreAndRotate(codec_, query_.data(), centred.data());
+  // <q, mean> = <q - mean, mean> + |mean|^2.
+  offset_ = RotateAndCentre(codec_, query_.data(), centred.data());
+  for (size_t i = 0; i < padded; ++i) {
+    offset_ += static_cast<double>(codec_.mean()[i]) * codec_.mean()[i];
+  }
   query_ = std::move(centred);
   double largest = 0;
   norm2_ = 0;
@@ -250,7 +255,8 @@ Estimate QueryScorer::RabitqBound(const uint8_t* code) const {
   const double noise = head.width2 * norm2_ + head.factor * head.factor * step_ * step_ / 12 *
                                                   static_cast<double>(PaddedDim(spec));
   const double error = (spec.metric == Metric::kL2 ? 2 : 1) * codec_.spread() * std::sqrt(noise);
-  const double magnitude = head.norm2 + norm2_ + std::abs(head.shift) + std::abs(offset_);
+  double magnitude = head.norm2 + norm2_;
+  if (spec.metric == Metric::kInnerProduct) magnitude += std::abs(head.shift) + std::abs(offset_);
   return {RabitqDistance(code), static_cast<float>(error + kRounding * magnitude)};
 }
 

@@ -6,6 +6,7 @@
 // stands for x^_i = lo + step * c_i, so dot products and norms of x^ follow from integer sums.
 // error is at least |x - x^| (L1: the sum of absolute differences), rotated where the codes are:
 // by the triangle inequality it bounds every distance to x, without a sample.
+#include "hnsw/core/kernels.hpp"
 #include "hnsw/core/model.hpp"
 #include "hnsw/core/rotation.hpp"
 #include "vector/core/distance.hpp"
@@ -128,13 +129,14 @@ void ScalarEncode(const Codec& codec, const float* x, uint8_t* code, float* scra
   std::memcpy(code, &head, sizeof head);
 }
 
-void ScalarDecode(const Codec& codec, const uint8_t* code, float* x, float*) {
+void ScalarDecodeCoded(const Codec& codec, const uint8_t* code, float* y) {
   const Head head = LoadHead(code);
-  const size_t dim = codec.spec().dim;
-  for (size_t i = 0; i < dim; ++i) {
-    x[i] = static_cast<float>(head.lo + static_cast<double>(head.step) * code[kHeadBytes + i]);
-  }
-  if (codec.spec().rotate) RotateBack(x, dim, codec.spec().seed);
+  ExpandBytes(code + kHeadBytes, head.lo, head.step, codec.spec().dim, y);
+}
+
+void ScalarDecode(const Codec& codec, const uint8_t* code, float* x, float*) {
+  ScalarDecodeCoded(codec, code, x);
+  if (codec.spec().rotate) RotateBack(x, codec.spec().dim, codec.spec().seed);
 }
 
 TrainStatus ScalarTrain(const float* sample, size_t n, Poll poll, Parameters* parameters) {
