@@ -6,6 +6,7 @@ set -euo pipefail
 
 "$TOP/tools/deps.sh"
 cluster_open temporary
-cluster_start "shared_preload_libraries = 'heliosdb'"
+cluster_start "shared_preload_libraries = 'heliosdb'" "shared_buffers = 256MB"
 cluster_psql -q -d postgres -c 'CREATE EXTENSION heliosdb'
-cluster_psql -d postgres -v ON_ERROR_STOP=1 -f "$TOP/demo/demo.sql"
+cd "$TOP" # demo.sql names its helpers by their paths in the tree
+PGHOST=$cluster PGUSER=postgres PATH=$cluster_bin:$PATH psql -X -d postgres -v ON_ERROR_STOP=1 <demo/demo.sql
