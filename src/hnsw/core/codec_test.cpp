@@ -3,7 +3,6 @@
 
 #include <cstring>
 #include <numeric>
-#include <string>
 
 #include "gtest/gtest.h"
 #include "hnsw/core/codec_test_data.hpp"
@@ -11,15 +10,6 @@
 
 namespace helios::hnsw {
 namespace {
-
-constexpr Metric kMetrics[] = {Metric::kL2, Metric::kInnerProduct, Metric::kCosine, Metric::kL1};
-
-std::string Name(const CodecSpec& spec) {
-  return "metric " + std::to_string(static_cast<int>(spec.metric)) + " kind " +
-         std::to_string(static_cast<int>(spec.kind)) + " dim " + std::to_string(spec.dim) + " m " +
-         std::to_string(spec.subquantizers) + " k " + std::to_string(spec.centroids) + " bits " +
-         std::to_string(spec.bits) + " rotate " + std::to_string(spec.rotate);
-}
 
 // Every kind of codec that supports a metric.
 std::vector<CodecSpec> Specs(Metric metric, uint32_t dim) {
@@ -142,70 +132,24 @@ TEST(Codec, LearnedRotationLowersTheError) {
   EXPECT_LT(error[true], 0.7 * error[false]);
 }
 
-TEST(Codec, ScalarRotatesOnlyWhereItHelps) {
-  // One loud coordinate stretches every vector's range.
-  constexpr size_t kDim = 64, kRows = 200;
-  std::vector<float> rows = Clustered(kRows, kDim, 1, false);
-  TrainedCodec trained;
-  ASSERT_EQ(trained.Make(ScalarSpec(Metric::kL2, kDim), rows), TrainStatus::kOk);
-  EXPECT_FALSE(trained.codec.spec().rotate);
-  for (size_t r = 0; r < kRows; ++r) rows[r * kDim] *= 50;
-  ASSERT_EQ(trained.Make(ScalarSpec(Metric::kL2, kDim), rows), TrainStatus::kOk);
-  EXPECT_TRUE(trained.codec.spec().rotate);
-  ASSERT_EQ(trained.Make(ScalarSpec(Metric::kL1, kDim), rows), TrainStatus::kOk);
-  EXPECT_FALSE(trained.codec.spec().rotate);
-  ASSERT_EQ(trained.Make(ScalarSpec(Metric::kL2, kDim), {}), TrainStatus::kOk);
-  EXPECT_FALSE(trained.codec.spec().rotate);
-}
-
-TEST(Codec, ScalarEstimatesAreThoseOfTheReconstruction) {
-  for (const Metric metric : kMetrics) {
-    for (const uint32_t dim : {1u, 3u, 65u, 784u, kMaxDim}) {
-      const std::vector<float> rows = Clustered(3, dim, 1, metric == Metric::kCosine);
-      for (const bool rotate : {false, true}) {
-        if (rotate && metric == Metric::kL1) continue;
-        CodecSpec spec = ScalarSpec(metric, dim);
-        spec.rotate = rotate;
-        TrainedCodec trained;
-        ASSERT_EQ(trained.Make(spec, {}), TrainStatus::kOk);
-        const std::vector<uint8_t> a = trained.Encode(rows.data());
-        const std::vector<uint8_t> b = trained.Encode(rows.data() + dim);
-        const std::vector<float> x = trained.Decode(a.data()), y = trained.Decode(b.data());
-        const float* query = rows.data() + 2 * dim;
-        QueryScorer scorer;
-        scorer.Prepare(trained.codec, query);
-        const double size = WorkingDistance(Metric::kL2, x.data(), y.data(), dim) +
-                            -WorkingDistance(Metric::kInnerProduct, x.data(), x.data(), dim) +
-                            (metric == Metric::kL1 ? dim : 0);
-        const double tolerance = 1e-3 * size + 1e-5;
-        EXPECT_NEAR(scorer.Distance(a.data()), WorkingDistance(metric, query, x.data(), dim),
-                    tolerance)
-            << Name(spec);
-        EXPECT_NEAR(ScalarPairDistance(trained.codec, a.data(), b.data()),
-                    WorkingDistance(metric, x.data(), y.data(), dim), tolerance)
-            << Name(spec);
-      }
-    }
-  }
-}
-
 TEST(Codec, CodedDistancesAreThoseOfTheDecoded) {
   constexpr size_t kRows = 256;
   for (const Metric metric : kMetrics) {
-    // Padding has a part of the error of RaBitQ codes: none at 64 dimensions, little at 100.
-    for (const uint32_t dim : {64u, 100u}) {
+    // Padding has a part of the error of RaBitQ codes: none at 64 dimensions, little at 60.
+    for (const uint32_t dim : {64u, 60u}) {
       const std::vector<float> rows = Clustered(kRows, dim, 1, metric == Metric::kCosine);
-      std::vector<CodecSpec> specs = Specs(metric, dim);
-      for (size_t i = specs.size(); metric != Metric::kL1 && i-- > 0;) {
-        specs.push_back(specs[i]);
-        specs.back().rotate = specs[i].kind != CodecKind::kRabitq;
+      std::vector<CodecSpec> specs = {ScalarSpec(metric, dim), ProductSpec(metric, dim, 7, 5)};
+      if (metric != Metric::kL1) {
+        specs.insert(specs.end(), {specs[0], specs[1]});
+        specs[2].rotate = specs[3].rotate = true;
+        specs.insert(specs.end(), {RabitqSpec(metric, dim, 1), RabitqSpec(metric, dim, 4)});
       }
       for (const CodecSpec& spec : specs) {
         TrainedCodec trained;
         ASSERT_EQ(trained.Make(spec, rows), TrainStatus::kOk) << Name(spec);
         const size_t coded_dim = trained.codec.coded_dim();
         const bool padded = coded_dim != dim;
-        EXPECT_EQ(padded, spec.kind == CodecKind::kRabitq && dim == 100);
+        EXPECT_EQ(padded, spec.kind == CodecKind::kRabitq && dim == 60);
         const std::vector<uint8_t> code = trained.Encode(rows.data());
         const std::vector<float> first = trained.Decode(code.data());
         std::vector<float> first_coded(coded_dim), other_coded(coded_dim);
@@ -214,8 +158,9 @@ TEST(Codec, CodedDistancesAreThoseOfTheDecoded) {
           const std::vector<uint8_t> other = trained.Encode(rows.data() + r * dim);
           trained.codec.DecodeCoded(other.data(), other_coded.data());
           const std::vector<float> decoded = trained.Decode(other.data());
-          const float size = WorkingDistance(Metric::kL2, first.data(), decoded.data(), dim) -
-                             WorkingDistance(Metric::kInnerProduct, first.data(), first.data(), dim);
+          const float size =
+              WorkingDistance(Metric::kL2, first.data(), decoded.data(), dim) -
+              WorkingDistance(Metric::kInnerProduct, first.data(), first.data(), dim);
           EXPECT_NEAR(
               WorkingDistance(metric, first_coded.data(), other_coded.data(), coded_dim),
               WorkingDistance(metric, first.data(), decoded.data(), dim),
@@ -224,115 +169,6 @@ TEST(Codec, CodedDistancesAreThoseOfTheDecoded) {
         }
       }
     }
-  }
-}
-
-// The working distance in double arithmetic.
-double ExactDistance(Metric metric, const float* a, const float* b, size_t dim) {
-  double sum = 0;
-  for (size_t i = 0; i < dim; ++i) {
-    const double x = a[i], y = b[i];
-    if (metric == Metric::kL2) sum += (x - y) * (x - y);
-    else if (metric == Metric::kL1) sum += std::abs(x - y);
-    else sum -= x * y;
-  }
-  return metric == Metric::kCosine ? 1 + sum : sum;
-}
-
-TEST(Codec, ScalarBoundsHoldWithoutASample) {
-  constexpr size_t kRows = 60, kQueries = 10;
-  for (const Metric metric : kMetrics) {
-    const bool unit = metric == Metric::kCosine;
-    for (const uint32_t dim : {1u, 2u, 17u, 300u, kMaxDim}) {
-      const size_t n = dim == kMaxDim ? 4 : kRows;
-      std::vector<float> rows = Clustered(n, dim, 1, unit);
-      // Far from the origin, near each other: small distances from large sums.
-      for (size_t i = 0; !unit && i < n / 2 * dim; ++i) rows[i] = 1000 + rows[i] / 100;
-      for (const bool rotate : {false, true}) {
-        if (rotate && metric == Metric::kL1) continue;
-        CodecSpec spec = ScalarSpec(metric, dim);
-        spec.rotate = rotate;
-        TrainedCodec trained;
-        ASSERT_EQ(trained.Make(spec, {}), TrainStatus::kOk);
-        for (size_t q = 0; q < std::min(n, kQueries); ++q) {
-          const float* query = rows.data() + q * n / std::min(n, kQueries) * dim;
-          QueryScorer scorer;
-          scorer.Prepare(trained.codec, query);
-          for (size_t r = 0; r < n; ++r) {
-            const float* x = rows.data() + r * dim;
-            const Estimate estimate = scorer.Bound(trained.Encode(x).data());
-            EXPECT_LE(std::abs(WorkingDistance(metric, query, x, dim) - estimate.distance),
-                      estimate.error)
-                << Name(spec);
-            EXPECT_LE(std::abs(ExactDistance(metric, query, x, dim) - estimate.distance),
-                      estimate.error)
-                << Name(spec);
-          }
-        }
-      }
-    }
-  }
-}
-
-TEST(Codec, ScalarBoundsSeparateNeighbours) {
-  // Wide intervals would be right and useless.
-  constexpr uint32_t kDim = 100;
-  for (const Metric metric : kMetrics) {
-    const std::vector<float> rows = Clustered(400, kDim, 1, metric == Metric::kCosine);
-    TrainedCodec trained;
-    ASSERT_EQ(trained.Make(ScalarSpec(metric, kDim), {}), TrainStatus::kOk);
-    QueryScorer scorer;
-    scorer.Prepare(trained.codec, rows.data());
-    std::vector<float> exact;
-    double error = 0;
-    for (size_t r = 1; r < 400; ++r) {
-      const float* x = rows.data() + r * kDim;
-      exact.push_back(WorkingDistance(metric, rows.data(), x, kDim));
-      error += scorer.Bound(trained.Encode(x).data()).error / 399;
-    }
-    const auto [low, high] = std::minmax_element(exact.begin(), exact.end());
-    EXPECT_LT(error, 0.02 * (*high - *low)) << static_cast<int>(metric);
-  }
-}
-
-TEST(Codec, HostileScalarHeadsHaveNoBound) {
-  constexpr uint32_t kDim = 20;
-  const std::vector<float> rows = Clustered(2, kDim, 1, true);
-  constexpr size_t kLo = 0, kStep = 4, kError = 16;
-  for (const Metric metric : kMetrics) {
-    TrainedCodec trained;
-    ASSERT_EQ(trained.Make(ScalarSpec(metric, kDim), {}), TrainStatus::kOk);
-    const std::vector<uint8_t> code = trained.Encode(rows.data());
-    QueryScorer scorer;
-    scorer.Prepare(trained.codec, rows.data() + kDim);
-    for (const size_t at : {kLo, kStep, kError}) {
-      for (const float value : {NAN, INFINITY, -INFINITY, -1.0f}) {
-        if (at == kLo && value == -1.0f) continue;
-        std::vector<uint8_t> damaged = code;
-        std::memcpy(damaged.data() + at, &value, sizeof value);
-        EXPECT_EQ(scorer.Bound(damaged.data()).error, INFINITY) << at << " " << value;
-      }
-    }
-  }
-}
-
-TEST(Codec, ScalarSumsFitAtTheLargestDimension) {
-  // Every byte 255 but one, and a query of equal components, with either sign.
-  for (const float value : {1.0f, -1.0f, 1e-30f, 1e30f}) {
-    std::vector<float> x(kMaxDim, 1.0f);
-    x[0] = 0;
-    TrainedCodec trained;
-    ASSERT_EQ(trained.Make(ScalarSpec(Metric::kInnerProduct, kMaxDim), {}), TrainStatus::kOk);
-    const std::vector<uint8_t> code = trained.Encode(x.data());
-    ASSERT_EQ(code.back(), 255);
-    const std::vector<float> query(kMaxDim, value);
-    QueryScorer scorer;
-    scorer.Prepare(trained.codec, query.data());
-    const float exact = -value * (kMaxDim - 1);
-    EXPECT_NEAR(scorer.Distance(code.data()), exact, 1e-3f * std::abs(exact));
-    const Estimate estimate = scorer.Bound(code.data());
-    EXPECT_NEAR(estimate.distance, exact, estimate.error);
-    EXPECT_LT(estimate.error, 1e-3f * std::abs(exact));
   }
 }
 
@@ -366,7 +202,8 @@ TEST(Codec, ProductEstimatesAreThoseOfTheReconstruction) {
 TEST(Codec, EveryDimensionOnEveryMetric) {
   for (const Metric metric : kMetrics) {
     for (const uint32_t dim : {1u, 2u, 3u, 63u, 64u, 65u, 784u}) {
-      if (dim > 100 && metric != Metric::kL2) continue;
+      // The other metrics take the same ways but for the arithmetic.
+      if (dim > 3 && dim != 65 && metric != Metric::kL2) continue;
       const std::vector<float> rows = Clustered(256, dim, 1, metric == Metric::kCosine);
       for (const CodecSpec& spec : Specs(metric, dim)) {
         TrainedCodec trained;
@@ -391,7 +228,7 @@ TEST(Codec, EveryDimensionOnEveryMetric) {
 TEST(Codec, LargestDimension) {
   const std::vector<float> rows = Clustered(256, kMaxDim, 1, false);
   for (const CodecSpec& spec : {ScalarSpec(Metric::kL2, kMaxDim),
-                                ProductSpec(Metric::kL2, kMaxDim, 1000, 4),
+                                ProductSpec(Metric::kL2, kMaxDim, 1000, 2),
                                 RabitqSpec(Metric::kL2, kMaxDim, 1),
                                 RabitqSpec(Metric::kInnerProduct, kMaxDim, 4)}) {
     TrainedCodec trained;
@@ -437,7 +274,7 @@ TEST(Codec, ExtremeVectorsAreSafe) {
 
 TEST(Codec, ExtremeSamplesAreSafe) {
   constexpr uint32_t kDim = 12;
-  for (const float value : {0.0f, 1.0f, 3e38f, -1e20f}) {
+  for (const float value : {0.0f, 3e38f, -1e20f}) {
     std::vector<float> rows(256 * kDim, value);
     for (const bool varied : {false, true}) {
       for (size_t i = 0; varied && i < rows.size(); i += 5) rows[i] = -value;
@@ -458,13 +295,6 @@ TEST(Codec, ExtremeSamplesAreSafe) {
       }
     }
   }
-}
-
-TEST(Codec, ConstantVectorsAreExactInScalarCodes) {
-  TrainedCodec trained;
-  ASSERT_EQ(trained.Make(ScalarSpec(Metric::kL2, 5), {}), TrainStatus::kOk);
-  const std::vector<float> x(5, -1.25f);
-  EXPECT_EQ(trained.Decode(trained.Encode(x.data()).data()), x);
 }
 
 TEST(Codec, CodeSizes) {

@@ -3,12 +3,23 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
 #include <vector>
 
 #include "hnsw/core/codec.hpp"
 #include "hnsw/core/random.hpp"
 
 namespace helios::hnsw {
+
+constexpr Metric kMetrics[] = {Metric::kL2, Metric::kInnerProduct, Metric::kCosine, Metric::kL1};
+
+// What a test prints of a spec.
+inline std::string Name(const CodecSpec& spec) {
+  return "metric " + std::to_string(static_cast<int>(spec.metric)) + " kind " +
+         std::to_string(static_cast<int>(spec.kind)) + " dim " + std::to_string(spec.dim) + " m " +
+         std::to_string(spec.subquantizers) + " k " + std::to_string(spec.centroids) + " bits " +
+         std::to_string(spec.bits) + " rotate " + std::to_string(spec.rotate);
+}
 
 // A nearly normal number of variance 1: four uniform ones of 16 bits, of variance 1/12 each.
 inline float Normal(Random* random) {

@@ -15,7 +15,7 @@ using helios::hnsw::CodecKind;
 // Encodes, decodes and scores with an opened model; input bytes serve as code.
 void Use(const Codec& codec, const uint8_t* data, size_t size) {
   const size_t dim = codec.spec().dim;
-  std::vector<float> x(dim), scratch(codec.scratch_floats());
+  std::vector<float> x(dim), coded(codec.coded_dim()), scratch(codec.scratch_floats());
   for (size_t i = 0; i < dim; ++i) x[i] = static_cast<float>(data[i % size]) - 100;
   std::vector<uint8_t> honest(codec.code_bytes()), hostile(codec.code_bytes());
   for (size_t i = 0; i < hostile.size(); ++i) hostile[i] = data[size - 1 - i % size];
@@ -27,6 +27,7 @@ void Use(const Codec& codec, const uint8_t* data, size_t size) {
     const helios::hnsw::Estimate estimate = scorer.Bound(code.data());
     if (!(estimate.error >= 0)) std::abort();
     codec.Decode(code.data(), x.data(), scratch.data());
+    codec.DecodeCoded(code.data(), coded.data());
     if (codec.spec().kind == CodecKind::kScalar) {
       helios::hnsw::ScalarPairDistance(codec, honest.data(), code.data());
     }
