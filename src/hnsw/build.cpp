@@ -98,7 +98,7 @@ void AddRow(Builder *builder, Datum value, ItemPointerData tid) {
     if (done) return;
     if (shared) LWLockAcquire(builder->flush_lock, LW_EXCLUSIVE);
     if (!*builder->flushed) {
-      ereport(NOTICE, (errmsg("hnsw graph no longer fits into maintenance_work_mem after %u rows", builder->graph.size()),
+      ereport(NOTICE, (errmsg("hnsw graph no longer fits into maintenance_work_mem after %u tuples", builder->graph.size()),
                        errdetail("Building will take significantly more time."),
                        errhint("Increase maintenance_work_mem to speed up builds.")));
       FlushGraph(builder);

@@ -39,6 +39,7 @@ struct Shared {
   Oid index;
   bool concurrent;
   bool flushed;
+  bool broken_hot_chain;
   BuildPlan plan;
   uint32 model_bytes;
   LWLock flush_lock;
@@ -68,6 +69,7 @@ void Participate(Builder *builder, Shared *shared, void *region, const void *mod
   shared->participants_done++;
   shared->heap_rows += rows;
   shared->index_rows += builder->indexed;
+  shared->broken_hot_chain = shared->broken_hot_chain || builder->info->ii_BrokenHotChain;
   SpinLockRelease(&shared->mutex);
   ConditionVariableSignal(&shared->done);
 }
@@ -145,6 +147,7 @@ bool BuildParallel(Builder *builder, int workers, Size region_bytes, const Graph
 
   LaunchParallelWorkers(parallel);
   const int launched = parallel->nworkers_launched;
+  ereport(DEBUG1, (errmsg("using %d parallel workers", launched)));
   if (launched > 0) WaitForParallelWorkersToAttach(parallel);
   Participate(builder, shared, region, model, true);
   for (;;) {
@@ -158,6 +161,7 @@ bool BuildParallel(Builder *builder, int workers, Size region_bytes, const Graph
   WaitForParallelWorkersToFinish(parallel);
   *heap_rows = shared->heap_rows;
   *index_rows = shared->index_rows;
+  builder->info->ii_BrokenHotChain = shared->broken_hot_chain;
   if (!shared->flushed) FlushGraph(builder);
   for (int i = 0; i < launched; i++) InstrAccumParallelQuery(&buffers[i], &wal[i]);
   if (IsMVCCSnapshot(snapshot)) UnregisterSnapshot(snapshot);

@@ -145,7 +145,7 @@ uint32 PlaceUppers(Flush *flush, BlockNumber first) {
       page++;
       slot = 0;
     }
-    flush->uppers[node] = (first + page) * meta.uppers_per_page + slot;
+    flush->uppers[node] = CheckedId(flush->builder->index, meta.uppers_per_page, first + page, slot);
     slot += level;
   }
   return slot == 0 && page == 0 ? 0 : page + 1;
@@ -248,6 +248,7 @@ void FlushGraph(Builder *builder) {
   const BlockNumber after_payloads = RelationGetNumberOfBlocks(index);
   const uint32 upper_pages = PlaceUppers(&flush, after_payloads);
   flush.first_node = after_payloads + upper_pages;
+  (void)CheckedId(index, meta.nodes_per_page, flush.first_node + flush.nodes / flush.nodes_per_page, 0);
   WriteUppers(&flush);
   WriteNodes(&flush);
   WriteMeta(&flush, upper_pages > 0 ? flush.first_node - 1 : InvalidBlockNumber,

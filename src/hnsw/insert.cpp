@@ -1,7 +1,8 @@
 // Insertion of one row: search for its neighbours, store the node, link back to it.
 //
 // Locks: the meta page's heavyweight page lock is held in share mode throughout (exclusive when the entry point may
-// change), so that vacuum can wait for insertions that may still link to what it removes.
+// change), so that vacuum can wait for insertions that may still link to what it removes. Nothing but pages is locked
+// after it.
 #include "hnsw/am.hpp"
 #include "hnsw/insert.hpp"
 #include "hnsw/links.hpp"
@@ -92,21 +93,15 @@ bool StoreAsDuplicate(Inserter *inserter, const Codes &codes, ItemPointerData ti
   return false;
 }
 
-void InsertRow(Inserter *inserter, Relation rel, Datum value, ItemPointerData tid) {
-  MemoryContextReset(inserter->row_context);
-  MemoryContext outer = MemoryContextSwitchTo(inserter->row_context);
-  LOCKMODE lock = ShareLock;
-  LockPage(rel, kMetaBlock, lock);
+// Inserts a detoasted value under a page lock that is held; false, with nothing done, when the row must become the
+// entry point and the lock is shared. Draws the level when it is negative.
+bool InsertLocked(Inserter *inserter, Relation rel, Datum value, ItemPointerData tid, bool exclusive, int *drawn_level) {
   IndexHandle &index = inserter->index;
   OpenIndex(rel, inserter->row_context, &index);
-  const int level = RandomLevel(index.meta.m);
-  if (index.meta.entry == kNoNode || level > index.meta.entry_level) {
-    UnlockPage(rel, kMetaBlock, lock);
-    lock = ExclusiveLock;
-    LockPage(rel, kMetaBlock, lock);
-    OpenIndex(rel, inserter->row_context, &index);
-  }
-  value = PointerGetDatum(PG_DETOAST_DATUM(value));
+  if (*drawn_level < 0) *drawn_level = RandomLevel(index.meta.m);
+  const int level = *drawn_level;
+  bool becomes_entry = index.meta.entry == kNoNode || level > index.meta.entry_level;
+  if (becomes_entry && !exclusive) return false;
   const void *item = nullptr;
   float *floats = nullptr;
   uint32 item_bytes = 0;
@@ -133,10 +128,13 @@ void InsertRow(Inserter *inserter, Relation rel, Datum value, ItemPointerData ti
         if (at == 0) duplicate = StoreAsDuplicate(inserter, codes, tid);
         inserter->candidates.clear();
         for (const Hit &hit : inserter->found) inserter->candidates.push_back({hit.distance, hit.node});
-        if (!duplicate) inserter->linker.Choose(inserter->candidates, index.meta.m, &inserter->links[at]);
+        if (!duplicate) inserter->linker.Choose(inserter->candidates, NewDegree(index.meta.m, at), &inserter->links[at]);
       }
     }
     if (!duplicate) {
+      // The graph has only dead nodes, from which no walk would find this one.
+      becomes_entry = becomes_entry || inserter->links[0].empty();
+      if (becomes_entry && !exclusive) return false;
       NewNode node{};
       node.tid = tid;
       node.state = NodeState::kLive;
@@ -159,12 +157,26 @@ void InsertRow(Inserter *inserter, Relation rel, Datum value, ItemPointerData ti
       }
       inserter->walker.Release();
       pg::Pause("hnsw-insert-linked");
-      if (index.meta.entry == kNoNode || level > index.meta.entry_level) SetEntry(index, id, level);
+      if (becomes_entry) SetEntry(index, id, level);
     }
   }
-  inserter->walker.Release();
-  inserter->linker.ForgetAll();
-  UnlockPage(rel, kMetaBlock, lock);
+  return true;
+}
+
+void InsertRow(Inserter *inserter, Relation rel, Datum value, ItemPointerData tid) {
+  MemoryContextReset(inserter->row_context);
+  MemoryContext outer = MemoryContextSwitchTo(inserter->row_context);
+  value = PointerGetDatum(PG_DETOAST_DATUM(value));
+  int level = -1;
+  bool done = false;
+  for (const LOCKMODE lock : {ShareLock, ExclusiveLock}) {
+    if (done) break;
+    LockPage(rel, kMetaBlock, lock);
+    done = InsertLocked(inserter, rel, value, tid, lock == ExclusiveLock, &level);
+    inserter->walker.Release();
+    inserter->linker.ForgetAll();
+    UnlockPage(rel, kMetaBlock, lock);
+  }
   MemoryContextSwitchTo(outer);
 }
 

@@ -11,10 +11,14 @@ constexpr size_t kValueCacheBytes = 8 * 1024 * 1024;
 
 }  // namespace
 
-// Decodes into floats of one space, so that pages of both formats and copies can be compared.
-uint8_t *Linker::Load(uint32 id) {
+// All nodes have codes of one format: then the space of these codes serves, and no rotation is undone.
+bool Linker::OneFormat() const { return index_->meta.converted || !index_->meta.trained; }
+
+// Decodes into floats of one space, so that all values can be compared.
+uint8_t *Linker::Load(uint32 id, bool coded) {
   const Meta &meta = index_->meta;
   const bool quantized = meta.quantization != Quantization::kNone;
+  const PageFormat expected = meta.trained ? kOwnFormat : kFallbackFormat;
   Buffer buffer = ReadBuffer(index_->rel, NodeBlock(meta, id));
   LockBuffer(buffer, BUFFER_LOCK_SHARE);
   Page page = BufferGetPage(buffer);
@@ -42,10 +46,13 @@ uint8_t *Linker::Load(uint32 id) {
       if (read && ReadPayload(index_->rel, node->payload, skip + bytes, code_.data())) code = code_.data() + skip;
     }
     const Codec *codec = copy ? index_->copy_codec : index_->codec[format];
-    if (code != nullptr && (!quantized || codec != nullptr)) {
-      const size_t size = quantized ? meta.dim * sizeof(float) : bytes;
+    // A page that an insertion in flight left in the other format has values of another space: no candidate.
+    if (code != nullptr && (!quantized || (codec != nullptr && (!coded || format == expected)))) {
+      const size_t size = !quantized ? bytes : (coded ? codec->coded_dim() : meta.dim) * sizeof(float);
       value = new (std::nothrow) uint8_t[size];
-      if (value != nullptr && quantized) {
+      if (value != nullptr && quantized && coded) {
+        codec->DecodeCoded(code, reinterpret_cast<float *>(value));
+      } else if (value != nullptr && quantized) {
         scratch_.resize(codec->scratch_floats());
         codec->Decode(code, reinterpret_cast<float *>(value), scratch_.data());
       } else if (value != nullptr) {
@@ -60,12 +67,25 @@ uint8_t *Linker::Load(uint32 id) {
 
 const void *Linker::Value(uint32 node) {
   auto [at, fresh] = values_.try_emplace(node);
-  if (fresh) at->second.bytes.reset(Load(node));
+  if (fresh) at->second.bytes.reset(Load(node, OneFormat()));
   return at->second.bytes.get();
 }
 
+const void *Linker::QueryValue(uint32 node) {
+  query_.bytes.reset(Load(node, false));
+  return query_.bytes.get();
+}
+
 float Linker::Distance(const void *a, const void *b) const {
-  const Space space = index_->meta.quantization == Quantization::kNone ? ItemDistance(&index_->space) : FloatDistance(&index_->space);
+  if (index_->meta.quantization == Quantization::kNone) {
+    const Space space = ItemDistance(&index_->space);
+    return space.distance(space.ctx, a, b);
+  }
+  ItemSpace decoded = index_->space;
+  const Codec *codec = index_->copy_codec != nullptr && index_->meta.trained ? index_->copy_codec
+                                                                             : index_->codec[index_->meta.trained ? kOwnFormat : kFallbackFormat];
+  if (OneFormat()) decoded.dim = static_cast<uint32>(codec->coded_dim());
+  const Space space = FloatDistance(&decoded);
   return space.distance(space.ctx, a, b);
 }
 

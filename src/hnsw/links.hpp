@@ -1,7 +1,7 @@
 // Choosing links between stored nodes: distances between the values that codes stand for.
 //
 // Unquantized nodes are compared by their items, quantized ones by their decoded codes (the scalar copy when there is
-// one), as float[dim]. A Linker lives in a memory context like a Walker; values are cached until Forget().
+// one), as floats. A Linker lives in a memory context like a Walker; values are cached until Forget().
 #pragma once
 
 #include "hnsw/store.hpp"
@@ -13,6 +13,13 @@
 
 namespace helios::hnsw {
 
+// The links of a node before and after a repair.
+struct Repaired {
+  int links;
+  int dead;
+  int kept;
+};
+
 class Linker {
  public:
   Linker(const IndexHandle *index, Walker *walker) : index_(index), walker_(walker) {}
@@ -21,6 +28,8 @@ class Linker {
 
   // Value of a live node; null when it is dead, free or gone. Valid until Forget().
   const void *Value(uint32 node);
+  // The node's value as a query for a search: an item, or float[dim]; null as above. Valid until the next call.
+  const void *QueryValue(uint32 node);
   // Distance between two values.
   float Distance(const void *a, const void *b) const;
 
@@ -31,9 +40,9 @@ class Linker {
   void AddLink(uint32 node, int level, uint32 target);
 
   // Rewrites the links of a node on a level without those `dead` names, with the neighbours of the dead as
-  // candidates (FreshDiskANN, Singh et al. 2021, section 4.2). Returns false when nothing had to change.
+  // candidates (FreshDiskANN, Singh et al. 2021, section 4.2). Tells what it met.
   template <typename IsDead>
-  bool Repair(uint32 node, int level, IsDead &&dead);
+  Repaired Repair(uint32 node, int level, IsDead &&dead);
 
   // Drops cached values beyond a few MiB.
   void Forget();
@@ -44,11 +53,13 @@ class Linker {
     std::unique_ptr<uint8_t[]> bytes;  // null when the node is no candidate
   };
   size_t Limit(int level) const { return level == 0 ? 2 * index_->meta.m : index_->meta.m; }
-  uint8_t *Load(uint32 node);
+  bool OneFormat() const;
+  uint8_t *Load(uint32 node, bool coded);
 
   const IndexHandle *index_;
   Walker *walker_;
   std::unordered_map<uint32, Value_> values_;
+  Value_ query_;
   size_t value_bytes_ = 0;
   std::vector<Candidate> candidates_;
   std::vector<const void *> candidate_values_;
@@ -59,13 +70,13 @@ class Linker {
 };
 
 template <typename IsDead>
-bool Linker::Repair(uint32 node, int level, IsDead &&dead) {
+Repaired Linker::Repair(uint32 node, int level, IsDead &&dead) {
   uint32 links[2 * kMaxM];
   uint32 beyond[2 * kMaxM];
   const int count = walker_->ReadLinks(node, level, links);
-  bool any = false;
-  for (int i = 0; i < count; i++) any = any || dead(links[i]);
-  if (!any) return false;
+  int dead_links = 0;
+  for (int i = 0; i < count; i++) dead_links += dead(links[i]);
+  if (dead_links == 0) return {count, 0, count};
   const void *base = Value(node);
   candidates_.clear();
   auto consider = [&](uint32 id) {
@@ -87,7 +98,7 @@ bool Linker::Repair(uint32 node, int level, IsDead &&dead) {
   std::sort(candidates_.begin(), candidates_.end());
   Choose(candidates_, Limit(level), &chosen_);
   ReplaceLinks(*index_, node, level, links, count, chosen_.data(), static_cast<int>(chosen_.size()));
-  return true;
+  return {count, dead_links, static_cast<int>(chosen_.size())};
 }
 
 }  // namespace helios::hnsw

@@ -44,9 +44,28 @@ void CheckPage(Relation index, Buffer buffer, Page page, PageKind kind) {
   if (trailer->kind != kind) ReportCorruption(index, block, "the page is of another kind");
   if (kind != PageKind::kNode && kind != PageKind::kUpper) return;
   if (trailer->format >= kFormats || trailer->slot_bytes == 0 || trailer->used > trailer->slots ||
-      static_cast<uint32>(trailer->slots) * trailer->slot_bytes > kPageBytes) {
+      static_cast<uint32>(trailer->slots) * trailer->slot_bytes > kPageBytes ||
+      (kind == PageKind::kNode && trailer->slot_bytes < sizeof(Node))) {
     ReportCorruption(index, block, "the page trailer is inconsistent");
   }
+}
+
+void CheckUpper(Relation index, const Meta &meta, Buffer buffer, Page page, uint32 slot, uint32 count) {
+  CheckPage(index, buffer, page, PageKind::kUpper);
+  const PageTrailer *trailer = Trailer(page);
+  if (trailer->slot_bytes != UpperSlotBytes(meta.m) || slot + count > trailer->slots) {
+    ReportCorruption(index, BufferGetBlockNumber(buffer), "upper slots do not fit the page");
+  }
+}
+
+uint32 CheckedId(Relation index, uint32 per_page, BlockNumber block, uint32 slot) {
+  const uint64 id = static_cast<uint64>(block) * per_page + slot;
+  if (id > UINT32_MAX) {
+    ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                    errmsg("index \"%s\" is too large: block %u cannot be named", RelationGetRelationName(index), block),
+                    errhint("Partition the table.")));
+  }
+  return static_cast<uint32>(id);
 }
 
 Node *CheckedNode(Relation index, const Meta &meta, Buffer buffer, Page page, uint32 slot) {

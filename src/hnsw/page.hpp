@@ -166,6 +166,12 @@ void CompleteMeta(Meta *meta);
 // Raises ERRCODE_INDEX_CORRUPTED unless the page has the kind and a sane trailer.
 void CheckPage(Relation index, Buffer buffer, Page page, PageKind kind);
 
+// Raises ERRCODE_INDEX_CORRUPTED unless a locked page is an upper page with `count` slots from `slot` on.
+void CheckUpper(Relation index, const Meta &meta, Buffer buffer, Page page, uint32 slot, uint32 count);
+
+// Returns the id of a slot; raises an error when the index is too large for 32 bits.
+uint32 CheckedId(Relation index, uint32 per_page, BlockNumber block, uint32 slot);
+
 // Returns the node of a share- or exclusive-locked buffer's page, checked; null when the slot was never used.
 Node *CheckedNode(Relation index, const Meta &meta, Buffer buffer, Page page, uint32 slot);
 

@@ -207,6 +207,8 @@ HELIOS_FUNCTION(vector_index_recall) {
   GetUserIdAndSecContext(&user, &security);
   SetUserIdAndSecContext(opened.heap->rd_rel->relowner, security | SECURITY_RESTRICTED_OPERATION);
   const int guc_level = NewGUCNestLevel();
+  // Nor may they find the caller's functions by name.
+  (void)set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
   MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "hnsw recall", ALLOCSET_DEFAULT_SIZES);
   MemoryContext outer = MemoryContextSwitchTo(context);
   const double recall = Measure(opened, sample_size);

@@ -3,6 +3,7 @@
 #include "pg/compat.hpp"
 
 #include <algorithm>
+#include <climits>
 #include <cstring>
 
 extern "C" {
@@ -54,19 +55,27 @@ void EditMeta(Relation rel, Apply &&apply) {
   FinishEdit(edit);
 }
 
-// Finds a free slot of a node page, or -1.
-int FreeSlot(Page page) {
+// Finds a slot of a node page for a node of a level, or -1: a freed one whose upper slots fit best, so that upper
+// slots are neither wasted on level 0 nor allocated again.
+int FreeSlot(Page page, int level) {
   const PageTrailer *trailer = Trailer(page);
-  if (trailer->used < trailer->slots) return trailer->used;
-  if (trailer->free == 0) return -1;
-  for (int slot = 0; slot < trailer->used; slot++) {
-    if (NodeAt(page, slot)->state == NodeState::kFree) return slot;
+  int best = -1;
+  int best_waste = INT_MAX;
+  for (int slot = 0; trailer->free > 0 && slot < trailer->used && best_waste > 0; slot++) {
+    const Node *node = NodeAt(page, slot);
+    if (node->state != NodeState::kFree) continue;
+    const int spare = node->upper_slots - level;
+    const int waste = spare >= 0 ? spare : kMaxGraphLevel - spare;
+    if (waste >= best_waste) continue;
+    best = slot;
+    best_waste = waste;
   }
-  return -1;
+  const bool fits = best >= 0 && best_waste <= kMaxGraphLevel;
+  return !fits && trailer->used < trailer->slots ? trailer->used : best;
 }
 
 // Locks a page and tells whether it has room for a node in this format; the lock is kept only then.
-bool LockNodePage(const IndexHandle &index, BlockNumber block, PageFormat format, Buffer *buffer, int *slot) {
+bool LockNodePage(const IndexHandle &index, BlockNumber block, PageFormat format, int level, Buffer *buffer, int *slot) {
   *buffer = ReadBuffer(index.rel, block);
   LockBuffer(*buffer, BUFFER_LOCK_EXCLUSIVE);
   Page page = BufferGetPage(*buffer);
@@ -74,21 +83,21 @@ bool LockNodePage(const IndexHandle &index, BlockNumber block, PageFormat format
                          Trailer(page)->magic == kPageMagic && Trailer(page)->kind == PageKind::kNode;
   if (node_page) {
     CheckPage(index.rel, *buffer, page, PageKind::kNode);
-    if (Trailer(page)->format == format && (*slot = FreeSlot(page)) >= 0) return true;
+    if (Trailer(page)->format == format && (*slot = FreeSlot(page, level)) >= 0) return true;
   }
   UnlockReleaseBuffer(*buffer);
   return false;
 }
 
 // Finds or makes a node page with room and returns it locked, with the slot.
-Buffer NodePageWithRoom(const IndexHandle &index, PageFormat format, int *slot, bool *fresh) {
+Buffer NodePageWithRoom(const IndexHandle &index, PageFormat format, int level, int *slot, bool *fresh) {
   Buffer buffer;
   *fresh = false;
   const BlockNumber hint = index.meta.insert_node;
-  if (hint != InvalidBlockNumber && LockNodePage(index, hint, format, &buffer, slot)) return buffer;
+  if (hint != InvalidBlockNumber && LockNodePage(index, hint, format, level, &buffer, slot)) return buffer;
   const BlockNumber blocks = RelationGetNumberOfBlocks(index.rel);
   for (BlockNumber block = GetFreeIndexPage(index.rel); block != InvalidBlockNumber; block = GetFreeIndexPage(index.rel)) {
-    if (block < blocks && LockNodePage(index, block, format, &buffer, slot)) return buffer;
+    if (block < blocks && LockNodePage(index, block, format, level, &buffer, slot)) return buffer;
   }
   *fresh = true;
   *slot = 0;
@@ -105,13 +114,13 @@ uint32 StoreUpper(const IndexHandle &index, const NewNode &node, uint32 reuse) {
   if (reuse != 0) {
     buffer = ReadBuffer(index.rel, reuse / meta.uppers_per_page);
     LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-    CheckPage(index.rel, buffer, BufferGetPage(buffer), PageKind::kUpper);
     slot = reuse % meta.uppers_per_page;
+    CheckUpper(index.rel, meta, buffer, BufferGetPage(buffer), slot, levels);
   } else {
     if (meta.insert_upper != InvalidBlockNumber) {
       buffer = ReadBuffer(index.rel, meta.insert_upper);
       LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-      CheckPage(index.rel, buffer, BufferGetPage(buffer), PageKind::kUpper);
+      CheckUpper(index.rel, meta, buffer, BufferGetPage(buffer), 0, 0);
       slot = Trailer(BufferGetPage(buffer))->used;
       if (slot + levels > meta.uppers_per_page) {
         UnlockReleaseBuffer(buffer);
@@ -125,6 +134,7 @@ uint32 StoreUpper(const IndexHandle &index, const NewNode &node, uint32 reuse) {
     }
   }
   const BlockNumber block = BufferGetBlockNumber(buffer);
+  const uint32 id = CheckedId(index.rel, meta.uppers_per_page, block, slot);
   Edit edit = StartEdit(index.rel, buffer, fresh);
   if (fresh) InitPage(edit.page, PageKind::kUpper, kOwnFormat, UpperSlotBytes(meta.m));
   for (uint32 i = 0; i < levels; i++) {
@@ -138,7 +148,7 @@ uint32 StoreUpper(const IndexHandle &index, const NewNode &node, uint32 reuse) {
   SetLower(edit.page);
   FinishEdit(edit);
   if (fresh) EditMeta(index.rel, [&](Meta *m) { m->insert_upper = block; });
-  return block * meta.uppers_per_page + slot;
+  return id;
 }
 
 // Writes one payload item, in place when it fits the item at `reuse`.
@@ -228,8 +238,9 @@ uint32 StoreNode(const IndexHandle &index, const NewNode &node) {
   const Meta &meta = index.meta;
   int slot;
   bool fresh;
-  Buffer buffer = NodePageWithRoom(index, node.format, &slot, &fresh);
+  Buffer buffer = NodePageWithRoom(index, node.format, node.level, &slot, &fresh);
   const BlockNumber block = BufferGetBlockNumber(buffer);
+  const uint32 id = CheckedId(index.rel, meta.nodes_per_page, block, static_cast<uint32>(slot));
   Node header{};
   ItemPointerSetInvalid(&header.payload);
   if (!fresh && slot < Trailer(BufferGetPage(buffer))->used) {
@@ -268,7 +279,7 @@ uint32 StoreNode(const IndexHandle &index, const NewNode &node) {
   if (inline_code) memcpy(CodeOf(stored, meta.m), node.code, node.code_bytes);
   FinishEdit(edit);
   if (block != meta.insert_node) EditMeta(index.rel, [&](Meta *m) { m->insert_node = block; });
-  return NodeId(meta, block, slot);
+  return id;
 }
 
 bool ReplaceLinks(const IndexHandle &index, uint32 id, int level, const uint32 *expected, int expected_count,
@@ -296,8 +307,8 @@ bool ReplaceLinks(const IndexHandle &index, uint32 id, int level, const uint32 *
   const uint32 upper = node->upper + level - 1;
   Buffer upper_buffer = ReadBuffer(index.rel, upper / index.meta.uppers_per_page);
   LockBuffer(upper_buffer, BUFFER_LOCK_EXCLUSIVE);
-  CheckPage(index.rel, upper_buffer, BufferGetPage(upper_buffer), PageKind::kUpper);
   const uint32 slot = upper % index.meta.uppers_per_page;
+  CheckUpper(index.rel, index.meta, upper_buffer, BufferGetPage(upper_buffer), slot, 1);
   if (slot >= Trailer(BufferGetPage(upper_buffer))->used) ReportCorruption(index.rel, BufferGetBlockNumber(upper_buffer), "an upper slot was never used");
   const auto *list = reinterpret_cast<const UpperSlot *>(SlotAt(BufferGetPage(upper_buffer), slot));
   const bool same = list->count == expected_count && memcmp(list->links, expected, expected_count * sizeof(uint32)) == 0;

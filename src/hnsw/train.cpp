@@ -11,6 +11,7 @@
 extern "C" {
 #include "access/generic_xlog.h"
 #include "common/pg_prng.h"
+#include "storage/lmgr.h"
 #include "utils/memutils.h"
 }
 #undef Min
@@ -118,7 +119,6 @@ void Retrain(Trainer *trainer, Relation rel, MemoryContext context, BufferAccess
   OpenIndex(rel, context, &trainer->index);
   const Meta &meta = trainer->index.meta;
   if (meta.quantization == Quantization::kNone || meta.converted) return;
-  const BlockNumber blocks = RelationGetNumberOfBlocks(rel);
   if (!meta.trained) {
     const CodecSpec spec = SpecOf(meta, kOwnFormat);
     const size_t memory_rows = maintenance_work_mem * size_t{1024} / 2 / (meta.dim * sizeof(float));
@@ -127,11 +127,16 @@ void Retrain(Trainer *trainer, Relation rel, MemoryContext context, BufferAccess
     const size_t rows = std::min({seen, limit, trainer->sample.size() / meta.dim});
     if (rows < MinimumTrainingRows(spec) || !TrainModel(rel, spec, trainer->sample.data(), rows, &trainer->model)) return;
     trainer->sample = {};
+    // Waits for insertions that know no model and holds up others: nobody else extends the index meanwhile, and
+    // pages of the fallback format are not added any more.
+    LockPage(rel, kMetaBlock, ExclusiveLock);
     const BlockNumber first = WriteModel(rel, MAIN_FORKNUM, trainer->model.data(), static_cast<uint32>(trainer->model.size()), true);
     SetModel(rel, first, static_cast<uint32>(trainer->model.size()));
+    UnlockPage(rel, kMetaBlock, ExclusiveLock);
     pg::Pause("hnsw-vacuum-trained");
     OpenIndex(rel, context, &trainer->index);
   }
+  const BlockNumber blocks = RelationGetNumberOfBlocks(rel);
   for (BlockNumber block = kMetaBlock + 1; block < blocks; block++) {
     pg::VacuumDelay();
     Buffer buffer = ReadBufferExtended(rel, MAIN_FORKNUM, block, RBM_NORMAL, strategy);

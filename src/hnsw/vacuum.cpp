@@ -76,7 +76,7 @@ void EachNodePage(Vacuum *vacuum, Visit &&visit) {
     const bool node_page = !PageIsNew(page) && PageGetSpecialSize(page) == MAXALIGN(sizeof(PageTrailer)) &&
                            Trailer(page)->magic == kPageMagic && Trailer(page)->kind == PageKind::kNode;
     if (node_page) {
-      CheckPage(rel, buffer, page, PageKind::kNode);
+      for (uint32 slot = 0; slot < Trailer(page)->used; slot++) (void)CheckedNode(rel, vacuum->index.meta, buffer, page, slot);
       visit(buffer, page, block);
     }
     UnlockReleaseBuffer(buffer);
@@ -153,6 +153,7 @@ void CleanChain(Vacuum *vacuum, uint32 head) {
   uint32 before = head;
   Hit member{};
   for (;;) {
+    pg::VacuumDelay();
     Buffer buffer = ReadBuffer(rel, NodeBlock(meta, before));
     LockBuffer(buffer, BUFFER_LOCK_SHARE);
     const Node *node = CheckedNode(rel, meta, buffer, BufferGetPage(buffer), NodeSlot(meta, before));
@@ -224,7 +225,7 @@ void ReplaceEntry(Vacuum *vacuum) {
 // Searches the graph for new neighbours of a node whose surroundings all died.
 void SearchLinks(Vacuum *vacuum, uint32 node, int level) {
   const Meta &meta = vacuum->index.meta;
-  const void *value = vacuum->linker.Value(node);
+  const void *value = vacuum->linker.QueryValue(node);
   if (value == nullptr) return;
   if (meta.quantization == Quantization::kNone) {
     vacuum->walker.SetItem(value);
@@ -247,9 +248,9 @@ void SearchLinks(Vacuum *vacuum, uint32 node, int level) {
 void RepairNode(Vacuum *vacuum, uint32 id, int top) {
   const Meta &meta = vacuum->index.meta;
   for (int level = top; level >= 0; level--) {
-    const bool changed = vacuum->linker.Repair(id, level, [&](uint32 link) { return vacuum->dead.Has(link); });
-    uint32 links[2 * kMaxM];
-    if (changed && vacuum->walker.ReadLinks(id, level, links) < meta.m / 2) SearchLinks(vacuum, id, level);
+    const Repaired repaired = vacuum->linker.Repair(id, level, [&](uint32 link) { return vacuum->dead.Has(link); });
+    // Where much died at once, what is left nearby is no longer what is nearest.
+    if (repaired.dead > 0 && (2 * repaired.dead >= repaired.links || repaired.kept < meta.m / 2)) SearchLinks(vacuum, id, level);
   }
   vacuum->linker.Forget();
 }

@@ -25,6 +25,7 @@ void Walker::SetItem(const void *item) {
 }
 
 void Walker::SetFloats(const float *query) {
+  floats_ = query;
   null_query_ = query == nullptr;
   if (null_query_) return;
   for (int format = 0; format < kFormats; format++) {
@@ -33,7 +34,7 @@ void Walker::SetFloats(const float *query) {
   if (index_->copy_codec != nullptr) copy_scorer_.Prepare(*index_->copy_codec, query);
 }
 
-// Untrained indexes have no pages of their own format, so a missing scorer means corruption found by Visit.
+// The page of the code is readable, see LockReadable.
 float Walker::Score(PageFormat format, const uint8 *code) const {
   if (null_query_) return 0;
   if (index_->meta.quantization != Quantization::kNone) return scorer_[format].Distance(code);
@@ -86,6 +87,29 @@ bool ReadPayload(Relation rel, ItemPointerData at, uint32 bytes, uint8_t *out) {
   return true;
 }
 
+bool Walker::Readable(PageFormat format) const {
+  return index_->meta.quantization == Quantization::kNone || index_->codec[format] != nullptr;
+}
+
+// Opens the index anew because vacuum trained it after this search began; no page may be locked.
+void Walker::TakeUpModel(BlockNumber block) {
+  OpenIndex(index_->rel, index_->owner, index_);
+  if (!index_->meta.trained) ReportCorruption(index_->rel, block, "a page has codes of a model that is not there");
+  if (!null_query_) SetFloats(floats_);
+}
+
+// Share-locks a node's page, whose codes can be scored then; returns the node, null when its slot was never used.
+Node *Walker::LockReadable(uint32 id, Buffer *buffer, Page *page) {
+  *page = Pin(id, buffer);
+  for (;;) {
+    LockBuffer(*buffer, BUFFER_LOCK_SHARE);
+    Node *node = CheckedNode(index_->rel, index_->meta, *buffer, *page, NodeSlot(index_->meta, id));
+    if (Readable(Trailer(*page)->format)) return node;
+    LockBuffer(*buffer, BUFFER_LOCK_UNLOCK);
+    TakeUpModel(BufferGetBlockNumber(*buffer));
+  }
+}
+
 // Reads an out-of-line code while the node's page is locked, so that code and row belong together.
 const uint8 *Walker::Payload(const Node *node, uint32 bytes) {
   const bool sparse = bytes == 0;
@@ -101,15 +125,11 @@ const uint8 *Walker::Payload(const Node *node, uint32 bytes) {
 
 bool Walker::Visit(uint32 id, Hit *hit, NodeState *state, int *level) {
   Buffer buffer;
-  Page page = Pin(id, &buffer);
-  LockBuffer(buffer, BUFFER_LOCK_SHARE);
-  Node *node = CheckedNode(index_->rel, index_->meta, buffer, page, NodeSlot(index_->meta, id));
+  Page page;
+  Node *node = LockReadable(id, &buffer, &page);
   bool found = false;
   if (node != nullptr && node->state != NodeState::kFree) {
     const PageFormat format = Trailer(page)->format;
-    if (index_->meta.quantization != Quantization::kNone && index_->codec[format] == nullptr) {
-      ReportCorruption(index_->rel, BufferGetBlockNumber(buffer), "a page has codes of a model that is not there");
-    }
     const uint8 *code = index_->meta.inline_codes[format] ? CodeOf(node, index_->meta.m)
                                                           : Payload(node, index_->meta.code_bytes[format]);
     if (code != nullptr) {
@@ -141,8 +161,8 @@ int Walker::ReadLinks(uint32 id, int level, uint32 *links) {
       Buffer upper_buffer = pg::ReadHinted(index_->rel, upper / index_->meta.uppers_per_page);
       LockBuffer(upper_buffer, BUFFER_LOCK_SHARE);
       Page upper_page = BufferGetPage(upper_buffer);
-      CheckPage(index_->rel, upper_buffer, upper_page, PageKind::kUpper);
       const uint32 slot = upper % index_->meta.uppers_per_page;
+      CheckUpper(index_->rel, index_->meta, upper_buffer, upper_page, slot, 1);
       if (slot < Trailer(upper_page)->used) {
         const auto *list = reinterpret_cast<const UpperSlot *>(SlotAt(upper_page, slot));
         if (list->count > index_->meta.m) ReportCorruption(index_->rel, BufferGetBlockNumber(upper_buffer), "too many links");
@@ -181,7 +201,16 @@ bool Walker::Begin(int level) {
   Hit best;
   NodeState state;
   int node_level;
-  if (index_->meta.entry == kNoNode || !Visit(index_->meta.entry, &best, &state, &node_level)) return false;
+  if (index_->meta.entry == kNoNode) return false;
+  while (!Visit(index_->meta.entry, &best, &state, &node_level)) {
+    // Vacuum replaced and freed the entry point after this index was opened.
+    const uint32 gone = index_->meta.entry;
+    Meta now;
+    ReadMeta(index_->rel, &now);
+    index_->meta.entry = now.entry;
+    index_->meta.entry_level = now.entry_level;
+    if (now.entry == gone || now.entry == kNoNode) return false;
+  }
   for (int at = std::min<int>(index_->meta.entry_level, node_level); at > level; at--) {
     bool moved = true;
     while (moved) {
@@ -277,11 +306,11 @@ bool Walker::Refine(const Hit &hit, Estimate *estimate) {
     return true;
   }
   Buffer buffer;
-  Page page = Pin(hit.node, &buffer);
-  LockBuffer(buffer, BUFFER_LOCK_SHARE);
+  Page page;
+  Node *node = LockReadable(hit.node, &buffer, &page);
   const Meta &meta = index_->meta;
-  Node *node = CheckedNode(index_->rel, meta, buffer, page, NodeSlot(meta, hit.node));
-  bool found = node != nullptr && node->state != NodeState::kFree && ItemPointerEquals(&node->tid, const_cast<ItemPointerData *>(&hit.tid));
+  // A node that vacuum took the row from may still lead to duplicates; the row itself is invisible to every snapshot.
+  bool found = node != nullptr && node->state != NodeState::kFree;
   if (found) {
     const PageFormat format = Trailer(page)->format;
     const bool inline_code = meta.inline_codes[format];
@@ -325,7 +354,8 @@ bool Walker::HasCode(uint32 id, PageFormat format, const uint8 *code, uint32 byt
   if (same) {
     const uint8 *stored = index_->meta.inline_codes[format] ? CodeOf(node, index_->meta.m)
                                                             : Payload(node, index_->meta.code_bytes[format]);
-    same = stored != nullptr && memcmp(stored, code, bytes) == 0;
+    // Codes of varying size begin with their number of elements.
+    same = stored != nullptr && memcmp(stored, code, std::min<uint32>(bytes, sizeof(int32))) == 0 && memcmp(stored, code, bytes) == 0;
   }
   LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
   return same;

@@ -38,14 +38,14 @@ struct Hit {
 
 class Walker {
  public:
-  explicit Walker(const IndexHandle *index) : index_(index) {}
+  explicit Walker(IndexHandle *index) : index_(index) {}
   ~Walker() = default;
   Walker(const Walker &) = delete;
   Walker &operator=(const Walker &) = delete;
 
   // Sets the query of an unquantized index; the item must outlive the search. Null: everything is at distance 0.
   void SetItem(const void *item);
-  // Sets the query of a quantized index: float[dim], copied. Null as above.
+  // Sets the query of a quantized index: float[dim] that must outlive the search. Null as above.
   void SetFloats(const float *query);
 
   // Starts a search at a level: descends greedily from the entry point; false when the graph is empty.
@@ -79,12 +79,16 @@ class Walker {
 
  private:
   float Score(PageFormat format, const uint8 *code) const;
+  bool Readable(PageFormat format) const;
+  void TakeUpModel(BlockNumber block);
+  Node *LockReadable(uint32 id, Buffer *buffer, Page *page);
   const uint8 *Payload(const Node *node, uint32 bytes);
   Page Pin(uint32 id, Buffer *buffer);
   int Prefetch(int count);
 
-  const IndexHandle *index_;
+  IndexHandle *index_;
   const void *item_ = nullptr;
+  const float *floats_ = nullptr;
   bool null_query_ = true;
   QueryScorer scorer_[kFormats];
   QueryScorer copy_scorer_;

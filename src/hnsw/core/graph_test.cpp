@@ -213,7 +213,7 @@ std::vector<std::vector<std::vector<uint32_t>>> ExhaustiveLists(const Graph& gra
       for (uint32_t other = 0; other < id; ++other) {
         if (graph.level(other) >= level) earlier.push_back(other);
       }
-      lists[id][level] = select(id, earlier, m);
+      lists[id][level] = select(id, earlier, NewDegree(m, level));
       for (uint32_t other : lists[id][level]) {
         lists[other][level].push_back(id);
         lists[other][level] = select(other, lists[other][level], Graph::MaxDegree(m, level));

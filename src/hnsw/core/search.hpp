@@ -112,6 +112,14 @@ class VisitedSet {
   int shift_ = 20;  // 32 - log2(slots)
 };
 
+// Links that a new item gets on a level: m; on level 0, where lists hold 2m, half as many more when m
+// is small. 2m at m = 16 was measured to cost a quarter more time for no better recall at equal work,
+// and lists that start full (2m at m = 2) lose items.
+inline size_t NewDegree(uint32_t m, int level) {
+  constexpr uint32_t kEnough = 16;
+  return level == 0 ? std::max(m, std::min(m + m / 2, kEnough)) : m;
+}
+
 // Algorithm 4 without extendCandidates and with keepPrunedConnections. A candidate is taken when it
 // is nearer to the base than to every one taken before; places left over go to the nearest of the
 // others. `nearest_first` is sorted and its distances are to the base; pair(i, j) is the distance
