@@ -51,7 +51,8 @@ inline Buffer ExtendLocked(Relation rel, ForkNumber fork) {
 #if PG_VERSION_NUM >= 160000
   return ExtendBufferedRel(BMR_REL(rel), fork, nullptr, EB_LOCK_FIRST);
 #else
-  const bool lock_needed = !RELATION_IS_LOCAL(rel);
+  // Also for a relation that this transaction made: parallel workers extend it too.
+  const bool lock_needed = !RelationUsesLocalBuffers(rel);
   if (lock_needed) LockRelationForExtension(rel, ExclusiveLock);
   Buffer buffer = ReadBufferExtended(rel, fork, P_NEW, RBM_NORMAL, nullptr);
   LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
