@@ -36,7 +36,9 @@ Hint *SlotOf(Oid file, BlockNumber block) { return &hints[(block ^ file * 0x9E37
 
 }  // namespace
 
+// A temporary relation may bear the number of a shared one.
 Buffer ReadHinted(Relation rel, BlockNumber block) {
+  if (RelationUsesLocalBuffers(rel)) return ReadBuffer(rel, block);
   if (hints == nullptr) hints = static_cast<Hint *>(MemoryContextAllocZero(TopMemoryContext, kHints * sizeof(Hint)));
   const Oid file = FileOf(rel);
   Hint *hint = SlotOf(file, block);
@@ -49,7 +51,7 @@ Buffer ReadHinted(Relation rel, BlockNumber block) {
     if (found) return hint->buffer;
   }
   const Buffer buffer = ReadBuffer(rel, block);
-  if (!BufferIsLocal(buffer)) *hint = {file, block, buffer};
+  *hint = {file, block, buffer};
   return buffer;
 }
 
