@@ -290,9 +290,9 @@ void FreeDead(Vacuum *vacuum) {
     if (slots.empty()) return;
     LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
     EditNodes(rel, block, slots.data(), slots.size(), [](Page edited, Node *node) {
+      // The successor stays: a scan that stands before this member of a chain goes on from there.
       node->state = NodeState::kFree;
       node->count = 0;
-      node->duplicate = kNoNode;
       Trailer(edited)->free++;
     });
     RecordFreeIndexPage(rel, block);

@@ -334,11 +334,12 @@ bool Walker::ReadDuplicate(uint32 id, Hit *hit) {
   Page page = Pin(id, &buffer);
   LockBuffer(buffer, BUFFER_LOCK_SHARE);
   const Node *node = CheckedNode(index_->rel, index_->meta, buffer, page, NodeSlot(index_->meta, id));
-  // A dead member still leads to its successors until vacuum has unlinked it.
-  const bool found = node != nullptr && (node->state == NodeState::kDuplicate || node->state == NodeState::kDead);
+  // A dead or freed member still leads to its successors, until its slot is used again.
+  const bool found = node != nullptr && node->state != NodeState::kLive;
   if (found) {
     hit->node = id;
     hit->tid = node->tid;
+    if (node->state == NodeState::kFree) ItemPointerSetInvalid(&hit->tid);
     hit->duplicate = node->duplicate;
   }
   LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
