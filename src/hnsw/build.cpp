@@ -137,7 +137,7 @@ void CreateMetaPage(Relation index, ForkNumber fork, const Meta &meta) {
 int PlanWorkers(Relation heap, Relation index, IndexInfo *info) {
   const int planned = plan_create_index_workers(RelationGetRelid(heap), RelationGetRelid(index));
   if (planned > 0 || max_parallel_maintenance_workers == 0) return planned;
-  const bool safe = info->ii_Expressions == NIL && info->ii_Predicate == NIL && heap->rd_rel->relpersistence != RELPERSISTENCE_TEMP;
+  const bool safe = RelationGetParallelWorkers(heap, -1) != 0 && info->ii_Expressions == NIL && info->ii_Predicate == NIL && heap->rd_rel->relpersistence != RELPERSISTENCE_TEMP;
   if (!safe || !OidIsValid(heap->rd_rel->reltoastrelid)) return 0;
   constexpr BlockNumber kLargeToast = 8192;  // 64 MiB of vectors
   Relation toast = table_open(heap->rd_rel->reltoastrelid, AccessShareLock);

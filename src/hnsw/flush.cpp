@@ -201,6 +201,7 @@ void WriteNodes(Flush *flush) {
     }
     if (graph.duplicate_of(node) != kNone) {
       stored->state = NodeState::kDuplicate;
+      LinksOf(stored)[0] = IdOf(*flush, graph.duplicate_of(node));
       continue;
     }
     stored->state = NodeState::kLive;

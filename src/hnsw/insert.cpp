@@ -84,8 +84,8 @@ bool StoreAsDuplicate(Inserter *inserter, const Codes &codes, ItemPointerData ti
       node.copy = inserter->copy.data();
       node.copy_bytes = static_cast<uint32>(inserter->copy.size());
     }
-    const uint32 none = kNoNode;
-    node.links[0] = &none;
+    node.head = hit.node;
+    node.links[0] = &node.head;
     const uint32 id = StoreNode(inserter->index, node);
     if (ChainDuplicate(inserter->index, hit.node, id)) return true;
     // Vacuum took the node meanwhile: the duplicate is unreachable and vacuum frees it in its turn.
@@ -157,7 +157,7 @@ bool InsertLocked(Inserter *inserter, Relation rel, Datum value, ItemPointerData
       }
       inserter->walker.Release();
       pg::Pause("hnsw-insert-linked");
-      if (becomes_entry) SetEntry(index, id, level);
+      if (becomes_entry) SetEntry(index, id, level, inserter->links[0].empty());
     }
   }
   return true;

@@ -40,10 +40,10 @@ uint8_t *Linker::Load(uint32 id, bool coded) {
       int32 nnz = 0;
       bool read = true;
       if (sparse) {
-        read = ReadPayload(index_->rel, node->payload, sizeof(nnz), reinterpret_cast<uint8_t *>(&nnz)) && nnz >= 0 && nnz <= kMaxSparseElements;
+        read = ReadPayload(index_->rel, BufferGetBlockNumber(buffer), node->payload, sizeof(nnz), reinterpret_cast<uint8_t *>(&nnz)) && nnz >= 0 && nnz <= kMaxSparseElements;
         bytes = sizeof(int32) + nnz * (sizeof(int32) + sizeof(float));
       }
-      if (read && ReadPayload(index_->rel, node->payload, skip + bytes, code_.data())) code = code_.data() + skip;
+      if (read && ReadPayload(index_->rel, BufferGetBlockNumber(buffer), node->payload, skip + bytes, code_.data())) code = code_.data() + skip;
     }
     const Codec *codec = copy ? index_->copy_codec : index_->codec[format];
     // A page that an insertion in flight left in the other format has values of another space: no candidate.

@@ -73,32 +73,36 @@ template <typename IsDead>
 Repaired Linker::Repair(uint32 node, int level, IsDead &&dead) {
   uint32 links[2 * kMaxM];
   uint32 beyond[2 * kMaxM];
-  const int count = walker_->ReadLinks(node, level, links);
-  int dead_links = 0;
-  for (int i = 0; i < count; i++) dead_links += dead(links[i]);
-  if (dead_links == 0) return {count, 0, count};
-  const void *base = Value(node);
-  candidates_.clear();
-  auto consider = [&](uint32 id) {
-    if (id == node || id == kNoNode || dead(id)) return;
-    for (const Candidate &seen : candidates_) {
-      if (seen.id == id) return;
+  // An insertion may add a link meanwhile: then the choice is made again.
+  for (;;) {
+    CHECK_FOR_INTERRUPTS();
+    const int count = walker_->ReadLinks(node, level, links);
+    int dead_links = 0;
+    for (int i = 0; i < count; i++) dead_links += dead(links[i]);
+    if (dead_links == 0) return {count, 0, count};
+    const void *base = Value(node);
+    candidates_.clear();
+    auto consider = [&](uint32 id) {
+      if (id == node || id == kNoNode || dead(id)) return;
+      for (const Candidate &seen : candidates_) {
+        if (seen.id == id) return;
+      }
+      const void *value = Value(id);
+      if (value != nullptr) candidates_.push_back({base == nullptr ? 0 : Distance(base, value), id});
+    };
+    for (int i = 0; i < count; i++) {
+      if (!dead(links[i])) {
+        consider(links[i]);
+        continue;
+      }
+      const int more = walker_->ReadLinks(links[i], level, beyond);
+      for (int j = 0; j < more; j++) consider(beyond[j]);
     }
-    const void *value = Value(id);
-    if (value != nullptr) candidates_.push_back({base == nullptr ? 0 : Distance(base, value), id});
-  };
-  for (int i = 0; i < count; i++) {
-    if (!dead(links[i])) {
-      consider(links[i]);
-      continue;
-    }
-    const int more = walker_->ReadLinks(links[i], level, beyond);
-    for (int j = 0; j < more; j++) consider(beyond[j]);
+    std::sort(candidates_.begin(), candidates_.end());
+    Choose(candidates_, Limit(level), &chosen_);
+    if (!ReplaceLinks(*index_, node, level, links, count, chosen_.data(), static_cast<int>(chosen_.size()))) continue;
+    return {count, dead_links, static_cast<int>(chosen_.size())};
   }
-  std::sort(candidates_.begin(), candidates_.end());
-  Choose(candidates_, Limit(level), &chosen_);
-  ReplaceLinks(*index_, node, level, links, count, chosen_.data(), static_cast<int>(chosen_.size()));
-  return {count, dead_links, static_cast<int>(chosen_.size())};
 }
 
 }  // namespace helios::hnsw

@@ -1,5 +1,8 @@
 #include "hnsw/page.hpp"
 
+#include "hnsw/model.hpp"
+#include "hnsw/options.hpp"
+
 #include "hnsw/core/codec.hpp"
 
 namespace helios::hnsw {
@@ -82,6 +85,34 @@ Node *CheckedNode(Relation index, const Meta &meta, Buffer buffer, Page page, ui
   return node;
 }
 
+// Recomputes everything that follows from the other fields: sizes on a damaged page would lead reads astray.
+static bool MetaIsConsistent(const Meta &meta) {
+  const ItemSpace space{meta.type, meta.distance, meta.dim};
+  const bool bit = meta.type == ElementType::kBit;
+  const bool known = meta.type >= ElementType::kVector && meta.type <= ElementType::kSparsevec &&
+                     meta.distance >= (bit ? DistanceKind::kHamming : DistanceKind::kL2) &&
+                     meta.distance <= (bit ? DistanceKind::kJaccard : DistanceKind::kL1) &&
+                     meta.quantization <= Quantization::kRabitq && meta.rerank <= RerankSource::kIndex;
+  const bool in_range = known && meta.m >= kMinM && meta.m <= kMaxM && meta.dim > 0 && meta.entry_level >= 0 &&
+                        meta.entry_level <= kMaxGraphLevel;
+  if (!in_range) return false;
+  Meta expected = meta;
+  if (meta.quantization == Quantization::kNone) {
+    if (space.type != ElementType::kSparsevec && meta.dim > kMaxPlainBitDim) return false;
+    expected.code_bytes[kOwnFormat] = expected.code_bytes[kFallbackFormat] = ItemBytes(space);
+    expected.copy_bytes = 0;
+  } else {
+    const char *why;
+    if (!space.dense() || !CheckSpec(SpecOf(meta, kOwnFormat), &why)) return false;
+    const auto scalar_bytes = static_cast<uint32>(Codec::CodeBytes(ScalarSpec(meta)));
+    expected.code_bytes[kOwnFormat] = static_cast<uint32>(Codec::CodeBytes(SpecOf(meta, kOwnFormat)));
+    expected.code_bytes[kFallbackFormat] = scalar_bytes;
+    expected.copy_bytes = meta.rerank == RerankSource::kIndex ? scalar_bytes : 0;
+  }
+  CompleteMeta(&expected);
+  return memcmp(&expected, &meta, sizeof(Meta)) == 0;
+}
+
 void ReadMeta(Relation index, Meta *meta) {
   Buffer buffer = ReadBuffer(index, kMetaBlock);
   LockBuffer(buffer, BUFFER_LOCK_SHARE);
@@ -96,10 +127,7 @@ void ReadMeta(Relation index, Meta *meta) {
                            RelationGetRelationName(index), meta->version, kFormatVersion),
                     errhint("REINDEX INDEX %s;", RelationGetRelationName(index))));
   }
-  Meta expected = *meta;
-  if (meta->m < 2 || meta->m > 100 || meta->dim == 0) ReportCorruption(index, kMetaBlock, "the meta page is inconsistent");
-  CompleteMeta(&expected);
-  if (memcmp(&expected, meta, sizeof(Meta)) != 0) ReportCorruption(index, kMetaBlock, "the meta page is inconsistent");
+  if (!MetaIsConsistent(*meta)) ReportCorruption(index, kMetaBlock, "the meta page is inconsistent");
 }
 
 }  // namespace helios::hnsw

@@ -6,6 +6,7 @@
 //   kModel         up to kModelPageBytes bytes of the model blob; the blob is a run of consecutive pages
 //   kNode          fixed slots, slot s at 24 + s * slot_bytes:
 //                    | Node 24 | links of level 0: uint32[2m] | code (when stored inline) |
+//                  a duplicate has no links; the id of the node whose chain it is in stands in their place
 //   kUpper         fixed slots: | uint16 count | uint16 0 | links: uint32[m] | ; a node of level L owns L slots in a row
 //   kPayload       line-pointer items: | ItemPointer next | uint16 0 | bytes | ; large payloads are chains of items
 //

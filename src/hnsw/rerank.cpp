@@ -85,7 +85,7 @@ void Reranker::AddBatch(Walker *walker, const std::vector<Hit> &batch, bool refi
   for (const Hit &hit : batch) {
     Waiting entry{hit, {hit.distance, 0}};
     if (refine && !walker->Refine(hit, &entry.estimate)) continue;
-    if (std::isnan(entry.estimate.distance) || std::isnan(entry.estimate.error)) {
+    if (std::isnan(entry.lower())) {
       entry.estimate = {0, std::numeric_limits<float>::infinity()};
     }
     if (!exact_) entry.estimate.error = 0;
@@ -106,6 +106,22 @@ void Reranker::AddBatch(Walker *walker, const std::vector<Hit> &batch, bool refi
   if (strict_) boundary_ = farthest;
 }
 
+// Reads the next members of a chain at once, so that vacuum has little time to change it between them; what is longer
+// goes on from the last one.
+void Reranker::AddChain(Walker *walker, const Waiting &from) {
+  constexpr int kMembers = 256;
+  uint32 next = from.hit.duplicate;
+  for (int i = 0; i < kMembers && next != kNoNode; i++) {
+    Waiting member{{}, from.estimate};
+    if (!walker->ReadDuplicate(next, from.hit.head, &member.hit)) return;
+    next = member.hit.duplicate;
+    member.hit.distance = from.hit.distance;
+    if (i + 1 < kMembers) member.hit.duplicate = kNoNode;
+    waiting_.push_back(member);
+    std::push_heap(waiting_.begin(), waiting_.end(), LaterWaiting);
+  }
+}
+
 // A chain of duplicates is followed when its node leaves the waiting, so that each member, whose value may differ
 // within the precision of a code, is compared by its own exact distance.
 bool Reranker::Next(Walker *walker, HeapReader *reader, Hit *hit, float *distance) {
@@ -117,11 +133,7 @@ bool Reranker::Next(Walker *walker, HeapReader *reader, Hit *hit, float *distanc
     std::pop_heap(waiting_.begin(), waiting_.end(), LaterWaiting);
     Waiting entry = waiting_.back();
     waiting_.pop_back();
-    Waiting next{{}, entry.estimate};
-    if (entry.hit.duplicate != kNoNode && walker->ReadDuplicate(entry.hit.duplicate, &next.hit)) {
-      waiting_.push_back(next);
-      std::push_heap(waiting_.begin(), waiting_.end(), LaterWaiting);
-    }
+    AddChain(walker, entry);
     if (!ItemPointerIsValid(&entry.hit.tid)) continue;
     if (!exact_) {
       *hit = entry.hit;

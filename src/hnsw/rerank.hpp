@@ -65,6 +65,7 @@ class Reranker {
     Estimate estimate;
     float lower() const { return estimate.distance - estimate.error; }
   };
+  void AddChain(Walker *walker, const Waiting &from);
   static bool LaterWaiting(const Waiting &a, const Waiting &b);
   static bool LaterFetched(const Waiting &a, const Waiting &b);
 

@@ -152,8 +152,8 @@ uint32 StoreUpper(const IndexHandle &index, const NewNode &node, uint32 reuse) {
 }
 
 // Writes one payload item, in place when it fits the item at `reuse`.
-ItemPointerData StorePayloadItem(const IndexHandle &index, const char *item, Size bytes, ItemPointerData reuse) {
-  if (ItemPointerIsValid(&reuse)) {
+ItemPointerData StorePayloadItem(const IndexHandle &index, BlockNumber held, const char *item, Size bytes, ItemPointerData reuse) {
+  if (ItemPointerIsValid(&reuse) && ItemPointerGetBlockNumber(&reuse) != held) {
     Buffer buffer = ReadBuffer(index.rel, ItemPointerGetBlockNumber(&reuse));
     LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
     Edit edit = StartEdit(index.rel, buffer, false);
@@ -209,7 +209,7 @@ Node *NodeForUpdate(const IndexHandle &index, uint32 id, Buffer *buffer) {
 }  // namespace
 
 // Chunks are written back to front, so that each knows its successor and a crash leaves no broken chain.
-ItemPointerData StorePayload(const IndexHandle &index, const uint8 *first, uint32 first_bytes, const uint8 *second,
+ItemPointerData StorePayload(const IndexHandle &index, BlockNumber held, const uint8 *first, uint32 first_bytes, const uint8 *second,
                              uint32 second_bytes, ItemPointerData reuse) {
   const uint32 total = first_bytes + second_bytes;
   auto *whole = static_cast<char *>(palloc(total + sizeof(PayloadHeader) + kPayloadChunk));
@@ -226,7 +226,7 @@ ItemPointerData StorePayload(const IndexHandle &index, const uint8 *first, uint3
     memcpy(item + sizeof(header), whole + from, bytes);
     ItemPointerData none;
     ItemPointerSetInvalid(&none);
-    next = StorePayloadItem(index, item, sizeof(header) + bytes, chunks == 1 ? reuse : none);
+    next = StorePayloadItem(index, held, item, sizeof(header) + bytes, chunks == 1 ? reuse : none);
   }
   pfree(item);
   pfree(whole);
@@ -251,11 +251,11 @@ uint32 StoreNode(const IndexHandle &index, const NewNode &node) {
   }
   const bool inline_code = meta.inline_codes[node.format];
   if (!inline_code || node.copy != nullptr) {
-    header.payload = StorePayload(index, node.code, inline_code ? 0 : node.code_bytes, node.copy,
+    header.payload = StorePayload(index, block, node.code, inline_code ? 0 : node.code_bytes, node.copy,
                                   node.copy == nullptr ? 0 : node.copy_bytes, header.payload);
   }
   if (node.level > 0) {
-    const bool reuse = header.upper_slots >= node.level;
+    const bool reuse = header.upper_slots >= node.level && header.upper / meta.uppers_per_page != block;
     header.upper = StoreUpper(index, node, reuse ? header.upper : 0);
     if (!reuse) header.upper_slots = static_cast<uint8>(node.level);
   }
@@ -276,6 +276,7 @@ uint32 StoreNode(const IndexHandle &index, const NewNode &node) {
   Node *stored = NodeAt(edit.page, slot);
   *stored = header;
   memcpy(LinksOf(stored), node.links[0], node.counts[0] * sizeof(uint32));
+  if (node.state == NodeState::kDuplicate) LinksOf(stored)[0] = node.head;
   if (inline_code) memcpy(CodeOf(stored, meta.m), node.code, node.code_bytes);
   FinishEdit(edit);
   if (block != meta.insert_node) EditMeta(index.rel, [&](Meta *m) { m->insert_node = block; });
@@ -305,6 +306,7 @@ bool ReplaceLinks(const IndexHandle &index, uint32 id, int level, const uint32 *
     return true;
   }
   const uint32 upper = node->upper + level - 1;
+  if (upper / index.meta.uppers_per_page == NodeBlock(index.meta, id)) ReportCorruption(index.rel, NodeBlock(index.meta, id), "a node names its own page as an upper page");
   Buffer upper_buffer = ReadBuffer(index.rel, upper / index.meta.uppers_per_page);
   LockBuffer(upper_buffer, BUFFER_LOCK_EXCLUSIVE);
   const uint32 slot = upper % index.meta.uppers_per_page;
@@ -353,8 +355,9 @@ bool ChainDuplicate(const IndexHandle &index, uint32 id, uint32 duplicate) {
   }
 }
 
-void SetEntry(const IndexHandle &index, uint32 node, int level) {
+void SetEntry(const IndexHandle &index, uint32 node, int level, bool replace) {
   EditMeta(index.rel, [&](Meta *meta) {
+    if (!replace && meta->entry != kNoNode && meta->entry_level >= level) return;
     meta->entry = node;
     meta->entry_level = level;
   });

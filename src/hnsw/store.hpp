@@ -14,6 +14,7 @@ struct NewNode {
   PageFormat format;
   const uint8 *code;          // of the format
   uint32 code_bytes;
+  uint32 head;                // of a duplicate: the node whose chain it joins
   const uint8 *copy;          // scalar copy, null when there is none
   uint32 copy_bytes;
   const uint32 *links[kMaxGraphLevel + 1];
@@ -30,11 +31,11 @@ bool ReplaceLinks(const IndexHandle &index, uint32 node, int level, const uint32
 // Puts `duplicate` at the head of the chain of `node`; false when that node is not live any more.
 bool ChainDuplicate(const IndexHandle &index, uint32 node, uint32 duplicate);
 
-// Makes a node the entry point.
-void SetEntry(const IndexHandle &index, uint32 node, int level);
+// Makes a node the entry point, if it is higher than the present one or `replace` says so.
+void SetEntry(const IndexHandle &index, uint32 node, int level, bool replace);
 
-// Stores bytes as a chain of payload items, reusing `reuse` when it has the room; returns the first item.
-ItemPointerData StorePayload(const IndexHandle &index, const uint8 *first, uint32 first_bytes, const uint8 *second,
+// Stores bytes as a chain of payload items while the page of block `held` is locked, reusing `reuse` when it has the room; returns the first item.
+ItemPointerData StorePayload(const IndexHandle &index, BlockNumber held, const uint8 *first, uint32 first_bytes, const uint8 *second,
                              uint32 second_bytes, ItemPointerData reuse);
 
 // Publishes a trained model: from now on new nodes are stored in the index's own format.

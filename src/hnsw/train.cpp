@@ -33,11 +33,11 @@ struct Trainer {
 };
 
 // Reads a node's scalar code of a locked fallback page; null when its payload is gone.
-const uint8 *FallbackCode(Trainer *trainer, Node *node) {
+const uint8 *FallbackCode(Trainer *trainer, BlockNumber block, Node *node) {
   const Meta &meta = trainer->index.meta;
   if (meta.inline_codes[kFallbackFormat]) return CodeOf(node, meta.m);
   trainer->payload.resize(meta.code_bytes[kFallbackFormat]);
-  if (!ReadPayload(trainer->index.rel, node->payload, meta.code_bytes[kFallbackFormat], trainer->payload.data())) return nullptr;
+  if (!ReadPayload(trainer->index.rel, block, node->payload, meta.code_bytes[kFallbackFormat], trainer->payload.data())) return nullptr;
   return trainer->payload.data();
 }
 
@@ -65,7 +65,7 @@ size_t SampleIndex(Trainer *trainer, size_t limit, BufferAccessStrategy strategy
       const size_t at = seen < limit ? seen : pg_prng_uint64_range(&pg_global_prng_state, 0, seen);
       seen++;
       if (at >= limit) continue;
-      const uint8 *code = FallbackCode(trainer, node);
+      const uint8 *code = FallbackCode(trainer, block, node);
       if (code == nullptr) continue;
       if ((at + 1) * dim > trainer->sample.size()) trainer->sample.resize((at + 1) * dim);
       codec->Decode(code, trainer->sample.data() + at * dim, trainer->scratch.data());
@@ -97,7 +97,7 @@ void ConvertPage(Trainer *trainer, BlockNumber block) {
   for (uint32 slot = 0; slot < Trailer(page)->used; slot++) {
     Node *node = NodeAt(page, slot);
     if (node->state == NodeState::kFree) continue;
-    const uint8 *code = FallbackCode(trainer, node);
+    const uint8 *code = FallbackCode(trainer, block, node);
     if (code == nullptr) ReportCorruption(index.rel, block, "a payload is missing");
     from->Decode(code, trainer->floats.data(), trainer->scratch.data());
     to->Encode(trainer->floats.data(), trainer->code.data(), trainer->scratch.data());
@@ -105,7 +105,7 @@ void ConvertPage(Trainer *trainer, BlockNumber block) {
       // A fresh payload: until this page's record is written, the old one is what the page refers to.
       ItemPointerData fresh;
       ItemPointerSetInvalid(&fresh);
-      node->payload = StorePayload(index, trainer->code.data(), inline_code ? 0 : static_cast<uint32>(trainer->code.size()), code,
+      node->payload = StorePayload(index, block, trainer->code.data(), inline_code ? 0 : static_cast<uint32>(trainer->code.size()), code,
                                    meta.copy_bytes, fresh);
     }
     if (inline_code) memcpy(CodeOf(node, meta.m), trainer->code.data(), trainer->code.size());

@@ -64,12 +64,16 @@ struct Vacuum {
 };
 
 // Calls visit(buffer, page, block) on every node page, share-locked.
-template <typename Visit>
+template <bool kDelay = true, typename Visit>
 void EachNodePage(Vacuum *vacuum, Visit &&visit) {
   Relation rel = vacuum->index.rel;
   const BlockNumber blocks = RelationGetNumberOfBlocks(rel);
   for (BlockNumber block = kMetaBlock + 1; block < blocks; block++) {
-    pg::VacuumDelay();
+    if constexpr (kDelay) {
+      pg::VacuumDelay();
+    } else {
+      CHECK_FOR_INTERRUPTS();  // others wait for the caller's lock
+    }
     Buffer buffer = ReadBufferExtended(rel, MAIN_FORKNUM, block, RBM_NORMAL, vacuum->info->strategy);
     LockBuffer(buffer, BUFFER_LOCK_SHARE);
     Page page = BufferGetPage(buffer);
@@ -159,7 +163,7 @@ void CleanChain(Vacuum *vacuum, uint32 head) {
     const Node *node = CheckedNode(rel, meta, buffer, BufferGetPage(buffer), NodeSlot(meta, before));
     const uint32 next = node == nullptr ? kNoNode : node->duplicate;
     UnlockReleaseBuffer(buffer);
-    if (next == kNoNode || !vacuum->walker.ReadDuplicate(next, &member)) break;
+    if (next == kNoNode || !vacuum->walker.ReadDuplicate(next, head, &member)) break;
     if (!vacuum->dead_duplicates.Has(next)) {
       before = next;
       continue;
@@ -206,7 +210,7 @@ void ReplaceEntry(Vacuum *vacuum) {
     uint32 replacement = best_lives ? vacuum->best_live : kNoNode;
     int level = best_lives ? vacuum->best_level : 0;
     if (!best_lives) {
-      EachNodePage(vacuum, [&](Buffer, Page page, BlockNumber block) {
+      EachNodePage<false>(vacuum, [&](Buffer, Page page, BlockNumber block) {
         for (uint32 slot = 0; slot < Trailer(page)->used; slot++) {
           const Node *node = NodeAt(page, slot);
           if (node->state != NodeState::kLive || (replacement != kNoNode && node->level <= level)) continue;
@@ -215,7 +219,7 @@ void ReplaceEntry(Vacuum *vacuum) {
         }
       });
     }
-    SetEntry(vacuum->index, replacement, level);
+    SetEntry(vacuum->index, replacement, level, true);
     vacuum->index.meta.entry = replacement;
     vacuum->index.meta.entry_level = level;
   }
@@ -240,8 +244,11 @@ void SearchLinks(Vacuum *vacuum, uint32 node, int level) {
   }
   vacuum->linker.Choose(vacuum->candidates, level == 0 ? 2 * meta.m : meta.m, &vacuum->chosen);
   uint32 links[2 * kMaxM];
-  const int count = vacuum->walker.ReadLinks(node, level, links);
-  ReplaceLinks(vacuum->index, node, level, links, count, vacuum->chosen.data(), static_cast<int>(vacuum->chosen.size()));
+  int count;
+  do {
+    CHECK_FOR_INTERRUPTS();
+    count = vacuum->walker.ReadLinks(node, level, links);
+  } while (!ReplaceLinks(vacuum->index, node, level, links, count, vacuum->chosen.data(), static_cast<int>(vacuum->chosen.size())));
   for (uint32 neighbour : vacuum->chosen) vacuum->linker.AddLink(neighbour, level, node);
 }
 

@@ -59,10 +59,10 @@ void Walker::Release() {
   pinned_ = InvalidBuffer;
 }
 
-bool ReadPayload(Relation rel, ItemPointerData at, uint32 bytes, uint8_t *out) {
+bool ReadPayload(Relation rel, BlockNumber held, ItemPointerData at, uint32 bytes, uint8_t *out) {
   uint32 done = 0;
   while (done < bytes) {
-    if (!ItemPointerIsValid(&at)) return false;
+    if (!ItemPointerIsValid(&at) || ItemPointerGetBlockNumberNoCheck(&at) == held) return false;
     Buffer buffer = pg::ReadHinted(rel, ItemPointerGetBlockNumberNoCheck(&at));
     LockBuffer(buffer, BUFFER_LOCK_SHARE);
     Page page = BufferGetPage(buffer);
@@ -115,12 +115,12 @@ const uint8 *Walker::Payload(const Node *node, uint32 bytes) {
   const bool sparse = bytes == 0;
   if (sparse) {
     int32 nnz;
-    if (!ReadPayload(index_->rel, node->payload, sizeof(nnz), reinterpret_cast<uint8_t *>(&nnz))) return nullptr;
+    if (!ReadPayload(index_->rel, BufferGetBlockNumber(pinned_), node->payload, sizeof(nnz), reinterpret_cast<uint8_t *>(&nnz))) return nullptr;
     if (nnz < 0 || nnz > kMaxSparseElements) return nullptr;
     bytes = sizeof(int32) + nnz * (sizeof(int32) + sizeof(float));
   }
   if (payload_.size() < bytes) payload_.resize(bytes);
-  return ReadPayload(index_->rel, node->payload, bytes, payload_.data()) ? payload_.data() : nullptr;
+  return ReadPayload(index_->rel, BufferGetBlockNumber(pinned_), node->payload, bytes, payload_.data()) ? payload_.data() : nullptr;
 }
 
 bool Walker::Visit(uint32 id, Hit *hit, NodeState *state, int *level) {
@@ -132,9 +132,10 @@ bool Walker::Visit(uint32 id, Hit *hit, NodeState *state, int *level) {
     const PageFormat format = Trailer(page)->format;
     const uint8 *code = index_->meta.inline_codes[format] ? CodeOf(node, index_->meta.m)
                                                           : Payload(node, index_->meta.code_bytes[format]);
-    if (code != nullptr) {
+    if (code == nullptr) ReportCorruption(index_->rel, BufferGetBlockNumber(buffer), "a payload is missing");
+    {
       hit->distance = Score(format, code);
-      hit->node = id;
+      hit->node = hit->head = id;
       hit->duplicate = node->duplicate;
       hit->tid = node->tid;
       *state = node->state;
@@ -158,6 +159,7 @@ int Walker::ReadLinks(uint32 id, int level, uint32 *links) {
       memcpy(links, LinksOf(node), count * sizeof(uint32));
     } else {
       const uint32 upper = node->upper + level - 1;
+      if (upper / index_->meta.uppers_per_page == BufferGetBlockNumber(buffer)) ReportCorruption(index_->rel, BufferGetBlockNumber(buffer), "a node names its own page as an upper page");
       Buffer upper_buffer = pg::ReadHinted(index_->rel, upper / index_->meta.uppers_per_page);
       LockBuffer(upper_buffer, BUFFER_LOCK_SHARE);
       Page upper_page = BufferGetPage(upper_buffer);
@@ -198,6 +200,7 @@ bool Walker::Begin(int level) {
   nearest_.Clear();
   rest_.Clear();
   hits_.clear();
+  chain_steps_ = 0;
   Hit best;
   NodeState state;
   int node_level;
@@ -329,18 +332,24 @@ bool Walker::Refine(const Hit &hit, Estimate *estimate) {
   return found;
 }
 
-bool Walker::ReadDuplicate(uint32 id, Hit *hit) {
+bool Walker::ReadDuplicate(uint32 id, uint32 head, Hit *hit) {
+  constexpr uint64 kSuspicious = 10000;
+  if (++chain_steps_ > kSuspicious &&
+      chain_steps_ > static_cast<uint64>(RelationGetNumberOfBlocks(index_->rel)) * index_->meta.nodes_per_page) {
+    ReportCorruption(index_->rel, NodeBlock(index_->meta, id), "a chain of duplicates has no end");
+  }
   Buffer buffer;
   Page page = Pin(id, &buffer);
   LockBuffer(buffer, BUFFER_LOCK_SHARE);
-  const Node *node = CheckedNode(index_->rel, index_->meta, buffer, page, NodeSlot(index_->meta, id));
-  // A dead or freed member still leads to its successors, until its slot is used again.
-  const bool found = node != nullptr && node->state != NodeState::kLive;
+  Node *node = CheckedNode(index_->rel, index_->meta, buffer, page, NodeSlot(index_->meta, id));
+  // A dead or freed member still leads to its successors, until its slot is used again: then it names another head.
+  const bool found = node != nullptr && node->state != NodeState::kLive && node->count == 0 && LinksOf(node)[0] == head;
   if (found) {
     hit->node = id;
     hit->tid = node->tid;
     if (node->state == NodeState::kFree) ItemPointerSetInvalid(&hit->tid);
     hit->duplicate = node->duplicate;
+    hit->head = head;
   }
   LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
   return found;

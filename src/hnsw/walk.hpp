@@ -33,6 +33,7 @@ struct Hit {
   float distance;
   uint32 node;
   uint32 duplicate;  // next node with the same vector, kNoNode at the end
+  uint32 head;       // first node of that chain: itself, unless it is a duplicate
   ItemPointerData tid;
 };
 
@@ -62,7 +63,7 @@ class Walker {
   bool Refine(const Hit &hit, Estimate *estimate);
 
   // Reads the tid and the next of a node in a chain of duplicates; false when the node left it.
-  bool ReadDuplicate(uint32 node, Hit *hit);
+  bool ReadDuplicate(uint32 node, uint32 head, Hit *hit);
 
   // Tells whether a live node's stored code is these bytes.
   bool HasCode(uint32 node, PageFormat format, const uint8 *code, uint32 bytes);
@@ -100,10 +101,11 @@ class Walker {
   MinHeap rest_;       // pushed out of earlier batches
   std::vector<Hit> hits_;
   std::vector<uint8_t> payload_;
+  uint64 chain_steps_ = 0;  // duplicates read in this search
   uint32 links_[2 * kMaxM];
 };
 
-// Reads `bytes` of a payload chain into out; false when an item is missing or the chain is shorter.
-bool ReadPayload(Relation rel, ItemPointerData at, uint32 bytes, uint8_t *out);
+// Reads `bytes` of a payload chain into out while the page of block `held` is locked; false when an item is missing or the chain is shorter.
+bool ReadPayload(Relation rel, BlockNumber held, ItemPointerData at, uint32 bytes, uint8_t *out);
 
 }  // namespace helios::hnsw
