@@ -4,8 +4,8 @@
 //   waiting   hits by the lower end of their estimate  --fetch-->  fetched   hits by exact distance  --emit-->
 //
 // A row is emitted once its exact distance is below the lower end of every waiting estimate, so tight codes
-// (scalar) cost few fetches more than the rows returned, and coarse ones are compared in full. In strict order it also
-// waits until it is nearer than what the next batch of the walk can bring.
+// (scalar) cost few fetches more than the rows returned, and coarse ones are compared in full. In strict order, and
+// wherever codes guide the walk, it also waits until it is nearer than what the next batch will likely bring.
 #pragma once
 
 #include "hnsw/walk.hpp"
