@@ -74,19 +74,23 @@ bool Reranker::LaterFetched(const Waiting &a, const Waiting &b) { return a.estim
 void Reranker::Start(bool exact, bool strict) {
   exact_ = exact;
   strict_ = strict;
+  first_ = true;
   boundary_ = INFINITY;
   waiting_.clear();
   fetched_.clear();
 }
 
 // Share of the error of coarse codes by which the next batch may bring something nearer: half of what covers all but a
-// few in ten thousand. Filters that let 1 % pass lose a third of their recall without it, unfiltered scans pay nothing.
+// few in ten thousand. Filters that let 1 % pass lose a third of their recall without it.
 constexpr float kBoundaryMargin = 0.5F;
 // The same for walks over codes whose copies are precise, in mean differences of the two.
 constexpr float kDriftMargin = 2;
 
 void Reranker::AddBatch(Walker *walker, const std::vector<Hit> &batch, bool refine, size_t limit) {
   const size_t before = waiting_.size();
+  // The first batch is what hnsw.ef_search asks for; only who needs more pays for the margins.
+  const float margin = first_ ? 0 : 1;
+  first_ = false;
   float farthest = -INFINITY;
   float drift = 0;
   for (const Hit &hit : batch) {
@@ -98,7 +102,7 @@ void Reranker::AddBatch(Walker *walker, const std::vector<Hit> &batch, bool refi
     if (!exact_) entry.estimate.error = 0;
     waiting_.push_back(entry);
     drift += std::abs(hit.distance - entry.estimate.distance) / static_cast<float>(batch.size());
-    farthest = std::max(farthest, hit.distance - kBoundaryMargin * entry.estimate.error);
+    farthest = std::max(farthest, hit.distance - margin * kBoundaryMargin * entry.estimate.error);
   }
   if (limit != 0 && waiting_.size() > before + limit) {
     const auto first = waiting_.begin() + static_cast<std::ptrdiff_t>(before);
@@ -111,7 +115,7 @@ void Reranker::AddBatch(Walker *walker, const std::vector<Hit> &batch, bool refi
   }
   std::make_heap(waiting_.begin(), waiting_.end(), LaterWaiting);
   // What the walk has not returned yet is farther than this batch by the distances that the walk goes by.
-  if (strict_ || refine) boundary_ = farthest - kDriftMargin * drift;
+  if (strict_ || refine) boundary_ = farthest - margin * kDriftMargin * drift;
 }
 
 // Reads the next members of a chain at once, so that vacuum has little time to change it between them; what is longer

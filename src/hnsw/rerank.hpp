@@ -71,6 +71,7 @@ class Reranker {
 
   bool exact_ = true;
   bool strict_ = true;
+  bool first_ = true;             // no batch was added yet
   float boundary_ = INFINITY;     // what is farther must wait for the next batch
   std::vector<Waiting> waiting_;  // heap by lower end
   std::vector<Waiting> fetched_;  // heap by exact distance
