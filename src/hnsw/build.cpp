@@ -46,11 +46,14 @@ enum Phase : int64 { kPhaseSampling = 2, kPhaseTraining, kPhaseGraph, kPhaseWrit
 void ReportPhase(Phase phase) { pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, phase); }
 
 float ScalarDistance(const void *ctx, const void *a, const void *b) {
-  return ScalarPairDistance(*static_cast<const Codec *>(ctx), static_cast<const uint8_t *>(a), static_cast<const uint8_t *>(b));
+  return ScalarPairDistance(*static_cast<const Codec *>(ctx), static_cast<const uint8_t *>(a),
+                            static_cast<const uint8_t *>(b));
 }
 
-// Puts the graph item of a value into builder->item (or returns the value's own item); null when it is not indexed.
-const void *BuildItem(Builder *builder, Datum value, uint32 *bytes, const void **full, uint32 *full_bytes) {
+// Puts the graph item of a value into builder->item (or returns the value's own item); null when it
+// is not indexed.
+const void *BuildItem(Builder *builder, Datum value, uint32 *bytes, const void **full,
+                      uint32 *full_bytes) {
   const BuildPlan &plan = builder->plan;
   *full = nullptr;
   if (plan.kind == ItemKind::kPlain) return MakeItem(builder->space, value, bytes);
@@ -63,16 +66,19 @@ const void *BuildItem(Builder *builder, Datum value, uint32 *bytes, const void *
     memcpy(item + plan.own_offset, stored, *full_bytes);
   } else if (plan.kind == ItemKind::kSpilled) {
     *full = MakeItem(builder->space, value, full_bytes);
-    const uint64 hash = hash_bytes_extended(static_cast<const unsigned char *>(*full), static_cast<int>(*full_bytes), 0);
+    const uint64 hash = hash_bytes_extended(static_cast<const unsigned char *>(*full),
+                                            static_cast<int>(*full_bytes), 0);
     memcpy(item + plan.own_offset, &hash, sizeof(hash));
   } else if (plan.own_offset != 0) {
-    builder->own->Encode(builder->floats.data(), item + plan.own_offset, builder->encode_scratch.data());
+    builder->own->Encode(builder->floats.data(), item + plan.own_offset,
+                         builder->encode_scratch.data());
   }
   return item;
 }
 
 uint64 PackTid(const ItemPointerData &tid) {
-  return static_cast<uint64>(ItemPointerGetBlockNumberNoCheck(&tid)) << 16 | ItemPointerGetOffsetNumberNoCheck(&tid);
+  return static_cast<uint64>(ItemPointerGetBlockNumberNoCheck(&tid)) << 16 |
+         ItemPointerGetOffsetNumberNoCheck(&tid);
 }
 
 // Adds to the graph; false when it is full.
@@ -81,13 +87,16 @@ bool AddToGraph(Builder *builder, Datum value, ItemPointerData tid) {
   const void *full;
   const void *item = BuildItem(builder, value, &bytes, &full, &full_bytes);
   if (item == nullptr) return true;
-  if (builder->graph.Add(item, bytes, PackTid(tid), builder->distance, &builder->scratch, &id) == Graph::AddResult::kFull) return false;
+  if (builder->graph.Add(item, bytes, PackTid(tid), builder->distance, &builder->scratch, &id) ==
+      Graph::AddResult::kFull)
+    return false;
   if (full != nullptr) BufFileWrite(builder->spill, const_cast<void *>(full), full_bytes);
   builder->indexed++;
   return true;
 }
 
-// The first participant that finds the graph full writes it out; from then on rows are inserted into the pages.
+// The first participant that finds the graph full writes it out; from then on rows are inserted
+// into the pages.
 void AddRow(Builder *builder, Datum value, ItemPointerData tid) {
   value = PointerGetDatum(PG_DETOAST_DATUM(value));
   const bool shared = builder->flush_lock != nullptr;
@@ -98,7 +107,8 @@ void AddRow(Builder *builder, Datum value, ItemPointerData tid) {
     if (done) return;
     if (shared) LWLockAcquire(builder->flush_lock, LW_EXCLUSIVE);
     if (!*builder->flushed) {
-      ereport(NOTICE, (errmsg("hnsw graph no longer fits into maintenance_work_mem after %u tuples", builder->graph.size()),
+      ereport(NOTICE, (errmsg("hnsw graph no longer fits into maintenance_work_mem after %u tuples",
+                              builder->graph.size()),
                        errdetail("Building will take significantly more time."),
                        errhint("Increase maintenance_work_mem to speed up builds.")));
       FlushGraph(builder);
@@ -119,7 +129,8 @@ void BuildCallback(Relation, ItemPointer tid, Datum *values, bool *isnull, bool,
   pg::Enter([&] { AddRow(builder, values[0], *tid); });
   MemoryContextSwitchTo(outer);
   MemoryContextReset(builder->row_context);
-  if (builder->report_progress) pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, builder->graph.size());
+  if (builder->report_progress)
+    pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, builder->graph.size());
 }
 
 // Makes the meta page, so that the blocks that follow have their places.
@@ -128,16 +139,20 @@ void CreateMetaPage(Relation index, ForkNumber fork, const Meta &meta) {
   Page page = BufferGetPage(buffer);
   InitPage(page, PageKind::kMeta, kOwnFormat, 0);
   *MetaOf(page) = meta;
-  reinterpret_cast<PageHeader>(page)->pd_lower = static_cast<LocationIndex>(PageGetContents(page) + sizeof(Meta) - page);
+  reinterpret_cast<PageHeader>(page)->pd_lower =
+      static_cast<LocationIndex>(PageGetContents(page) + sizeof(Meta) - page);
   MarkBufferDirty(buffer);
   UnlockReleaseBuffer(buffer);
 }
 
-// Plans for as many workers as PostgreSQL would; a table whose vectors lie out of line looks small to it.
+// Plans for as many workers as PostgreSQL would; a table whose vectors lie out of line looks small
+// to it.
 int PlanWorkers(Relation heap, Relation index, IndexInfo *info) {
   const int planned = plan_create_index_workers(RelationGetRelid(heap), RelationGetRelid(index));
   if (planned > 0 || max_parallel_maintenance_workers == 0) return planned;
-  const bool safe = RelationGetParallelWorkers(heap, -1) != 0 && info->ii_Expressions == NIL && info->ii_Predicate == NIL && heap->rd_rel->relpersistence != RELPERSISTENCE_TEMP;
+  const bool safe = RelationGetParallelWorkers(heap, -1) != 0 && info->ii_Expressions == NIL &&
+                    info->ii_Predicate == NIL &&
+                    heap->rd_rel->relpersistence != RELPERSISTENCE_TEMP;
   if (!safe || !OidIsValid(heap->rd_rel->reltoastrelid)) return 0;
   constexpr BlockNumber kLargeToast = 8192;  // 64 MiB of vectors
   Relation toast = table_open(heap->rd_rel->reltoastrelid, AccessShareLock);
@@ -158,13 +173,19 @@ struct BuildState {
 // Says what `auto` chose and what it measured.
 void ReportChoice(Relation index, Quantization quantization, const AutoChoice &choice) {
   char product[64] = "";
-  if (choice.recall_product >= 0) snprintf(product, sizeof(product), ", %.3f by product codes", choice.recall_product);
+  if (choice.recall_product >= 0)
+    snprintf(product, sizeof(product), ", %.3f by product codes", choice.recall_product);
   char rabitq[64] = "";
-  if (choice.recall_rabitq >= 0) snprintf(rabitq, sizeof(rabitq), ", %.3f by rabitq codes", choice.recall_rabitq);
-  ereport(NOTICE, (errmsg("index \"%s\" uses quantization = %s", RelationGetRelationName(index), QuantizationName(quantization)),
-                   choice.sample == 0 ? errdetail("The table has too few rows or dimensions to measure others.")
-                                      : errdetail("In a sample of %u rows, the share of the 10 nearest found among the 40 best is%s%s.",
-                                                  choice.sample, rabitq[0] == ',' ? rabitq + 1 : "", rabitq[0] == ',' ? product : product + 1)));
+  if (choice.recall_rabitq >= 0)
+    snprintf(rabitq, sizeof(rabitq), ", %.3f by rabitq codes", choice.recall_rabitq);
+  ereport(NOTICE, (errmsg("index \"%s\" uses quantization = %s", RelationGetRelationName(index),
+                          QuantizationName(quantization)),
+                   choice.sample == 0
+                       ? errdetail("The table has too few rows or dimensions to measure others.")
+                       : errdetail("In a sample of %u rows, the share of the 10 nearest found "
+                                   "among the 40 best is%s%s.",
+                                   choice.sample, rabitq[0] == ',' ? rabitq + 1 : "",
+                                   rabitq[0] == ',' ? product : product + 1)));
 }
 
 // Tells whether training found that scalar codes lose less after a random rotation.
@@ -197,18 +218,23 @@ void PrepareQuantization(BuildState *state, const Options &options) {
   spec.centroids = static_cast<uint32>(options.pq_centroids);
   spec.subquantizers = 1;
   ReportPhase(kPhaseSampling);
-  const size_t memory_rows = std::max<size_t>(maintenance_work_mem * size_t{1024} / 2 / (meta.dim * sizeof(float)), 100);
+  const size_t memory_rows =
+      std::max<size_t>(maintenance_work_mem * size_t{1024} / 2 / (meta.dim * sizeof(float)), 100);
   const size_t useful = quantization == Quantization::kScalar ? 1000 : UsefulTrainingRows(spec);
-  rows = SampleTable(builder.heap, builder.index, builder.info, builder.space, std::min(useful, std::max(memory_rows, MinimumTrainingRows(spec))), &state->sample);
+  rows = SampleTable(builder.heap, builder.index, builder.info, builder.space,
+                     std::min(useful, std::max(memory_rows, MinimumTrainingRows(spec))),
+                     &state->sample);
   ReportPhase(kPhaseTraining);
   if (quantization == Quantization::kAuto) {
     quantization = ChooseQuantization(builder.index, options, &meta, state->sample.data(), rows);
     ReportChoice(builder.index, quantization, meta.choice);
   }
   Options effective = options;
-  if (quantization == Quantization::kScalar) effective.rerank_source = static_cast<int>(RerankSource::kHeap);
+  if (quantization == Quantization::kScalar)
+    effective.rerank_source = static_cast<int>(RerankSource::kHeap);
   SetQuantization(builder.index, effective, quantization, &meta);
-  const bool trained = TrainModel(builder.index, SpecOf(meta, kOwnFormat), state->sample.data(), rows, &state->model);
+  const bool trained = TrainModel(builder.index, SpecOf(meta, kOwnFormat), state->sample.data(),
+                                  rows, &state->model);
   state->sample = {};
   if (quantization == Quantization::kScalar) {
     meta.rotate = RotationPays(state->model);
@@ -217,19 +243,23 @@ void PrepareQuantization(BuildState *state, const Options &options) {
   }
   meta.trained = meta.converted = trained;
   if (!trained) {
-    ereport(NOTICE, (errmsg("index \"%s\" stores 8-bit scalar codes for now", RelationGetRelationName(builder.index)),
-                     errdetail("The table has %zu rows to train %s codes, which need %zu.", rows, QuantizationName(quantization),
+    ereport(NOTICE, (errmsg("index \"%s\" stores 8-bit scalar codes for now",
+                            RelationGetRelationName(builder.index)),
+                     errdetail("The table has %zu rows to train %s codes, which need %zu.", rows,
+                               QuantizationName(quantization),
                                MinimumTrainingRows(SpecOf(meta, kOwnFormat))),
                      errhint("VACUUM trains the index once the table has enough rows.")));
     return;
   }
   constexpr Size kAlignment = 64;
-  auto *raw = static_cast<char *>(MemoryContextAllocHuge(builder.context, state->model.size() + kAlignment));
+  auto *raw = static_cast<char *>(
+      MemoryContextAllocHuge(builder.context, state->model.size() + kAlignment));
   state->model_blob = reinterpret_cast<void *>(TYPEALIGN(kAlignment, raw));
   memcpy(const_cast<void *>(state->model_blob), state->model.data(), state->model.size());
 }
 
-// Tells whether distances between 8-bit codes choose the neighbours that exact distances would, on a sample.
+// Tells whether distances between 8-bit codes choose the neighbours that exact distances would, on
+// a sample.
 bool CodesKeepOrder(BuildState *state, double rows) {
   constexpr size_t kSampled = 2000;
   constexpr double kWorthwhile = 5000;  // a smaller graph is built at once either way
@@ -237,8 +267,11 @@ bool CodesKeepOrder(BuildState *state, double rows) {
   Builder &builder = state->builder;
   if (!builder.space.dense() || rows < kWorthwhile) return false;
   ReportPhase(kPhaseSampling);
-  const size_t sampled = SampleTable(builder.heap, builder.index, builder.info, builder.space, kSampled, &state->sample);
-  const float recall = sampled < kSampled / 2 ? 0 : ScalarRecall(builder.index, builder.plan.meta, state->sample.data(), sampled);
+  const size_t sampled = SampleTable(builder.heap, builder.index, builder.info, builder.space,
+                                     kSampled, &state->sample);
+  const float recall = sampled < kSampled / 2 ? 0
+                                              : ScalarRecall(builder.index, builder.plan.meta,
+                                                             state->sample.data(), sampled);
   state->sample = {};
   return recall >= kEnough;
 }
@@ -248,7 +281,8 @@ void PlanItems(BuildState *state, const GraphSpec &shape, size_t rows, Size budg
   Builder &builder = state->builder;
   BuildPlan &plan = builder.plan;
   const Meta &meta = plan.meta;
-  const auto scalar_bytes = builder.space.dense() ? static_cast<uint32>(MAXALIGN(Codec::CodeBytes(ScalarSpec(meta)))) : 0;
+  const auto scalar_bytes =
+      builder.space.dense() ? static_cast<uint32>(MAXALIGN(Codec::CodeBytes(ScalarSpec(meta)))) : 0;
   if (meta.quantization == Quantization::kNone) {
     plan.kind = ItemKind::kPlain;
     plan.item_bytes = ItemBytes(builder.space);
@@ -257,7 +291,9 @@ void PlanItems(BuildState *state, const GraphSpec &shape, size_t rows, Size budg
     coded.item_bytes = scalar_bytes + plan.item_bytes;
     plan.kind = Graph::RegionBytes(coded, rows) <= budget ? ItemKind::kCoded : ItemKind::kSpilled;
     plan.own_offset = scalar_bytes;
-    plan.item_bytes = plan.kind == ItemKind::kCoded ? coded.item_bytes : scalar_bytes + static_cast<uint32>(sizeof(uint64));
+    plan.item_bytes = plan.kind == ItemKind::kCoded
+                          ? coded.item_bytes
+                          : scalar_bytes + static_cast<uint32>(sizeof(uint64));
     return;
   }
   plan.kind = ItemKind::kQuantized;
@@ -281,7 +317,8 @@ void BuildIndex(BuildState *state, double *heap_rows, double *index_rows) {
   if (state->model_blob != nullptr) {
     builder.plan.meta.model_bytes = static_cast<uint32>(state->model.size());
     builder.plan.meta.model_version = 1;
-    builder.plan.meta.model_block = WriteModel(builder.index, MAIN_FORKNUM, state->model.data(), meta.model_bytes, false);
+    builder.plan.meta.model_block =
+        WriteModel(builder.index, MAIN_FORKNUM, state->model.data(), meta.model_bytes, false);
   }
 
   BlockNumber pages;
@@ -297,14 +334,20 @@ void BuildIndex(BuildState *state, double *heap_rows, double *index_rows) {
   builder.flushed = &state->flushed;
   PrepareBuilder(&builder, state->model_blob, static_cast<uint32>(state->model.size()));
   ReportPhase(kPhaseGraph);
-  pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, static_cast<int64>(std::max(tuples, 0.0)));
+  pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL,
+                               static_cast<int64>(std::max(tuples, 0.0)));
 
-  const int workers = builder.plan.kind == ItemKind::kSpilled ? 0 : PlanWorkers(heap, builder.index, builder.info);
-  if (workers > 0 && BuildParallel(&builder, workers, region_bytes, spec, state->model_blob, static_cast<uint32>(state->model.size()), heap_rows, index_rows)) {
+  const int workers =
+      builder.plan.kind == ItemKind::kSpilled ? 0 : PlanWorkers(heap, builder.index, builder.info);
+  if (workers > 0 &&
+      BuildParallel(&builder, workers, region_bytes, spec, state->model_blob,
+                    static_cast<uint32>(state->model.size()), heap_rows, index_rows)) {
     return;
   }
-  auto *raw = static_cast<char *>(MemoryContextAllocHuge(builder.context, region_bytes + kRegionAlignment));
-  builder.graph = Graph::Format(reinterpret_cast<void *>(TYPEALIGN(kRegionAlignment, raw)), region_bytes, spec);
+  auto *raw =
+      static_cast<char *>(MemoryContextAllocHuge(builder.context, region_bytes + kRegionAlignment));
+  builder.graph =
+      Graph::Format(reinterpret_cast<void *>(TYPEALIGN(kRegionAlignment, raw)), region_bytes, spec);
   if (builder.plan.kind == ItemKind::kSpilled) builder.spill = BufFileCreateTemp(false);
   builder.report_progress = true;
   *heap_rows = BuildScan(&builder, nullptr, true);
@@ -317,33 +360,42 @@ void BuildIndex(BuildState *state, double *heap_rows, double *index_rows) {
 
 void PrepareBuilder(Builder *builder, const void *model, uint32 model_bytes) {
   const BuildPlan &plan = builder->plan;
-  builder->row_context = AllocSetContextCreate(builder->context, "hnsw build row", ALLOCSET_DEFAULT_SIZES);
+  builder->row_context =
+      AllocSetContextCreate(builder->context, "hnsw build row", ALLOCSET_DEFAULT_SIZES);
   if (plan.kind == ItemKind::kPlain) {
     builder->distance = ItemDistance(&builder->space);
     return;
   }
   builder->floats.resize(plan.meta.dim);
   builder->item.resize(plan.item_bytes);
-  builder->scalar = plan.meta.quantization == Quantization::kScalar ? OpenCodec(builder->index, plan.meta, kOwnFormat, builder->context)
-                                                                    : OpenScalarCodec(builder->index, plan.meta, builder->context);
+  builder->scalar = plan.meta.quantization == Quantization::kScalar
+                        ? OpenCodec(builder->index, plan.meta, kOwnFormat, builder->context)
+                        : OpenScalarCodec(builder->index, plan.meta, builder->context);
   if (model != nullptr) {
     auto *codec = static_cast<Codec *>(MemoryContextAllocZero(builder->context, sizeof(Codec)));
     const char *why;
-    if (!Codec::Open(model, model_bytes, codec, &why)) elog(ERROR, "trained model is unusable: %s", why);
+    if (!Codec::Open(model, model_bytes, codec, &why))
+      elog(ERROR, "trained model is unusable: %s", why);
     builder->own = codec;
   }
   builder->distance = {ScalarDistance, builder->scalar};
-  builder->encode_scratch.resize(std::max(builder->scalar->scratch_floats(), builder->own == nullptr ? 0 : builder->own->scratch_floats()) + 1);
+  builder->encode_scratch.resize(
+      std::max(builder->scalar->scratch_floats(),
+               builder->own == nullptr ? 0 : builder->own->scratch_floats()) +
+      1);
 }
 
 double BuildScan(Builder *builder, TableScanDescData *scan, bool progress) {
-  return table_index_build_scan(builder->heap, builder->index, builder->info, true, progress, BuildCallback, builder, scan);
+  return table_index_build_scan(builder->heap, builder->index, builder->info, true, progress,
+                                BuildCallback, builder, scan);
 }
 
 IndexBuildResult *Build(Relation heap, Relation index, IndexInfo *info) {
   EnsureScanSettings();
-  if (RelationGetNumberOfBlocks(index) != 0) elog(ERROR, "index \"%s\" already contains data", RelationGetRelationName(index));
-  MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "hnsw build", ALLOCSET_DEFAULT_SIZES);
+  if (RelationGetNumberOfBlocks(index) != 0)
+    elog(ERROR, "index \"%s\" already contains data", RelationGetRelationName(index));
+  MemoryContext context =
+      AllocSetContextCreate(CurrentMemoryContext, "hnsw build", ALLOCSET_DEFAULT_SIZES);
   double heap_rows = 0;
   double index_rows = 0;
   pg::Enter([&] {

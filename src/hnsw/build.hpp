@@ -51,8 +51,8 @@ struct Builder {
   MemoryContext context;          // of the participant
   MemoryContext row_context;      // reset for every row
   BufFile *spill = nullptr;
-  LWLock *flush_lock = nullptr;   // null when there is one participant
-  bool *flushed = nullptr;        // the graph is on pages, rows are inserted there
+  LWLock *flush_lock = nullptr;  // null when there is one participant
+  bool *flushed = nullptr;       // the graph is on pages, rows are inserted there
   void *inserter = nullptr;
   std::vector<float> floats;
   std::vector<uint8_t> item;
@@ -65,14 +65,16 @@ struct Builder {
 // Prepares codecs and distances of a participant; `model` is the trained model blob or null.
 void PrepareBuilder(Builder *builder, const void *model, uint32 model_bytes);
 
-// Scans the table (all of it, or a participant's share) and adds its rows; returns the number of rows seen.
+// Scans the table (all of it, or a participant's share) and adds its rows; returns the number of
+// rows seen.
 double BuildScan(Builder *builder, struct TableScanDescData *scan, bool progress);
 
 // Writes the graph to the index's pages and logs them; the meta page then describes the index.
 void FlushGraph(Builder *builder);
 
-// Builds with up to `workers` parallel workers; false when none could be started, then nothing was done.
-bool BuildParallel(Builder *builder, int workers, Size region_bytes, const GraphSpec &spec, const void *model, uint32 model_bytes,
-                   double *heap_rows, double *index_rows);
+// Builds with up to `workers` parallel workers; false when none could be started, then nothing was
+// done.
+bool BuildParallel(Builder *builder, int workers, Size region_bytes, const GraphSpec &spec,
+                   const void *model, uint32 model_bytes, double *heap_rows, double *index_rows);
 
 }  // namespace helios::hnsw

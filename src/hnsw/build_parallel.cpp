@@ -51,7 +51,8 @@ struct Shared {
 };
 
 ParallelTableScanDesc ScanOf(Shared *shared) {
-  return reinterpret_cast<ParallelTableScanDesc>(reinterpret_cast<char *>(shared) + BUFFERALIGN(sizeof(Shared)));
+  return reinterpret_cast<ParallelTableScanDesc>(reinterpret_cast<char *>(shared) +
+                                                 BUFFERALIGN(sizeof(Shared)));
 }
 
 // Adds one participant's share of the table.
@@ -62,7 +63,8 @@ void Participate(Builder *builder, Shared *shared, void *region, const void *mod
   builder->flush_lock = &shared->flush_lock;
   builder->flushed = &shared->flushed;
   builder->report_progress = progress;
-  if (builder->row_context == nullptr) PrepareBuilder(builder, shared->model_bytes == 0 ? nullptr : model, shared->model_bytes);
+  if (builder->row_context == nullptr)
+    PrepareBuilder(builder, shared->model_bytes == 0 ? nullptr : model, shared->model_bytes);
   TableScanDesc scan = table_beginscan_parallel(builder->heap, ScanOf(shared));
   const double rows = BuildScan(builder, scan, progress);
   SpinLockAcquire(&shared->mutex);
@@ -84,20 +86,23 @@ void RunWorker(shm_toc *toc, Shared *shared, MemoryContext context) {
   builder->index = index_open(shared->index, index_lock);
   builder->info = BuildIndexInfo(builder->index);
   builder->info->ii_Concurrent = shared->concurrent;
-  Participate(builder, shared, shm_toc_lookup(toc, kKeyRegion, false), shm_toc_lookup(toc, kKeyModel, true), false);
+  Participate(builder, shared, shm_toc_lookup(toc, kKeyRegion, false),
+              shm_toc_lookup(toc, kKeyModel, true), false);
   index_close(builder->index, index_lock);
   table_close(builder->heap, heap_lock);
 }
 
 }  // namespace
 
-bool BuildParallel(Builder *builder, int workers, Size region_bytes, const GraphSpec &spec, const void *model, uint32 model_bytes,
-                   double *heap_rows, double *index_rows) {
+bool BuildParallel(Builder *builder, int workers, Size region_bytes, const GraphSpec &spec,
+                   const void *model, uint32 model_bytes, double *heap_rows, double *index_rows) {
   const bool concurrent = builder->info->ii_Concurrent;
   EnterParallelMode();
-  ParallelContext *parallel = CreateParallelContext("heliosdb", "helios_hnsw_build_worker", workers);
+  ParallelContext *parallel =
+      CreateParallelContext("heliosdb", "helios_hnsw_build_worker", workers);
   Snapshot snapshot = concurrent ? RegisterSnapshot(GetTransactionSnapshot()) : SnapshotAny;
-  const Size shared_bytes = BUFFERALIGN(sizeof(Shared)) + table_parallelscan_estimate(builder->heap, snapshot);
+  const Size shared_bytes =
+      BUFFERALIGN(sizeof(Shared)) + table_parallelscan_estimate(builder->heap, snapshot);
   constexpr Size kAlignment = 64;
   shm_toc_estimate_chunk(&parallel->estimator, shared_bytes);
   shm_toc_estimate_chunk(&parallel->estimator, region_bytes + kAlignment);
@@ -128,17 +133,21 @@ bool BuildParallel(Builder *builder, int workers, Size region_bytes, const Graph
   table_parallelscan_initialize(builder->heap, ScanOf(shared), snapshot);
   shm_toc_insert(parallel->toc, kKeyShared, shared);
 
-  void *region = reinterpret_cast<void *>(TYPEALIGN(kAlignment, shm_toc_allocate(parallel->toc, region_bytes + kAlignment)));
+  void *region = reinterpret_cast<void *>(
+      TYPEALIGN(kAlignment, shm_toc_allocate(parallel->toc, region_bytes + kAlignment)));
   Graph::Format(region, region_bytes, spec);
   shm_toc_insert(parallel->toc, kKeyRegion, region);
   if (model_bytes != 0) {
-    void *copy = reinterpret_cast<void *>(TYPEALIGN(kAlignment, shm_toc_allocate(parallel->toc, model_bytes + kAlignment)));
+    void *copy = reinterpret_cast<void *>(
+        TYPEALIGN(kAlignment, shm_toc_allocate(parallel->toc, model_bytes + kAlignment)));
     memcpy(copy, model, model_bytes);
     shm_toc_insert(parallel->toc, kKeyModel, copy);
   }
-  auto *wal = static_cast<WalUsage *>(shm_toc_allocate(parallel->toc, mul_size(sizeof(WalUsage), workers)));
+  auto *wal =
+      static_cast<WalUsage *>(shm_toc_allocate(parallel->toc, mul_size(sizeof(WalUsage), workers)));
   shm_toc_insert(parallel->toc, kKeyWal, wal);
-  auto *buffers = static_cast<BufferUsage *>(shm_toc_allocate(parallel->toc, mul_size(sizeof(BufferUsage), workers)));
+  auto *buffers = static_cast<BufferUsage *>(
+      shm_toc_allocate(parallel->toc, mul_size(sizeof(BufferUsage), workers)));
   shm_toc_insert(parallel->toc, kKeyBuffers, buffers);
   auto *query = static_cast<char *>(shm_toc_allocate(parallel->toc, query_bytes + 1));
   if (query_bytes != 0) memcpy(query, debug_query_string, query_bytes);
@@ -179,7 +188,8 @@ extern "C" void helios_hnsw_build_worker(dsm_segment *, shm_toc *toc) {
   pgstat_report_activity(STATE_RUNNING, debug_query_string);
   auto *shared = static_cast<Shared *>(shm_toc_lookup(toc, kKeyShared, false));
   InstrStartParallelQuery();
-  MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "hnsw build worker", ALLOCSET_DEFAULT_SIZES);
+  MemoryContext context =
+      AllocSetContextCreate(CurrentMemoryContext, "hnsw build worker", ALLOCSET_DEFAULT_SIZES);
   helios::pg::Enter([&] { RunWorker(toc, shared, context); });
   MemoryContextDelete(context);
   auto *wal = static_cast<WalUsage *>(shm_toc_lookup(toc, kKeyWal, false));

@@ -1,4 +1,5 @@
-// Planner costs: what it takes to start a scan, and what each further row adds when a filter discards rows.
+// Planner costs: what it takes to start a scan, and what each further row adds when a filter
+// discards rows.
 #include "hnsw/am.hpp"
 #include "hnsw/options.hpp"
 #include "hnsw/page.hpp"
@@ -21,19 +22,20 @@ namespace helios::hnsw {
 
 namespace {
 
-// Measured with bench/vector on 512 and 784 dimensions: operators' worth of CPU to score one node by its code or item
-// (page access included), and to fetch one vector from the table for its exact distance.
+// Measured with bench/vector on 512 and 784 dimensions: operators' worth of CPU to score one node
+// by its code or item (page access included), and to fetch one vector from the table for its exact
+// distance.
 constexpr double kScoreOperators = 20;
 constexpr double kRerankOperators = 800;
-constexpr double kRerankedShare = 0.5;  // of the candidates, when the codes have tight bounds
+constexpr double kRerankedShare = 0.5;     // of the candidates, when the codes have tight bounds
 constexpr double kCachedPageShare = 0.02;  // pages of a graph are visited often: most are cached
 
 }  // namespace
 
-// A scan without an order is never wanted. The first batch expands about ef nodes of m to 2m links each, most of which
-// were seen before; after it, each row costs its share of another batch.
-void EstimateCost(PlannerInfo *root, IndexPath *path, double loop_count, Cost *startup, Cost *total, Selectivity *selectivity,
-                  double *correlation, double *pages) {
+// A scan without an order is never wanted. The first batch expands about ef nodes of m to 2m links
+// each, most of which were seen before; after it, each row costs its share of another batch.
+void EstimateCost(PlannerInfo *root, IndexPath *path, double loop_count, Cost *startup, Cost *total,
+                  Selectivity *selectivity, double *correlation, double *pages) {
   if (path->indexorderbys == NIL) {
     *startup = *total = std::numeric_limits<double>::infinity();
     *selectivity = 0;
@@ -63,7 +65,8 @@ void EstimateCost(PlannerInfo *root, IndexPath *path, double loop_count, Cost *s
   const double rerank_share = meta.quantization == Quantization::kProduct ? 1 : kRerankedShare;
   const double spc_random = random_page_cost * kCachedPageShare;
   const double score = kScoreOperators * cpu_operator_cost + spc_random;
-  const double batch_cost = nodes * score + (reranks ? batch * rerank_share * kRerankOperators * cpu_operator_cost : 0);
+  const double batch_cost =
+      nodes * score + (reranks ? batch * rerank_share * kRerankOperators * cpu_operator_cost : 0);
   const double row_cost = batch_cost / batch;
 
   *startup = batch_cost;

@@ -2,7 +2,8 @@
 //
 //   meta | model pages | payload pages | upper pages | node pages
 //
-// Node i of the graph is slot i % n of node page i / n, n being the slots of a page in the format written.
+// Node i of the graph is slot i % n of node page i / n, n being the slots of a page in the format
+// written.
 #include "hnsw/build.hpp"
 #include "hnsw/store.hpp"
 #include "pg/compat.hpp"
@@ -28,11 +29,11 @@ struct Flush {
   Builder *builder;
   PageFormat format;
   uint32 nodes;
-  uint32 nodes_per_page;       // of the format
-  BlockNumber first_node;      // block
-  uint32 *uppers;              // upper id of each node, 0 on level 0
-  ItemPointerData *payloads;   // null when nothing lies out of line
-  Buffer buffer;               // page being filled
+  uint32 nodes_per_page;      // of the format
+  BlockNumber first_node;     // block
+  uint32 *uppers;             // upper id of each node, 0 on level 0
+  ItemPointerData *payloads;  // null when nothing lies out of line
+  Buffer buffer;              // page being filled
   Page page;
 };
 
@@ -47,8 +48,8 @@ void ClosePage(Flush *flush) {
   if (!BufferIsValid(flush->buffer)) return;
   const PageTrailer *trailer = Trailer(flush->page);
   if (trailer->slot_bytes != 0) {
-    reinterpret_cast<PageHeader>(flush->page)->pd_lower =
-        static_cast<LocationIndex>(PageGetContents(flush->page) - flush->page + trailer->used * trailer->slot_bytes);
+    reinterpret_cast<PageHeader>(flush->page)->pd_lower = static_cast<LocationIndex>(
+        PageGetContents(flush->page) - flush->page + trailer->used * trailer->slot_bytes);
   }
   MarkBufferDirty(flush->buffer);
   UnlockReleaseBuffer(flush->buffer);
@@ -62,9 +63,11 @@ uint32 IdOf(const Flush &flush, uint32 node) {
 
 // Appends an item to the payload pages, starting a page when the last is full.
 ItemPointerData AppendPayload(Flush *flush, const char *item, Size bytes) {
-  if (BufferIsValid(flush->buffer) && PageGetFreeSpace(flush->page) < MAXALIGN(bytes)) ClosePage(flush);
+  if (BufferIsValid(flush->buffer) && PageGetFreeSpace(flush->page) < MAXALIGN(bytes))
+    ClosePage(flush);
   if (!BufferIsValid(flush->buffer)) OpenPage(flush, PageKind::kPayload, 0);
-  const OffsetNumber offset = PageAddItem(flush->page, const_cast<char *>(item), bytes, InvalidOffsetNumber, false, false);
+  const OffsetNumber offset =
+      PageAddItem(flush->page, const_cast<char *>(item), bytes, InvalidOffsetNumber, false, false);
   if (offset == InvalidOffsetNumber) elog(ERROR, "no room for a payload of %zu bytes", bytes);
   ItemPointerData at;
   ItemPointerSet(&at, BufferGetBlockNumber(flush->buffer), offset);
@@ -84,17 +87,22 @@ NodeBytes BytesOf(const Flush &flush, uint32 node, char *spilled) {
   const Meta &meta = builder.plan.meta;
   const auto *item = static_cast<const uint8 *>(builder.graph.item(node));
   switch (builder.plan.kind) {
-    case ItemKind::kPlain: return {item, static_cast<uint32>(builder.graph.item_size(node)), nullptr, 0};
-    case ItemKind::kCoded: return {item + builder.plan.own_offset, ItemBytes(builder.space), nullptr, 0};
+    case ItemKind::kPlain:
+      return {item, static_cast<uint32>(builder.graph.item_size(node)), nullptr, 0};
+    case ItemKind::kCoded:
+      return {item + builder.plan.own_offset, ItemBytes(builder.space), nullptr, 0};
     case ItemKind::kSpilled: {
       const uint32 bytes = ItemBytes(builder.space);
-      if (BufFileRead(builder.spill, spilled, bytes) != bytes) elog(ERROR, "temporary file of an index build is too short");
+      if (BufFileRead(builder.spill, spilled, bytes) != bytes)
+        elog(ERROR, "temporary file of an index build is too short");
       return {reinterpret_cast<const uint8 *>(spilled), bytes, nullptr, 0};
     }
-    case ItemKind::kQuantized: break;
+    case ItemKind::kQuantized:
+      break;
   }
   const bool copy = flush.format == kOwnFormat && meta.copy_bytes != 0;
-  return {item + builder.plan.own_offset, meta.code_bytes[flush.format], copy ? item : nullptr, copy ? meta.copy_bytes : 0};
+  return {item + builder.plan.own_offset, meta.code_bytes[flush.format], copy ? item : nullptr,
+          copy ? meta.copy_bytes : 0};
 }
 
 // Chains of chunks are written back to front, so that each chunk knows its successor.
@@ -104,10 +112,15 @@ void WritePayloads(Flush *flush) {
   const bool out_of_line = !meta.inline_codes[flush->format];
   const bool copies = flush->format == kOwnFormat && meta.copy_bytes != 0;
   if (!out_of_line && !copies) return;
-  flush->payloads = static_cast<ItemPointerData *>(MemoryContextAllocHuge(builder.context, flush->nodes * sizeof(ItemPointerData)));
-  auto *item = static_cast<char *>(MemoryContextAlloc(builder.context, sizeof(PayloadHeader) + kPayloadChunk));
-  auto *spilled = static_cast<char *>(MemoryContextAlloc(builder.context, MaxItemBytes(builder.space)));
-  auto *whole = static_cast<char *>(MemoryContextAlloc(builder.context, MaxItemBytes(builder.space) + meta.code_bytes[flush->format] + meta.copy_bytes));
+  flush->payloads = static_cast<ItemPointerData *>(
+      MemoryContextAllocHuge(builder.context, flush->nodes * sizeof(ItemPointerData)));
+  auto *item = static_cast<char *>(
+      MemoryContextAlloc(builder.context, sizeof(PayloadHeader) + kPayloadChunk));
+  auto *spilled =
+      static_cast<char *>(MemoryContextAlloc(builder.context, MaxItemBytes(builder.space)));
+  auto *whole = static_cast<char *>(MemoryContextAlloc(
+      builder.context,
+      MaxItemBytes(builder.space) + meta.code_bytes[flush->format] + meta.copy_bytes));
   for (uint32 node = 0; node < flush->nodes; node++) {
     const NodeBytes bytes = BytesOf(*flush, node, spilled);
     const uint32 code_bytes = out_of_line ? bytes.code_bytes : 0;
@@ -127,13 +140,15 @@ void WritePayloads(Flush *flush) {
     flush->payloads[node] = next;
   }
   ClosePage(flush);
-  if (builder.plan.kind == ItemKind::kSpilled && BufFileSeek(builder.spill, 0, 0, SEEK_SET) != 0) elog(ERROR, "could not rewind a temporary file");
+  if (builder.plan.kind == ItemKind::kSpilled && BufFileSeek(builder.spill, 0, 0, SEEK_SET) != 0)
+    elog(ERROR, "could not rewind a temporary file");
 }
 
 // Gives every node above level 0 its run of upper slots; returns the number of upper pages.
 uint32 PlaceUppers(Flush *flush, BlockNumber first) {
   const Meta &meta = flush->builder->plan.meta;
-  flush->uppers = static_cast<uint32 *>(MemoryContextAllocHuge(flush->builder->context, std::max<Size>(flush->nodes, 1) * sizeof(uint32)));
+  flush->uppers = static_cast<uint32 *>(MemoryContextAllocHuge(
+      flush->builder->context, std::max<Size>(flush->nodes, 1) * sizeof(uint32)));
   uint32 page = 0;
   uint32 slot = 0;
   for (uint32 node = 0; node < flush->nodes; node++) {
@@ -145,7 +160,8 @@ uint32 PlaceUppers(Flush *flush, BlockNumber first) {
       page++;
       slot = 0;
     }
-    flush->uppers[node] = CheckedId(flush->builder->index, meta.uppers_per_page, first + page, slot);
+    flush->uppers[node] =
+        CheckedId(flush->builder->index, meta.uppers_per_page, first + page, slot);
     slot += level;
   }
   return slot == 0 && page == 0 ? 0 : page + 1;
@@ -179,7 +195,8 @@ void WriteNodes(Flush *flush) {
   const Meta &meta = builder.plan.meta;
   const Graph &graph = builder.graph;
   const bool inline_code = meta.inline_codes[flush->format];
-  auto *spilled = static_cast<char *>(MemoryContextAlloc(builder.context, MaxItemBytes(builder.space)));
+  auto *spilled =
+      static_cast<char *>(MemoryContextAlloc(builder.context, MaxItemBytes(builder.space)));
   for (uint32 node = 0; node < flush->nodes; node++) {
     const uint32 slot = node % flush->nodes_per_page;
     if (slot == 0) {
@@ -190,7 +207,8 @@ void WriteNodes(Flush *flush) {
     Node *stored = NodeAt(flush->page, slot);
     *stored = {};
     const uint64 tid = graph.tid(node);
-    ItemPointerSet(&stored->tid, static_cast<BlockNumber>(tid >> 16), static_cast<OffsetNumber>(tid & 0xFFFF));
+    ItemPointerSet(&stored->tid, static_cast<BlockNumber>(tid >> 16),
+                   static_cast<OffsetNumber>(tid & 0xFFFF));
     const uint32 next = graph.next_duplicate(node);
     stored->duplicate = next == kNone ? kNoNode : IdOf(*flush, next);
     ItemPointerSetInvalid(&stored->payload);
@@ -244,17 +262,20 @@ void FlushGraph(Builder *builder) {
   flush.nodes = builder->graph.size();
   flush.format = meta.trained ? kOwnFormat : kFallbackFormat;
   flush.nodes_per_page = kPageBytes / meta.slot_bytes[flush.format];
-  if (builder->spill != nullptr && BufFileSeek(builder->spill, 0, 0, SEEK_SET) != 0) elog(ERROR, "could not rewind a temporary file");
+  if (builder->spill != nullptr && BufFileSeek(builder->spill, 0, 0, SEEK_SET) != 0)
+    elog(ERROR, "could not rewind a temporary file");
   WritePayloads(&flush);
   const BlockNumber after_payloads = RelationGetNumberOfBlocks(index);
   const uint32 upper_pages = PlaceUppers(&flush, after_payloads);
   flush.first_node = after_payloads + upper_pages;
-  (void)CheckedId(index, meta.nodes_per_page, flush.first_node + flush.nodes / flush.nodes_per_page, 0);
+  (void)CheckedId(index, meta.nodes_per_page, flush.first_node + flush.nodes / flush.nodes_per_page,
+                  0);
   WriteUppers(&flush);
   WriteNodes(&flush);
   WriteMeta(&flush, upper_pages > 0 ? flush.first_node - 1 : InvalidBlockNumber,
             flush.payloads != nullptr && flush.nodes > 0 ? after_payloads - 1 : InvalidBlockNumber);
-  if (RelationNeedsWAL(index)) log_newpage_range(index, MAIN_FORKNUM, 0, RelationGetNumberOfBlocks(index), true);
+  if (RelationNeedsWAL(index))
+    log_newpage_range(index, MAIN_FORKNUM, 0, RelationGetNumberOfBlocks(index), true);
 }
 
 }  // namespace helios::hnsw

@@ -31,12 +31,18 @@ constexpr int kSupports = 1;    // the operator class's space
 
 char *PhaseName(int64 phase) {
   switch (phase) {
-    case PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE: return pstrdup("initializing");
-    case 2: return pstrdup("sampling table");
-    case 3: return pstrdup("training codes");
-    case 4: return pstrdup("loading tuples");
-    case 5: return pstrdup("writing pages");
-    default: return nullptr;
+    case PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE:
+      return pstrdup("initializing");
+    case 2:
+      return pstrdup("sampling table");
+    case 3:
+      return pstrdup("training codes");
+    case 4:
+      return pstrdup("loading tuples");
+    case 5:
+      return pstrdup("writing pages");
+    default:
+      return nullptr;
   }
 }
 
@@ -50,12 +56,14 @@ bool Validate(Oid opclass) {
   bool valid = true;
   if (!OidIsValid(get_opfamily_proc(family, type, type, kSupports))) {
     ereport(INFO, (errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-                   errmsg("operator class \"%s\" of access method hnsw lacks its space function", NameStr(form->opcname))));
+                   errmsg("operator class \"%s\" of access method hnsw lacks its space function",
+                          NameStr(form->opcname))));
     valid = false;
   }
   if (!OidIsValid(get_opfamily_member(family, type, type, kStrategies))) {
     ereport(INFO, (errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-                   errmsg("operator class \"%s\" of access method hnsw lacks its ordering operator", NameStr(form->opcname))));
+                   errmsg("operator class \"%s\" of access method hnsw lacks its ordering operator",
+                          NameStr(form->opcname))));
     valid = false;
   }
   ReleaseSysCache(tuple);

@@ -1,10 +1,10 @@
 // Insertion of one row: search for its neighbours, store the node, link back to it.
 //
-// Locks: the meta page's heavyweight page lock is held in share mode throughout (exclusive when the entry point may
-// change), so that vacuum can wait for insertions that may still link to what it removes. Nothing but pages is locked
-// after it.
-#include "hnsw/am.hpp"
+// Locks: the meta page's heavyweight page lock is held in share mode throughout (exclusive when the
+// entry point may change), so that vacuum can wait for insertions that may still link to what it
+// removes. Nothing but pages is locked after it.
 #include "hnsw/insert.hpp"
+#include "hnsw/am.hpp"
 #include "hnsw/links.hpp"
 #include "pg/memory.hpp"
 #include "pg/pause.hpp"
@@ -26,7 +26,8 @@ namespace {
 
 // Working memory of the insertions of one statement.
 struct Inserter {
-  explicit Inserter(MemoryContext row) : row_context(row), walker(&index), linker(&index, &walker) {}
+  explicit Inserter(MemoryContext row)
+      : row_context(row), walker(&index), linker(&index, &walker) {}
 
   MemoryContext row_context;  // reset for every row
   IndexHandle index;
@@ -49,13 +50,15 @@ struct Codes {
 
 // Draws a level with the geometric distribution of the paper, section 4.1.
 int RandomLevel(uint32 m) {
-  const double level = -std::log(1.0 - pg_prng_double(&pg_global_prng_state)) / std::log(static_cast<double>(m));
+  const double level =
+      -std::log(1.0 - pg_prng_double(&pg_global_prng_state)) / std::log(static_cast<double>(m));
   return std::min(static_cast<int>(level), std::min<int>(Graph::MaxLevel(m), kMaxGraphLevel));
 }
 
 Codes Encode(Inserter *inserter, const void *item, uint32 item_bytes, const float *floats) {
   const IndexHandle &index = inserter->index;
-  if (index.meta.quantization == Quantization::kNone) return {kOwnFormat, static_cast<const uint8 *>(item), item_bytes};
+  if (index.meta.quantization == Quantization::kNone)
+    return {kOwnFormat, static_cast<const uint8 *>(item), item_bytes};
   const PageFormat format = index.meta.trained ? kOwnFormat : kFallbackFormat;
   const Codec *codec = index.codec[format];
   inserter->code.resize(codec->code_bytes());
@@ -93,9 +96,10 @@ bool StoreAsDuplicate(Inserter *inserter, const Codes &codes, ItemPointerData ti
   return false;
 }
 
-// Inserts a detoasted value under a page lock that is held; false, with nothing done, when the row must become the
-// entry point and the lock is shared. Draws the level when it is negative.
-bool InsertLocked(Inserter *inserter, Relation rel, Datum value, ItemPointerData tid, bool exclusive, int *drawn_level) {
+// Inserts a detoasted value under a page lock that is held; false, with nothing done, when the row
+// must become the entry point and the lock is shared. Draws the level when it is negative.
+bool InsertLocked(Inserter *inserter, Relation rel, Datum value, ItemPointerData tid,
+                  bool exclusive, int *drawn_level) {
   IndexHandle &index = inserter->index;
   OpenIndex(rel, inserter->row_context, &index);
   if (*drawn_level < 0) *drawn_level = RandomLevel(index.meta.m);
@@ -127,8 +131,11 @@ bool InsertLocked(Inserter *inserter, Relation rel, Datum value, ItemPointerData
         inserter->walker.Release();
         if (at == 0) duplicate = StoreAsDuplicate(inserter, codes, tid);
         inserter->candidates.clear();
-        for (const Hit &hit : inserter->found) inserter->candidates.push_back({hit.distance, hit.node});
-        if (!duplicate) inserter->linker.Choose(inserter->candidates, NewDegree(index.meta.m, at), &inserter->links[at]);
+        for (const Hit &hit : inserter->found)
+          inserter->candidates.push_back({hit.distance, hit.node});
+        if (!duplicate)
+          inserter->linker.Choose(inserter->candidates, NewDegree(index.meta.m, at),
+                                  &inserter->links[at]);
       }
     }
     if (!duplicate) {
@@ -191,8 +198,8 @@ void InsertValue(void *inserter, Relation index, Datum value, ItemPointerData ti
   pg::Enter([&] { InsertRow(static_cast<Inserter *>(inserter), index, value, tid); });
 }
 
-bool Insert(Relation index, Datum *values, bool *nulls, ItemPointer tid, Relation heap, IndexUniqueCheck unique, bool unchanged,
-            IndexInfo *info) {
+bool Insert(Relation index, Datum *values, bool *nulls, ItemPointer tid, Relation heap,
+            IndexUniqueCheck unique, bool unchanged, IndexInfo *info) {
   (void)heap;
   (void)unique;
   (void)unchanged;

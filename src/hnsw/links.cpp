@@ -11,7 +11,8 @@ constexpr size_t kValueCacheBytes = 8 * 1024 * 1024;
 
 }  // namespace
 
-// All nodes have codes of one format: then the space of these codes serves, and no rotation is undone.
+// All nodes have codes of one format: then the space of these codes serves, and no rotation is
+// undone.
 bool Linker::OneFormat() const { return index_->meta.converted || !index_->meta.trained; }
 
 // Decodes into floats of one space, so that all values can be compared.
@@ -40,15 +41,21 @@ uint8_t *Linker::Load(uint32 id, bool coded) {
       int32 nnz = 0;
       bool read = true;
       if (sparse) {
-        read = ReadPayload(index_->rel, BufferGetBlockNumber(buffer), node->payload, sizeof(nnz), reinterpret_cast<uint8_t *>(&nnz)) && nnz >= 0 && nnz <= kMaxSparseElements;
+        read = ReadPayload(index_->rel, BufferGetBlockNumber(buffer), node->payload, sizeof(nnz),
+                           reinterpret_cast<uint8_t *>(&nnz)) &&
+               nnz >= 0 && nnz <= kMaxSparseElements;
         bytes = sizeof(int32) + nnz * (sizeof(int32) + sizeof(float));
       }
-      if (read && ReadPayload(index_->rel, BufferGetBlockNumber(buffer), node->payload, skip + bytes, code_.data())) code = code_.data() + skip;
+      if (read && ReadPayload(index_->rel, BufferGetBlockNumber(buffer), node->payload,
+                              skip + bytes, code_.data()))
+        code = code_.data() + skip;
     }
     const Codec *codec = copy ? index_->copy_codec : index_->codec[format];
-    // A page that an insertion in flight left in the other format has values of another space: no candidate.
+    // A page that an insertion in flight left in the other format has values of another space: no
+    // candidate.
     if (code != nullptr && (!quantized || (codec != nullptr && (!coded || format == expected)))) {
-      const size_t size = !quantized ? bytes : (coded ? codec->coded_dim() : meta.dim) * sizeof(float);
+      const size_t size =
+          !quantized ? bytes : (coded ? codec->coded_dim() : meta.dim) * sizeof(float);
       value = new (std::nothrow) uint8_t[size];
       if (value != nullptr && quantized && coded) {
         codec->DecodeCoded(code, reinterpret_cast<float *>(value));
@@ -82,14 +89,16 @@ float Linker::Distance(const void *a, const void *b) const {
     return space.distance(space.ctx, a, b);
   }
   ItemSpace decoded = index_->space;
-  const Codec *codec = index_->copy_codec != nullptr && index_->meta.trained ? index_->copy_codec
-                                                                             : index_->codec[index_->meta.trained ? kOwnFormat : kFallbackFormat];
+  const Codec *codec = index_->copy_codec != nullptr && index_->meta.trained
+                           ? index_->copy_codec
+                           : index_->codec[index_->meta.trained ? kOwnFormat : kFallbackFormat];
   if (OneFormat()) decoded.dim = static_cast<uint32>(codec->coded_dim());
   const Space space = FloatDistance(&decoded);
   return space.distance(space.ctx, a, b);
 }
 
-void Linker::Choose(const std::vector<Candidate> &nearest_first, size_t limit, std::vector<uint32> *chosen) {
+void Linker::Choose(const std::vector<Candidate> &nearest_first, size_t limit,
+                    std::vector<uint32> *chosen) {
   candidate_values_.clear();
   for (const Candidate &candidate : nearest_first) candidate_values_.push_back(Value(candidate.id));
   SelectNeighbors(
@@ -129,7 +138,9 @@ void Linker::AddLink(uint32 node, int level, uint32 target) {
       Choose(candidates_, Limit(level), &chosen_);
       if (std::find(chosen_.begin(), chosen_.end(), target) == chosen_.end()) return;
     }
-    if (ReplaceLinks(*index_, node, level, links, count, chosen_.data(), static_cast<int>(chosen_.size()))) return;
+    if (ReplaceLinks(*index_, node, level, links, count, chosen_.data(),
+                     static_cast<int>(chosen_.size())))
+      return;
   }
 }
 

@@ -1,7 +1,8 @@
 // Choosing links between stored nodes: distances between the values that codes stand for.
 //
-// Unquantized nodes are compared by their items, quantized ones by their decoded codes (the scalar copy when there is
-// one), as floats. A Linker lives in a memory context like a Walker; values are cached until Forget().
+// Unquantized nodes are compared by their items, quantized ones by their decoded codes (the scalar
+// copy when there is one), as floats. A Linker lives in a memory context like a Walker; values are
+// cached until Forget().
 #pragma once
 
 #include "hnsw/store.hpp"
@@ -28,19 +29,22 @@ class Linker {
 
   // Value of a live node; null when it is dead, free or gone. Valid until Forget().
   const void *Value(uint32 node);
-  // The node's value as a query for a search: an item, or float[dim]; null as above. Valid until the next call.
+  // The node's value as a query for a search: an item, or float[dim]; null as above. Valid until
+  // the next call.
   const void *QueryValue(uint32 node);
   // Distance between two values.
   float Distance(const void *a, const void *b) const;
 
-  // Chooses at most `limit` of the candidates (distances to the base, nearest first) by the neighbour heuristic.
-  void Choose(const std::vector<Candidate> &nearest_first, size_t limit, std::vector<uint32> *chosen);
+  // Chooses at most `limit` of the candidates (distances to the base, nearest first) by the
+  // neighbour heuristic.
+  void Choose(const std::vector<Candidate> &nearest_first, size_t limit,
+              std::vector<uint32> *chosen);
 
   // Adds a link node -> target on a level, dropping the least useful one when the list is full.
   void AddLink(uint32 node, int level, uint32 target);
 
-  // Rewrites the links of a node on a level without those `dead` names, with the neighbours of the dead as
-  // candidates (FreshDiskANN, Singh et al. 2021, section 4.2). Tells what it met.
+  // Rewrites the links of a node on a level without those `dead` names, with the neighbours of the
+  // dead as candidates (FreshDiskANN, Singh et al. 2021, section 4.2). Tells what it met.
   template <typename IsDead>
   Repaired Repair(uint32 node, int level, IsDead &&dead);
 
@@ -88,7 +92,8 @@ Repaired Linker::Repair(uint32 node, int level, IsDead &&dead) {
         if (seen.id == id) return;
       }
       const void *value = Value(id);
-      if (value != nullptr) candidates_.push_back({base == nullptr ? 0 : Distance(base, value), id});
+      if (value != nullptr)
+        candidates_.push_back({base == nullptr ? 0 : Distance(base, value), id});
     };
     for (int i = 0; i < count; i++) {
       if (!dead(links[i])) {
@@ -100,7 +105,9 @@ Repaired Linker::Repair(uint32 node, int level, IsDead &&dead) {
     }
     std::sort(candidates_.begin(), candidates_.end());
     Choose(candidates_, Limit(level), &chosen_);
-    if (!ReplaceLinks(*index_, node, level, links, count, chosen_.data(), static_cast<int>(chosen_.size()))) continue;
+    if (!ReplaceLinks(*index_, node, level, links, count, chosen_.data(),
+                      static_cast<int>(chosen_.size())))
+      continue;
     return {count, dead_links, static_cast<int>(chosen_.size())};
   }
 }

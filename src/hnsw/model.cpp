@@ -31,9 +31,9 @@ constexpr uint64 kSeed = 0x68656C696F73;  // any fixed number: same data, same i
 struct CachedModel {
   CachedModel *next;
   MemoryContext context;
-  Oid index;          // relfilenode: changes with every rebuild
+  Oid index;  // relfilenode: changes with every rebuild
   Oid database;
-  uint32 version;     // of the stored model; scalar codecs have none, see kScalarVersion
+  uint32 version;  // of the stored model; scalar codecs have none, see kScalarVersion
   uint32 pins;
   Size bytes;
   Codec codec;
@@ -72,8 +72,10 @@ void MakeRoom(Size bytes) {
 // Reads the model's pages into an aligned chunk of `context`.
 uint8 *ReadModel(Relation index, const Meta &meta, MemoryContext context) {
   constexpr uint32 kLargestModel = 512u * 1024 * 1024;
-  if (meta.model_bytes == 0 || meta.model_bytes > kLargestModel) ReportCorruption(index, kMetaBlock, "the model has an impossible size");
-  auto *raw = static_cast<char *>(MemoryContextAllocHuge(context, meta.model_bytes + kModelAlignment));
+  if (meta.model_bytes == 0 || meta.model_bytes > kLargestModel)
+    ReportCorruption(index, kMetaBlock, "the model has an impossible size");
+  auto *raw =
+      static_cast<char *>(MemoryContextAllocHuge(context, meta.model_bytes + kModelAlignment));
   auto *bytes = reinterpret_cast<uint8 *>(TYPEALIGN(kModelAlignment, raw));
   BlockNumber block = meta.model_block;
   for (uint32 done = 0; done < meta.model_bytes; done += kModelPageBytes, block++) {
@@ -95,7 +97,8 @@ uint8 *UntrainedModel(const CodecSpec &spec, MemoryContext context, uint32 *byte
     if (Train(spec, nullptr, 0, 0, nullptr, nullptr, &blob) != TrainStatus::kOk) return nullptr;
     *bytes = static_cast<uint32>(blob.size());
     // No error may jump over the vector, so running out of memory comes back as null.
-    auto *raw = static_cast<char *>(MemoryContextAllocExtended(context, blob.size() + kModelAlignment, MCXT_ALLOC_NO_OOM));
+    auto *raw = static_cast<char *>(
+        MemoryContextAllocExtended(context, blob.size() + kModelAlignment, MCXT_ALLOC_NO_OOM));
     if (raw == nullptr) throw std::bad_alloc();
     auto *aligned = reinterpret_cast<uint8 *>(TYPEALIGN(kModelAlignment, raw));
     memcpy(aligned, blob.data(), blob.size());
@@ -104,23 +107,28 @@ uint8 *UntrainedModel(const CodecSpec &spec, MemoryContext context, uint32 *byte
 }
 
 // Finds, loads or makes the model of a spec.
-const Codec *Open(Relation index, const Meta &meta, const CodecSpec &spec, uint32 version, MemoryContext owner) {
+const Codec *Open(Relation index, const Meta &meta, const CodecSpec &spec, uint32 version,
+                  MemoryContext owner) {
   const bool stored = spec.kind != CodecKind::kScalar;
   const Oid file = pg::FileOf(index);
   CachedModel *found = cache;
-  while (found != nullptr && (found->index != file || found->database != MyDatabaseId || found->version != version)) {
+  while (found != nullptr &&
+         (found->index != file || found->database != MyDatabaseId || found->version != version)) {
     found = found->next;
   }
   if (found == nullptr) {
     MakeRoom(meta.model_bytes);
-    MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "hnsw model", ALLOCSET_SMALL_SIZES);
+    MemoryContext context =
+        AllocSetContextCreate(CurrentMemoryContext, "hnsw model", ALLOCSET_SMALL_SIZES);
     uint32 bytes = meta.model_bytes;
     uint8 *blob = stored ? ReadModel(index, meta, context) : UntrainedModel(spec, context, &bytes);
     auto *model = static_cast<CachedModel *>(MemoryContextAllocZero(context, sizeof(CachedModel)));
     const char *why = "the codec cannot be made";
-    if (blob == nullptr || !Codec::Open(blob, bytes, &model->codec, &why)) ReportCorruption(index, meta.model_block, why);
+    if (blob == nullptr || !Codec::Open(blob, bytes, &model->codec, &why))
+      ReportCorruption(index, meta.model_block, why);
     const CodecSpec &got = model->codec.spec();
-    if (got.kind != spec.kind || got.dim != spec.dim || got.metric != spec.metric || model->codec.code_bytes() != Codec::CodeBytes(spec)) {
+    if (got.kind != spec.kind || got.dim != spec.dim || got.metric != spec.metric ||
+        model->codec.code_bytes() != Codec::CodeBytes(spec)) {
       ReportCorruption(index, meta.model_block, "the model does not belong to this index");
     }
     model->index = file;
@@ -168,9 +176,11 @@ CodecSpec SpecOf(const Meta &meta, PageFormat format) {
   return spec;
 }
 
-// The pages are consecutive: the extension lock of a new index is not contended, and a trained one is
-// extended by the vacuum alone for this purpose, so it retries from a fresh run when another page slips in.
-BlockNumber WriteModel(Relation index, ForkNumber fork, const uint8 *model, uint32 bytes, bool logged) {
+// The pages are consecutive: the extension lock of a new index is not contended, and a trained one
+// is extended by the vacuum alone for this purpose, so it retries from a fresh run when another
+// page slips in.
+BlockNumber WriteModel(Relation index, ForkNumber fork, const uint8 *model, uint32 bytes,
+                       bool logged) {
   const uint32 pages = (bytes + kModelPageBytes - 1) / kModelPageBytes;
   BlockNumber first = InvalidBlockNumber;
   uint32 written = 0;
@@ -183,11 +193,13 @@ BlockNumber WriteModel(Relation index, ForkNumber fork, const uint8 *model, uint
       written = 0;
     }
     GenericXLogState *state = logged ? GenericXLogStart(index) : nullptr;
-    Page page = logged ? GenericXLogRegisterBuffer(state, buffer, GENERIC_XLOG_FULL_IMAGE) : BufferGetPage(buffer);
+    Page page = logged ? GenericXLogRegisterBuffer(state, buffer, GENERIC_XLOG_FULL_IMAGE)
+                       : BufferGetPage(buffer);
     InitPage(page, PageKind::kModel, kOwnFormat, 0);
     const uint32 chunk = std::min(kModelPageBytes, bytes - written * kModelPageBytes);
     memcpy(PageGetContents(page), model + static_cast<Size>(written) * kModelPageBytes, chunk);
-    reinterpret_cast<PageHeader>(page)->pd_lower = static_cast<LocationIndex>(PageGetContents(page) + chunk - page);
+    reinterpret_cast<PageHeader>(page)->pd_lower =
+        static_cast<LocationIndex>(PageGetContents(page) + chunk - page);
     if (logged) {
       GenericXLogFinish(state);
     } else {
@@ -205,7 +217,11 @@ const Codec *OpenCodec(Relation index, const Meta &meta, PageFormat format, Memo
   if (!meta.trained) return nullptr;
   const CodecSpec spec = SpecOf(meta, format);
   const bool scalar = spec.kind == CodecKind::kScalar;
-  return Open(index, meta, spec, !scalar ? meta.model_version : spec.rotate ? kRotatedScalarVersion : kScalarVersion, owner);
+  return Open(index, meta, spec,
+              !scalar       ? meta.model_version
+              : spec.rotate ? kRotatedScalarVersion
+                            : kScalarVersion,
+              owner);
 }
 
 const Codec *OpenScalarCodec(Relation index, const Meta &meta, MemoryContext owner) {

@@ -30,39 +30,50 @@ relopt_enum_elt_def quantization_values[] = {{"none", static_cast<int>(Quantizat
 relopt_enum_elt_def rerank_values[] = {{"heap", static_cast<int>(RerankSource::kHeap)},
                                        {"index", static_cast<int>(RerankSource::kIndex)},
                                        {nullptr, 0}};
-const config_enum_entry iterative_values[] = {{"off", static_cast<int>(IterativeScan::kOff), false},
-                                              {"relaxed_order", static_cast<int>(IterativeScan::kRelaxed), false},
-                                              {"strict_order", static_cast<int>(IterativeScan::kStrict), false},
-                                              {nullptr, 0, false}};
+const config_enum_entry iterative_values[] = {
+    {"off", static_cast<int>(IterativeScan::kOff), false},
+    {"relaxed_order", static_cast<int>(IterativeScan::kRelaxed), false},
+    {"strict_order", static_cast<int>(IterativeScan::kStrict), false},
+    {nullptr, 0, false}};
 
 constexpr int kMaxScanTuplesLimit = INT_MAX;
 constexpr double kMinMemMultiplier = 1, kMaxMemMultiplier = 1000;
 
 [[noreturn]] void Contradiction(const char *option, const char *needed, const char *hint) {
-  ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("option \"%s\" needs quantization = %s", option, needed),
-                  errhint("%s", hint)));
+  ereport(ERROR,
+          (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+           errmsg("option \"%s\" needs quantization = %s", option, needed), errhint("%s", hint)));
   pg_unreachable();
 }
 
 // Refuses options that would be silently ignored.
 void CheckOptions(const Options &options) {
   const auto quantization = static_cast<Quantization>(options.quantization);
-  const bool product = quantization == Quantization::kProduct || quantization == Quantization::kAuto;
+  const bool product =
+      quantization == Quantization::kProduct || quantization == Quantization::kAuto;
   const bool rabitq = quantization == Quantization::kRabitq || quantization == Quantization::kAuto;
   if (options.ef_construction < 2 * options.m) {
-    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("ef_construction must be greater than or equal to 2 * m")));
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("ef_construction must be greater than or equal to 2 * m")));
   }
-  if (!product && options.pq_subquantizers != 0) Contradiction("pq_subquantizers", "'product' or 'auto'", "Remove the option or set quantization.");
-  if (!product && options.pq_centroids != kDefaultCentroids) Contradiction("pq_centroids", "'product' or 'auto'", "Remove the option or set quantization.");
-  if (!product && options.pq_rotation) Contradiction("pq_rotation", "'product' or 'auto'", "Remove the option or set quantization.");
-  if (!rabitq && options.rabitq_bits != 1) Contradiction("rabitq_bits", "'rabitq' or 'auto'", "Remove the option or set quantization.");
+  if (!product && options.pq_subquantizers != 0)
+    Contradiction("pq_subquantizers", "'product' or 'auto'",
+                  "Remove the option or set quantization.");
+  if (!product && options.pq_centroids != kDefaultCentroids)
+    Contradiction("pq_centroids", "'product' or 'auto'", "Remove the option or set quantization.");
+  if (!product && options.pq_rotation)
+    Contradiction("pq_rotation", "'product' or 'auto'", "Remove the option or set quantization.");
+  if (!rabitq && options.rabitq_bits != 1)
+    Contradiction("rabitq_bits", "'rabitq' or 'auto'", "Remove the option or set quantization.");
   if (options.rabitq_bits != 1 && options.rabitq_bits != 4) {
-    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("rabitq_bits must be 1 or 4")));
+    ereport(ERROR,
+            (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("rabitq_bits must be 1 or 4")));
   }
   if (options.rerank_source == static_cast<int>(RerankSource::kIndex) && !product && !rabitq) {
     Contradiction("rerank_source", "'product', 'rabitq' or 'auto'",
-                  quantization == Quantization::kScalar ? "A scalar index holds 8-bit codes already; see heliosdb.hnsw_exact_order."
-                                                        : "An unquantized index holds the exact vectors already.");
+                  quantization == Quantization::kScalar
+                      ? "A scalar index holds 8-bit codes already; see heliosdb.hnsw_exact_order."
+                      : "An unquantized index holds the exact vectors already.");
   }
 }
 
@@ -70,42 +81,60 @@ void CheckOptions(const Options &options) {
 
 void InitOptions() {
   option_kind = add_reloption_kind();
-  add_int_reloption(option_kind, "m", "Max number of connections per node", kDefaultM, kMinM, kMaxM, AccessExclusiveLock);
-  add_int_reloption(option_kind, "ef_construction", "Size of the candidate list during construction", kDefaultEfConstruction,
+  add_int_reloption(option_kind, "m", "Max number of connections per node", kDefaultM, kMinM, kMaxM,
+                    AccessExclusiveLock);
+  add_int_reloption(option_kind, "ef_construction",
+                    "Size of the candidate list during construction", kDefaultEfConstruction,
                     kMinEfConstruction, kMaxEfConstruction, AccessExclusiveLock);
-  add_enum_reloption(option_kind, "quantization", "Codes that the graph stores", quantization_values,
-                     static_cast<int>(Quantization::kNone),
-                     "Valid values are \"none\", \"scalar\", \"product\", \"rabitq\" and \"auto\".", AccessExclusiveLock);
-  add_enum_reloption(option_kind, "rerank_source", "Where candidates are compared precisely", rerank_values,
-                     static_cast<int>(RerankSource::kHeap), "Valid values are \"heap\" and \"index\".", AccessExclusiveLock);
-  add_int_reloption(option_kind, "pq_subquantizers", "Subspaces of product quantization, 0 for about dimension / 16", 0, 0,
+  add_enum_reloption(option_kind, "quantization", "Codes that the graph stores",
+                     quantization_values, static_cast<int>(Quantization::kNone),
+                     "Valid values are \"none\", \"scalar\", \"product\", \"rabitq\" and \"auto\".",
+                     AccessExclusiveLock);
+  add_enum_reloption(option_kind, "rerank_source", "Where candidates are compared precisely",
+                     rerank_values, static_cast<int>(RerankSource::kHeap),
+                     "Valid values are \"heap\" and \"index\".", AccessExclusiveLock);
+  add_int_reloption(option_kind, "pq_subquantizers",
+                    "Subspaces of product quantization, 0 for about dimension / 16", 0, 0,
                     kMaxQuantizedDim, AccessExclusiveLock);
-  add_int_reloption(option_kind, "pq_centroids", "Centroids of each subspace", kDefaultCentroids, 1, kMaxCentroids, AccessExclusiveLock);
-  add_bool_reloption(option_kind, "pq_rotation", "Learn a rotation before product quantization", false, AccessExclusiveLock);
-  add_int_reloption(option_kind, "rabitq_bits", "Bits per dimension of rabitq codes, 1 or 4", 1, 1, 4, AccessExclusiveLock);
+  add_int_reloption(option_kind, "pq_centroids", "Centroids of each subspace", kDefaultCentroids, 1,
+                    kMaxCentroids, AccessExclusiveLock);
+  add_bool_reloption(option_kind, "pq_rotation", "Learn a rotation before product quantization",
+                     false, AccessExclusiveLock);
+  add_int_reloption(option_kind, "rabitq_bits", "Bits per dimension of rabitq codes, 1 or 4", 1, 1,
+                    4, AccessExclusiveLock);
 
-  DefineCustomBoolVariable("heliosdb.hnsw_exact_order", "Orders rows of quantized hnsw indexes by their exact distances.",
-                           "Off returns them in the order of their codes, without reading vectors from the table.", &exact_order, true,
-                           PGC_USERSET, 0, nullptr, nullptr, nullptr);
-  DefineCustomIntVariable("heliosdb.hnsw_rerank_candidates", "Candidates of a quantized hnsw index compared by exact distances.",
-                          "0 compares all hnsw.ef_search candidates.", &rerank_candidates, 0, 0, kMaxEfSearch, PGC_USERSET, 0, nullptr,
-                          nullptr, nullptr);
+  DefineCustomBoolVariable(
+      "heliosdb.hnsw_exact_order",
+      "Orders rows of quantized hnsw indexes by their exact distances.",
+      "Off returns them in the order of their codes, without reading vectors from the table.",
+      &exact_order, true, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+  DefineCustomIntVariable("heliosdb.hnsw_rerank_candidates",
+                          "Candidates of a quantized hnsw index compared by exact distances.",
+                          "0 compares all hnsw.ef_search candidates.", &rerank_candidates, 0, 0,
+                          kMaxEfSearch, PGC_USERSET, 0, nullptr, nullptr, nullptr);
 }
 
 void EnsureScanSettings() {
   if (settings_ready) return;
   settings_ready = true;
-  // When pgvector's library is loaded too, its settings have the same names and meanings: read those.
+  // When pgvector's library is loaded too, its settings have the same names and meanings: read
+  // those.
   settings_foreign = pg::SettingDefined("hnsw.ef_search");
   if (settings_foreign) return;
-  DefineCustomIntVariable("hnsw.ef_search", "Sets the size of the dynamic candidate list for search", "Valid range is 1..1000.",
-                          &ef_search, kDefaultEfSearch, kMinEfSearch, kMaxEfSearch, PGC_USERSET, 0, nullptr, nullptr, nullptr);
-  DefineCustomEnumVariable("hnsw.iterative_scan", "Sets the mode for iterative scans", nullptr, &iterative_scan,
-                           static_cast<int>(IterativeScan::kStrict), iterative_values, PGC_USERSET, 0, nullptr, nullptr, nullptr);
-  DefineCustomIntVariable("hnsw.max_scan_tuples", "Sets the max number of tuples to visit for iterative scans", nullptr, &max_scan_tuples,
-                          20000, 1, kMaxScanTuplesLimit, PGC_USERSET, 0, nullptr, nullptr, nullptr);
-  DefineCustomRealVariable("hnsw.scan_mem_multiplier", "Sets the multiple of work_mem to use for iterative scans", nullptr,
-                           &scan_mem_multiplier, 1, kMinMemMultiplier, kMaxMemMultiplier, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+  DefineCustomIntVariable("hnsw.ef_search",
+                          "Sets the size of the dynamic candidate list for search",
+                          "Valid range is 1..1000.", &ef_search, kDefaultEfSearch, kMinEfSearch,
+                          kMaxEfSearch, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+  DefineCustomEnumVariable("hnsw.iterative_scan", "Sets the mode for iterative scans", nullptr,
+                           &iterative_scan, static_cast<int>(IterativeScan::kStrict),
+                           iterative_values, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+  DefineCustomIntVariable(
+      "hnsw.max_scan_tuples", "Sets the max number of tuples to visit for iterative scans", nullptr,
+      &max_scan_tuples, 20000, 1, kMaxScanTuplesLimit, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+  DefineCustomRealVariable("hnsw.scan_mem_multiplier",
+                           "Sets the multiple of work_mem to use for iterative scans", nullptr,
+                           &scan_mem_multiplier, 1, kMinMemMultiplier, kMaxMemMultiplier,
+                           PGC_USERSET, 0, nullptr, nullptr, nullptr);
 }
 
 ScanSettings CurrentScanSettings() {
@@ -113,7 +142,8 @@ ScanSettings CurrentScanSettings() {
     ef_search = atoi(GetConfigOption("hnsw.ef_search", false, false));
     const char *mode = GetConfigOption("hnsw.iterative_scan", true, false);
     iterative_scan = static_cast<int>(IterativeScan::kOff);
-    for (const config_enum_entry *entry = iterative_values; mode != nullptr && entry->name != nullptr; entry++) {
+    for (const config_enum_entry *entry = iterative_values;
+         mode != nullptr && entry->name != nullptr; entry++) {
       if (strcmp(entry->name, mode) == 0) iterative_scan = entry->val;
     }
     const char *tuples = GetConfigOption("hnsw.max_scan_tuples", true, false);
@@ -121,7 +151,9 @@ ScanSettings CurrentScanSettings() {
     const char *multiplier = GetConfigOption("hnsw.scan_mem_multiplier", true, false);
     if (multiplier != nullptr) scan_mem_multiplier = atof(multiplier);
   }
-  return {ef_search, static_cast<IterativeScan>(iterative_scan), max_scan_tuples, scan_mem_multiplier, exact_order, rerank_candidates};
+  return {ef_search,       static_cast<IterativeScan>(iterative_scan),
+          max_scan_tuples, scan_mem_multiplier,
+          exact_order,     rerank_candidates};
 }
 
 bytea *ParseOptions(Datum reloptions, bool validate) {
@@ -135,7 +167,8 @@ bytea *ParseOptions(Datum reloptions, bool validate) {
       {"pq_rotation", RELOPT_TYPE_BOOL, offsetof(Options, pq_rotation)},
       {"rabitq_bits", RELOPT_TYPE_INT, offsetof(Options, rabitq_bits)},
   };
-  auto *options = static_cast<Options *>(build_reloptions(reloptions, validate, option_kind, sizeof(Options), table, lengthof(table)));
+  auto *options = static_cast<Options *>(
+      build_reloptions(reloptions, validate, option_kind, sizeof(Options), table, lengthof(table)));
   if (validate && options != nullptr) CheckOptions(*options);
   return reinterpret_cast<bytea *>(options);
 }
@@ -160,26 +193,32 @@ void ResolveOptions(Relation index, const Options &options, const ItemSpace &spa
                                                   : INT_MAX;
   } else if (!space.dense()) {
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                    errmsg("quantization = %s is not supported for type %s", QuantizationName(quantization),
+                    errmsg("quantization = %s is not supported for type %s",
+                           QuantizationName(quantization),
                            space.type == ElementType::kBit ? "bit" : "sparsevec"),
                     errhint("Only vector and halfvec columns can be quantized.")));
   }
   if (space.dim > static_cast<uint32>(limit)) {
-    ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("column cannot have more than %d dimensions for hnsw index", limit),
+    ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                    errmsg("column cannot have more than %d dimensions for hnsw index", limit),
                     space.dense() && quantization == Quantization::kNone
-                        ? errhint("WITH (quantization = 'scalar') allows up to %d dimensions.", kMaxQuantizedDim)
+                        ? errhint("WITH (quantization = 'scalar') allows up to %d dimensions.",
+                                  kMaxQuantizedDim)
                         : 0));
   }
   if (quantization == Quantization::kRabitq && space.distance == DistanceKind::kL1) {
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("quantization = rabitq does not support the L1 distance"),
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("quantization = rabitq does not support the L1 distance"),
                     errhint("Use quantization = 'scalar' or 'product'.")));
   }
   if (options.pq_subquantizers > static_cast<int>(space.dim)) {
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                    errmsg("pq_subquantizers must not exceed the %u dimensions of the column", space.dim)));
+                    errmsg("pq_subquantizers must not exceed the %u dimensions of the column",
+                           space.dim)));
   }
   if (options.pq_rotation && space.distance == DistanceKind::kL1) {
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("pq_rotation does not preserve the L1 distance")));
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("pq_rotation does not preserve the L1 distance")));
   }
   if (options.pq_rotation && space.dim > kMaxLearnedRotationDim) {
     ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -194,27 +233,34 @@ void ResolveOptions(Relation index, const Options &options, const ItemSpace &spa
   meta->requested = quantization;
   meta->m = static_cast<uint16>(options.m);
   meta->ef_construction = static_cast<uint16>(options.ef_construction);
-  meta->model_block = meta->insert_node = meta->insert_upper = meta->insert_payload = InvalidBlockNumber;
+  meta->model_block = meta->insert_node = meta->insert_upper = meta->insert_payload =
+      InvalidBlockNumber;
   meta->choice.recall_rabitq = meta->choice.recall_product = -1;
   (void)index;
 }
 
-void SetQuantization(Relation index, const Options &options, Quantization quantization, Meta *meta) {
+void SetQuantization(Relation index, const Options &options, Quantization quantization,
+                     Meta *meta) {
   meta->quantization = quantization;
   meta->rerank = RerankSource::kHeap;
-  meta->trained = meta->converted = quantization == Quantization::kNone || quantization == Quantization::kScalar;
+  meta->trained = meta->converted =
+      quantization == Quantization::kNone || quantization == Quantization::kScalar;
   if (quantization == Quantization::kNone) {
     const ItemSpace space{meta->type, meta->distance, meta->dim};
     meta->code_bytes[kOwnFormat] = meta->code_bytes[kFallbackFormat] = ItemBytes(space);
   } else {
     if (quantization == Quantization::kProduct) {
-      const uint32 by_dimension = (meta->dim + kDimensionsPerSubquantizer - 1) / kDimensionsPerSubquantizer;
-      meta->subquantizers = static_cast<uint16>(options.pq_subquantizers != 0 ? options.pq_subquantizers : by_dimension);
+      const uint32 by_dimension =
+          (meta->dim + kDimensionsPerSubquantizer - 1) / kDimensionsPerSubquantizer;
+      meta->subquantizers = static_cast<uint16>(
+          options.pq_subquantizers != 0 ? options.pq_subquantizers : by_dimension);
       meta->centroids = static_cast<uint16>(options.pq_centroids);
       meta->rotate = options.pq_rotation;
     }
-    if (quantization == Quantization::kRabitq) meta->rabitq_bits = static_cast<uint8>(options.rabitq_bits);
-    if (quantization != Quantization::kScalar) meta->rerank = static_cast<RerankSource>(options.rerank_source);
+    if (quantization == Quantization::kRabitq)
+      meta->rabitq_bits = static_cast<uint8>(options.rabitq_bits);
+    if (quantization != Quantization::kScalar)
+      meta->rerank = static_cast<RerankSource>(options.rerank_source);
     CodecSpec spec;
     spec.metric = static_cast<Metric>(meta->distance);
     spec.dim = meta->dim;
@@ -231,7 +277,8 @@ void SetQuantization(Relation index, const Options &options, Quantization quanti
     const char *why = nullptr;
     if (!CheckSpec(spec, &why)) {
       ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                      errmsg("index \"%s\" cannot be quantized: %s", RelationGetRelationName(index), why)));
+                      errmsg("index \"%s\" cannot be quantized: %s", RelationGetRelationName(index),
+                             why)));
     }
     meta->code_bytes[kOwnFormat] = static_cast<uint32>(Codec::CodeBytes(spec));
     meta->copy_bytes = meta->rerank == RerankSource::kIndex ? scalar_bytes : 0;

@@ -9,7 +9,8 @@ namespace helios::hnsw {
 
 void ReportCorruption(Relation index, BlockNumber block, const char *what) {
   ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-                  errmsg("index \"%s\" is corrupted at block %u: %s", RelationGetRelationName(index), block, what),
+                  errmsg("index \"%s\" is corrupted at block %u: %s",
+                         RelationGetRelationName(index), block, what),
                   errhint("REINDEX INDEX %s;", RelationGetRelationName(index))));
   pg_unreachable();
 }
@@ -32,8 +33,9 @@ void CompleteMeta(Meta *meta) {
   }
   // A fallback page must never hold more nodes than the ids of a page can name.
   meta->slot_bytes[kFallbackFormat] =
-      meta->slot_bytes[kFallbackFormat] < meta->slot_bytes[kOwnFormat] ? meta->slot_bytes[kOwnFormat]
-                                                                        : meta->slot_bytes[kFallbackFormat];
+      meta->slot_bytes[kFallbackFormat] < meta->slot_bytes[kOwnFormat]
+          ? meta->slot_bytes[kOwnFormat]
+          : meta->slot_bytes[kFallbackFormat];
   meta->nodes_per_page = kPageBytes / meta->slot_bytes[kOwnFormat];
   meta->uppers_per_page = kPageBytes / UpperSlotBytes(meta->m);
 }
@@ -41,7 +43,8 @@ void CompleteMeta(Meta *meta) {
 void CheckPage(Relation index, Buffer buffer, Page page, PageKind kind) {
   const BlockNumber block = BufferGetBlockNumber(buffer);
   if (PageIsNew(page)) ReportCorruption(index, block, "the page is empty");
-  if (PageGetSpecialSize(page) != MAXALIGN(sizeof(PageTrailer))) ReportCorruption(index, block, "the page has a foreign trailer");
+  if (PageGetSpecialSize(page) != MAXALIGN(sizeof(PageTrailer)))
+    ReportCorruption(index, block, "the page has a foreign trailer");
   const PageTrailer *trailer = Trailer(page);
   if (trailer->magic != kPageMagic) ReportCorruption(index, block, "the page has no hnsw magic");
   if (trailer->kind != kind) ReportCorruption(index, block, "the page is of another kind");
@@ -53,7 +56,8 @@ void CheckPage(Relation index, Buffer buffer, Page page, PageKind kind) {
   }
 }
 
-void CheckUpper(Relation index, const Meta &meta, Buffer buffer, Page page, uint32 slot, uint32 count) {
+void CheckUpper(Relation index, const Meta &meta, Buffer buffer, Page page, uint32 slot,
+                uint32 count) {
   CheckPage(index, buffer, page, PageKind::kUpper);
   const PageTrailer *trailer = Trailer(page);
   if (trailer->slot_bytes != UpperSlotBytes(meta.m) || slot + count > trailer->slots) {
@@ -65,7 +69,8 @@ uint32 CheckedId(Relation index, uint32 per_page, BlockNumber block, uint32 slot
   const uint64 id = static_cast<uint64>(block) * per_page + slot;
   if (id > UINT32_MAX) {
     ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-                    errmsg("index \"%s\" is too large: block %u cannot be named", RelationGetRelationName(index), block),
+                    errmsg("index \"%s\" is too large: block %u cannot be named",
+                           RelationGetRelationName(index), block),
                     errhint("Partition the table.")));
   }
   return static_cast<uint32>(id);
@@ -85,16 +90,18 @@ Node *CheckedNode(Relation index, const Meta &meta, Buffer buffer, Page page, ui
   return node;
 }
 
-// Recomputes everything that follows from the other fields: sizes on a damaged page would lead reads astray.
+// Recomputes everything that follows from the other fields: sizes on a damaged page would lead
+// reads astray.
 static bool MetaIsConsistent(const Meta &meta) {
   const ItemSpace space{meta.type, meta.distance, meta.dim};
   const bool bit = meta.type == ElementType::kBit;
   const bool known = meta.type >= ElementType::kVector && meta.type <= ElementType::kSparsevec &&
                      meta.distance >= (bit ? DistanceKind::kHamming : DistanceKind::kL2) &&
                      meta.distance <= (bit ? DistanceKind::kJaccard : DistanceKind::kL1) &&
-                     meta.quantization <= Quantization::kRabitq && meta.rerank <= RerankSource::kIndex;
-  const bool in_range = known && meta.m >= kMinM && meta.m <= kMaxM && meta.dim > 0 && meta.entry_level >= 0 &&
-                        meta.entry_level <= kMaxGraphLevel;
+                     meta.quantization <= Quantization::kRabitq &&
+                     meta.rerank <= RerankSource::kIndex;
+  const bool in_range = known && meta.m >= kMinM && meta.m <= kMaxM && meta.dim > 0 &&
+                        meta.entry_level >= 0 && meta.entry_level <= kMaxGraphLevel;
   if (!in_range) return false;
   Meta expected = meta;
   if (meta.quantization == Quantization::kNone) {
@@ -105,7 +112,8 @@ static bool MetaIsConsistent(const Meta &meta) {
     const char *why;
     if (!space.dense() || !CheckSpec(SpecOf(meta, kOwnFormat), &why)) return false;
     const auto scalar_bytes = static_cast<uint32>(Codec::CodeBytes(ScalarSpec(meta)));
-    expected.code_bytes[kOwnFormat] = static_cast<uint32>(Codec::CodeBytes(SpecOf(meta, kOwnFormat)));
+    expected.code_bytes[kOwnFormat] =
+        static_cast<uint32>(Codec::CodeBytes(SpecOf(meta, kOwnFormat)));
     expected.code_bytes[kFallbackFormat] = scalar_bytes;
     expected.copy_bytes = meta.rerank == RerankSource::kIndex ? scalar_bytes : 0;
   }
@@ -127,7 +135,8 @@ void ReadMeta(Relation index, Meta *meta) {
                            RelationGetRelationName(index), meta->version, kFormatVersion),
                     errhint("REINDEX INDEX %s;", RelationGetRelationName(index))));
   }
-  if (!MetaIsConsistent(*meta)) ReportCorruption(index, kMetaBlock, "the meta page is inconsistent");
+  if (!MetaIsConsistent(*meta))
+    ReportCorruption(index, kMetaBlock, "the meta page is inconsistent");
 }
 
 }  // namespace helios::hnsw

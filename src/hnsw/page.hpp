@@ -10,12 +10,12 @@
 //   kUpper         fixed slots: | uint16 count | uint16 0 | links: uint32[m] | ; a node of level L owns L slots in a row
 //   kPayload       line-pointer items: | ItemPointer next | uint16 0 | bytes | ; large payloads are chains of items
 //
-// A node is named by a 32-bit id = block * nodes_per_page + slot, an upper slot by block * uppers_per_page + slot;
-// 0 names nothing, since block 0 is the meta page. All pages of a kind share that arithmetic although a page written
-// in the fallback format holds fewer, larger slots.
+// A node is named by a 32-bit id = block * nodes_per_page + slot, an upper slot by block *
+// uppers_per_page + slot; 0 names nothing, since block 0 is the meta page. All pages of a kind
+// share that arithmetic although a page written in the fallback format holds fewer, larger slots.
 //
-// Page format byte: 0 = codes of the index's own quantization, 1 = fallback 8-bit scalar codes, written while there
-// were too few rows to train the model.
+// Page format byte: 0 = codes of the index's own quantization, 1 = fallback 8-bit scalar codes,
+// written while there were too few rows to train the model.
 #pragma once
 
 #include "pg/pg.hpp"
@@ -59,7 +59,8 @@ struct PageTrailer {
   uint32 unused;
 };
 
-constexpr uint32 kPageBytes = BLCKSZ - MAXALIGN(SizeOfPageHeaderData) - MAXALIGN(sizeof(PageTrailer));
+constexpr uint32 kPageBytes =
+    BLCKSZ - MAXALIGN(SizeOfPageHeaderData) - MAXALIGN(sizeof(PageTrailer));
 constexpr uint32 kModelPageBytes = kPageBytes;
 
 enum class NodeState : uint8 {
@@ -70,7 +71,7 @@ enum class NodeState : uint8 {
 };
 
 struct Node {
-  ItemPointerData tid;      // heap row; invalid when it was vacuumed but the chain of duplicates lives
+  ItemPointerData tid;  // heap row; invalid when it was vacuumed but the chain of duplicates lives
   NodeState state;
   uint8 level;
   uint32 upper;             // first of `upper_slots` upper slots
@@ -97,7 +98,7 @@ constexpr uint32 kPayloadChunk = 8100;  // bytes of one item of a chain, a multi
 struct AutoChoice {
   float recall_rabitq;   // recall of 1-bit codes on the sample, -1 when not measured
   float recall_product;  // the same for product codes
-  uint32 sample;             // rows measured
+  uint32 sample;         // rows measured
   uint32 unused;
 };
 
@@ -110,27 +111,27 @@ struct Meta {
   Quantization requested;
   RerankSource rerank;
   uint8 rabitq_bits;
-  uint8 trained;              // 1 when the model is in the index (scalar and none: always)
+  uint8 trained;                 // 1 when the model is in the index (scalar and none: always)
   uint8 inline_codes[kFormats];  // whether codes of that page format lie in the node slots
-  uint8 rotate;               // values are rotated before they are coded (scalar: randomly, product: as learned)
-  uint8 converted;             // 1 when no page of the fallback format is left to re-encode
+  uint8 rotate;  // values are rotated before they are coded (scalar: randomly, product: as learned)
+  uint8 converted;  // 1 when no page of the fallback format is left to re-encode
   uint8 unused;
   uint32 dim;
   uint16 m;
   uint16 ef_construction;
   uint16 subquantizers;
   uint16 centroids;
-  uint32 nodes_per_page;      // of the own format: the divisor of ids
+  uint32 nodes_per_page;  // of the own format: the divisor of ids
   uint32 uppers_per_page;
   uint32 slot_bytes[kFormats];
-  uint32 code_bytes[kFormats];   // in-graph code of a node; 0 = varying (sparsevec)
-  uint32 copy_bytes;          // scalar copy for re-ranking, 0 when there is none
-  BlockNumber model_block;    // first page of the model blob
+  uint32 code_bytes[kFormats];  // in-graph code of a node; 0 = varying (sparsevec)
+  uint32 copy_bytes;            // scalar copy for re-ranking, 0 when there is none
+  BlockNumber model_block;      // first page of the model blob
   uint32 model_bytes;
-  uint32 model_version;       // changes when a model is stored
-  uint32 entry;               // node id, kNoNode when empty
+  uint32 model_version;  // changes when a model is stored
+  uint32 entry;          // node id, kNoNode when empty
   int32 entry_level;
-  BlockNumber insert_node;    // where to look for room first
+  BlockNumber insert_node;  // where to look for room first
   BlockNumber insert_upper;
   BlockNumber insert_payload;
   AutoChoice choice;
@@ -145,10 +146,12 @@ inline char *SlotAt(Page page, uint32 slot) {
 }
 inline Node *NodeAt(Page page, uint32 slot) { return reinterpret_cast<Node *>(SlotAt(page, slot)); }
 inline uint32 *LinksOf(Node *node) { return reinterpret_cast<uint32 *>(node + 1); }
-inline uint8 *CodeOf(Node *node, uint32 m) { return reinterpret_cast<uint8 *>(node + 1) + 2 * m * sizeof(uint32); }
+inline uint8 *CodeOf(Node *node, uint32 m) {
+  return reinterpret_cast<uint8 *>(node + 1) + 2 * m * sizeof(uint32);
+}
 
 inline uint32 NodeSlotBytes(uint32 m, uint32 inline_code_bytes) {
-  return MAXALIGN(sizeof(Node) + 2 * m * sizeof(uint32) + inline_code_bytes) ;
+  return MAXALIGN(sizeof(Node) + 2 * m * sizeof(uint32) + inline_code_bytes);
 }
 inline uint32 UpperSlotBytes(uint32 m) { return offsetof(UpperSlot, links) + m * sizeof(uint32); }
 
@@ -167,13 +170,16 @@ void CompleteMeta(Meta *meta);
 // Raises ERRCODE_INDEX_CORRUPTED unless the page has the kind and a sane trailer.
 void CheckPage(Relation index, Buffer buffer, Page page, PageKind kind);
 
-// Raises ERRCODE_INDEX_CORRUPTED unless a locked page is an upper page with `count` slots from `slot` on.
-void CheckUpper(Relation index, const Meta &meta, Buffer buffer, Page page, uint32 slot, uint32 count);
+// Raises ERRCODE_INDEX_CORRUPTED unless a locked page is an upper page with `count` slots from
+// `slot` on.
+void CheckUpper(Relation index, const Meta &meta, Buffer buffer, Page page, uint32 slot,
+                uint32 count);
 
 // Returns the id of a slot; raises an error when the index is too large for 32 bits.
 uint32 CheckedId(Relation index, uint32 per_page, BlockNumber block, uint32 slot);
 
-// Returns the node of a share- or exclusive-locked buffer's page, checked; null when the slot was never used.
+// Returns the node of a share- or exclusive-locked buffer's page, checked; null when the slot was
+// never used.
 Node *CheckedNode(Relation index, const Meta &meta, Buffer buffer, Page page, uint32 slot);
 
 // Copies the meta page, checked.

@@ -33,7 +33,7 @@ namespace helios::hnsw {
 namespace {
 
 constexpr int kNearest = 10;             // the k of recall@k
-constexpr Size kValueOverhead = 64;       // headers of a value and of its allocation
+constexpr Size kValueOverhead = 64;      // headers of a value and of its allocation
 constexpr StrategyNumber kOrdering = 1;  // the strategy of an operator class's distance operator
 
 // A sampled vector and the exact distances of its nearest rows, ascending.
@@ -58,7 +58,8 @@ struct Measurement {
 void LookUpDistance(Relation index, FmgrInfo *function) {
   const Oid type = index->rd_opcintype[0];
   const Oid op = get_opfamily_member(index->rd_opfamily[0], type, type, kOrdering);
-  if (!OidIsValid(op)) elog(ERROR, "index \"%s\" has no ordering operator", RelationGetRelationName(index));
+  if (!OidIsValid(op))
+    elog(ERROR, "index \"%s\" has no ordering operator", RelationGetRelationName(index));
   fmgr_info(get_opcode(op), function);
 }
 
@@ -66,9 +67,11 @@ double Distance(Measurement *m, Datum a, Datum b) {
   return DatumGetFloat8(FunctionCall2Coll(&m->distance, m->opened.index->rd_indcollation[0], a, b));
 }
 
-// Computes what the index holds of the row in the slot, in per-row memory; false when the row is not indexed.
+// Computes what the index holds of the row in the slot, in per-row memory; false when the row is
+// not indexed.
 bool IndexedValue(Measurement *m, Datum *value) {
-  if (m->predicate != nullptr && !ExecQual(m->predicate, GetPerTupleExprContext(m->estate))) return false;
+  if (m->predicate != nullptr && !ExecQual(m->predicate, GetPerTupleExprContext(m->estate)))
+    return false;
   Datum values[INDEX_MAX_KEYS];
   bool nulls[INDEX_MAX_KEYS];
   FormIndexDatum(m->info, m->slot, m->estate, values, nulls);
@@ -91,13 +94,16 @@ void EachIndexedRow(Measurement *m, Visit &&visit) {
   table_endscan(scan);
 }
 
-// Fills the queries by reservoir sampling. A distance that is no number marks a zero vector under cosine.
+// Fills the queries by reservoir sampling. A distance that is no number marks a zero vector under
+// cosine.
 void SampleQueries(Measurement *m, int limit) {
   uint64 seen = 0;
   MemoryContext keep = CurrentMemoryContext;
   EachIndexedRow(m, [&](Datum value) {
     if (std::isnan(Distance(m, value, value))) return;
-    const uint64 at = seen < static_cast<uint64>(limit) ? seen : pg_prng_uint64_range(&pg_global_prng_state, 0, seen);
+    const uint64 at = seen < static_cast<uint64>(limit)
+                          ? seen
+                          : pg_prng_uint64_range(&pg_global_prng_state, 0, seen);
     seen++;
     if (at >= static_cast<uint64>(limit)) return;
     Query *query = &m->queries[at];
@@ -117,13 +123,15 @@ void Offer(Query *query, double distance) {
   const bool full = query->count == kNearest;
   if (std::isnan(distance) || (full && !(distance < query->nearest[kNearest - 1]))) return;
   int at = full ? kNearest - 1 : query->count++;
-  for (; at > 0 && query->nearest[at - 1] > distance; at--) query->nearest[at] = query->nearest[at - 1];
+  for (; at > 0 && query->nearest[at - 1] > distance; at--)
+    query->nearest[at] = query->nearest[at - 1];
   query->nearest[at] = distance;
 }
 
 void FindExact(Measurement *m) {
   EachIndexedRow(m, [&](Datum value) {
-    for (int i = 0; i < m->count; i++) Offer(&m->queries[i], Distance(m, value, m->queries[i].value));
+    for (int i = 0; i < m->count; i++)
+      Offer(&m->queries[i], Distance(m, value, m->queries[i].value));
   });
 }
 
@@ -136,16 +144,18 @@ double SearchIndex(Measurement *m) {
   for (int i = 0; i < m->count; i++) {
     const Query &query = m->queries[i];
     ScanKeyData order;
-    ScanKeyEntryInitialize(&order, SK_ORDER_BY, 1, kOrdering, index->rd_opcintype[0], index->rd_indcollation[0],
-                           m->distance.fn_oid, query.value);
+    ScanKeyEntryInitialize(&order, SK_ORDER_BY, 1, kOrdering, index->rd_opcintype[0],
+                           index->rd_indcollation[0], m->distance.fn_oid, query.value);
     index_rescan(scan, nullptr, 0, &order, 1);
     wanted += query.count;
-    for (int rank = 0; rank < query.count && index_getnext_slot(scan, ForwardScanDirection, m->slot); rank++) {
+    for (int rank = 0;
+         rank < query.count && index_getnext_slot(scan, ForwardScanDirection, m->slot); rank++) {
       CHECK_FOR_INTERRUPTS();
       ResetPerTupleExprContext(m->estate);
       MemoryContext outer = MemoryContextSwitchTo(GetPerTupleMemoryContext(m->estate));
       Datum value;
-      if (IndexedValue(m, &value)) hits += Distance(m, value, query.value) <= query.nearest[query.count - 1];
+      if (IndexedValue(m, &value))
+        hits += Distance(m, value, query.value) <= query.nearest[query.count - 1];
       MemoryContextSwitchTo(outer);
     }
   }
@@ -172,7 +182,8 @@ double Measure(const InspectedIndex &opened, int sample_size) {
   m.predicate = ExecPrepareQual(m.info->ii_Predicate, m.estate);
   LookUpDistance(opened.index, &m.distance);
   const int limit = SampleLimit(opened.index, sample_size);
-  m.queries = static_cast<Query *>(MemoryContextAllocHuge(CurrentMemoryContext, limit * sizeof(Query)));
+  m.queries =
+      static_cast<Query *>(MemoryContextAllocHuge(CurrentMemoryContext, limit * sizeof(Query)));
   SampleQueries(&m, limit);
   double recall = -1;
   if (m.count > 0) {
@@ -188,19 +199,23 @@ double Measure(const InspectedIndex &opened, int sample_size) {
 
 }  // namespace helios::hnsw
 
-// Measures an index. Expressions and predicates run with the rights of the table's owner, as in maintenance
-// commands, so that they cannot borrow those of the caller.
+// Measures an index. Expressions and predicates run with the rights of the table's owner, as in
+// maintenance commands, so that they cannot borrow those of the caller.
 HELIOS_FUNCTION(vector_index_recall) {
   using namespace helios::hnsw;
   const int sample_size = PG_GETARG_INT32(1);
   if (sample_size < 1) {
-    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("sample_size must be at least 1")));
+    ereport(ERROR,
+            (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("sample_size must be at least 1")));
   }
   const InspectedIndex opened = OpenForInspection(PG_GETARG_OID(0));
   if (check_enable_rls(RelationGetRelid(opened.heap), InvalidOid, false) == RLS_ENABLED) {
-    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-                    errmsg("recall cannot be measured on table \"%s\", whose row-level security applies to you",
-                           RelationGetRelationName(opened.heap))));
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+         errmsg(
+             "recall cannot be measured on table \"%s\", whose row-level security applies to you",
+             RelationGetRelationName(opened.heap))));
   }
   Oid user;
   int security;
@@ -208,8 +223,10 @@ HELIOS_FUNCTION(vector_index_recall) {
   SetUserIdAndSecContext(opened.heap->rd_rel->relowner, security | SECURITY_RESTRICTED_OPERATION);
   const int guc_level = NewGUCNestLevel();
   // Nor may they find the caller's functions by name.
-  (void)set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-  MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "hnsw recall", ALLOCSET_DEFAULT_SIZES);
+  (void)set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
+                          GUC_ACTION_SAVE, true, 0, false);
+  MemoryContext context =
+      AllocSetContextCreate(CurrentMemoryContext, "hnsw recall", ALLOCSET_DEFAULT_SIZES);
   MemoryContext outer = MemoryContextSwitchTo(context);
   const double recall = Measure(opened, sample_size);
   MemoryContextSwitchTo(outer);

@@ -20,7 +20,8 @@ void HeapReader::Open(IndexScanDesc scan, const ItemSpace &space, Datum query) {
   if (opened()) return;
   scan_ = scan;
   space_ = space;
-  row_context_ = AllocSetContextCreate(CurrentMemoryContext, "hnsw rerank row", ALLOCSET_DEFAULT_SIZES);
+  row_context_ =
+      AllocSetContextCreate(CurrentMemoryContext, "hnsw rerank row", ALLOCSET_DEFAULT_SIZES);
   info_ = BuildIndexInfo(scan->indexRelation);
   slot_ = table_slot_create(scan->heapRelation, nullptr);
   if (info_->ii_Expressions != NIL) {
@@ -31,11 +32,13 @@ void HeapReader::Open(IndexScanDesc scan, const ItemSpace &space, Datum query) {
   toast_.Start(CurrentMemoryContext);
 }
 
-// The fetched version may differ from the indexed one only within a HOT chain, whose indexed value is the same.
+// The fetched version may differ from the indexed one only within a HOT chain, whose indexed value
+// is the same.
 bool HeapReader::Distance(ItemPointerData tid, float *distance) {
   bool call_again = false;
   bool all_dead = false;
-  if (!table_index_fetch_tuple(fetch_, &tid, scan_->xs_snapshot, slot_, &call_again, &all_dead)) return false;
+  if (!table_index_fetch_tuple(fetch_, &tid, scan_->xs_snapshot, slot_, &call_again, &all_dead))
+    return false;
   MemoryContextReset(row_context_);
   MemoryContext outer = MemoryContextSwitchTo(row_context_);
   Datum value;
@@ -69,7 +72,9 @@ void HeapReader::Close() {
 }
 
 bool Reranker::LaterWaiting(const Waiting &a, const Waiting &b) { return a.lower() > b.lower(); }
-bool Reranker::LaterFetched(const Waiting &a, const Waiting &b) { return a.estimate.distance > b.estimate.distance; }
+bool Reranker::LaterFetched(const Waiting &a, const Waiting &b) {
+  return a.estimate.distance > b.estimate.distance;
+}
 
 void Reranker::Start(bool exact, bool strict) {
   exact_ = exact;
@@ -80,8 +85,9 @@ void Reranker::Start(bool exact, bool strict) {
   fetched_.clear();
 }
 
-// Share of the error of coarse codes by which the next batch may bring something nearer: half of what covers all but a
-// few in ten thousand. Filters that let 1 % pass lose a third of their recall without it.
+// Share of the error of coarse codes by which the next batch may bring something nearer: half of
+// what covers all but a few in ten thousand. Filters that let 1 % pass lose a third of their recall
+// without it.
 constexpr float kBoundaryMargin = 0.5F;
 // The same for walks over codes whose copies are precise, in mean differences of the two.
 constexpr float kDriftMargin = 2;
@@ -107,19 +113,21 @@ void Reranker::AddBatch(Walker *walker, const std::vector<Hit> &batch, bool refi
   if (limit != 0 && waiting_.size() > before + limit) {
     const auto first = waiting_.begin() + static_cast<std::ptrdiff_t>(before);
     const auto last = first + static_cast<std::ptrdiff_t>(limit);
-    std::nth_element(first, last, waiting_.end(),
-                     [](const Waiting &a, const Waiting &b) { return a.estimate.distance < b.estimate.distance; });
+    std::nth_element(first, last, waiting_.end(), [](const Waiting &a, const Waiting &b) {
+      return a.estimate.distance < b.estimate.distance;
+    });
     farthest = last->hit.distance;
     for (auto entry = last; entry != waiting_.end(); ++entry) walker->PutBack(entry->hit);
     waiting_.erase(last, waiting_.end());
   }
   std::make_heap(waiting_.begin(), waiting_.end(), LaterWaiting);
-  // What the walk has not returned yet is farther than this batch by the distances that the walk goes by.
+  // What the walk has not returned yet is farther than this batch by the distances that the walk
+  // goes by.
   if (strict_ || refine) boundary_ = farthest - margin * kDriftMargin * drift;
 }
 
-// Reads the next members of a chain at once, so that vacuum has little time to change it between them; what is longer
-// goes on from the last one.
+// Reads the next members of a chain at once, so that vacuum has little time to change it between
+// them; what is longer goes on from the last one.
 void Reranker::AddChain(Walker *walker, const Waiting &from) {
   constexpr int kMembers = 256;
   uint32 next = from.hit.duplicate;
@@ -134,13 +142,14 @@ void Reranker::AddChain(Walker *walker, const Waiting &from) {
   }
 }
 
-// A chain of duplicates is followed when its node leaves the waiting, so that each member, whose value may differ
-// within the precision of a code, is compared by its own exact distance.
+// A chain of duplicates is followed when its node leaves the waiting, so that each member, whose
+// value may differ within the precision of a code, is compared by its own exact distance.
 bool Reranker::Next(Walker *walker, HeapReader *reader, Hit *hit, float *distance) {
   for (;;) {
     CHECK_FOR_INTERRUPTS();
-    const bool take = !waiting_.empty() &&
-                      (!exact_ || fetched_.empty() || !(fetched_.front().estimate.distance <= waiting_.front().lower()));
+    const bool take =
+        !waiting_.empty() && (!exact_ || fetched_.empty() ||
+                              !(fetched_.front().estimate.distance <= waiting_.front().lower()));
     if (!take || (!exact_ && waiting_.front().lower() > boundary_)) break;
     std::pop_heap(waiting_.begin(), waiting_.end(), LaterWaiting);
     Waiting entry = waiting_.back();

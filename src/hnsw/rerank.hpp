@@ -1,11 +1,12 @@
-// The order in which found rows are handed out; for codes, the exact order: vectors are fetched from the table, only as
-// many as the order needs.
+// The order in which found rows are handed out; for codes, the exact order: vectors are fetched
+// from the table, only as many as the order needs.
 //
 //   waiting   hits by the lower end of their estimate  --fetch-->  fetched   hits by exact distance  --emit-->
 //
-// A row is emitted once its exact distance is below the lower end of every waiting estimate, so tight codes
-// (scalar) cost few fetches more than the rows returned, and coarse ones are compared in full. In strict order, and
-// wherever codes guide the walk, it also waits until it is nearer than what the next batch will likely bring.
+// A row is emitted once its exact distance is below the lower end of every waiting estimate, so
+// tight codes (scalar) cost few fetches more than the rows returned, and coarse ones are compared
+// in full. In strict order, and wherever codes guide the walk, it also waits until it is nearer
+// than what the next batch will likely bring.
 #pragma once
 
 #include "hnsw/walk.hpp"
@@ -25,7 +26,8 @@ extern "C" {
 
 namespace helios::hnsw {
 
-// Reads the indexed value of table rows under the scan's snapshot; lives in the scan's memory context.
+// Reads the indexed value of table rows under the scan's snapshot; lives in the scan's memory
+// context.
 class HeapReader {
  public:
   // `query` must outlive the reader.
@@ -51,12 +53,13 @@ class Reranker {
  public:
   // Forgets everything; exact = false keeps the order of the estimates and fetches nothing.
   void Start(bool exact, bool strict);
-  // Adds one batch; refine asks for precise estimates of codes, of which only the `limit` best are kept (0: all), the
-  // others go back to the walker.
+  // Adds one batch; refine asks for precise estimates of codes, of which only the `limit` best are
+  // kept (0: all), the others go back to the walker.
   void AddBatch(Walker *walker, const std::vector<Hit> &batch, bool refine, size_t limit);
   // Tells that no batch follows.
   void Finish() { boundary_ = INFINITY; }
-  // Takes the next visible row in order with its distance (exact, or estimated); false when another batch is needed.
+  // Takes the next visible row in order with its distance (exact, or estimated); false when another
+  // batch is needed.
   bool Next(Walker *walker, HeapReader *reader, Hit *hit, float *distance);
 
  private:

@@ -1,4 +1,5 @@
-// Index scans: batches of the nearest nodes, brought into exact order, handed out one row at a time.
+// Index scans: batches of the nearest nodes, brought into exact order, handed out one row at a
+// time.
 #include "hnsw/am.hpp"
 #include "hnsw/rerank.hpp"
 #include "hnsw/walk.hpp"
@@ -39,22 +40,27 @@ struct ScanState {
 
 ScanState *StateOf(IndexScanDesc scan) { return static_cast<ScanState *>(scan->opaque); }
 
-bool Quantized(const ScanState *state) { return state->index.meta.quantization != Quantization::kNone; }
+bool Quantized(const ScanState *state) {
+  return state->index.meta.quantization != Quantization::kNone;
+}
 
 // Relaxed order lets 8-bit codes decide: their error is far below what that mode gives up.
 bool NeedsExactOrder(const ScanState *state) {
   if (!state->settings.exact_order) return false;
-  const bool scalar = state->index.meta.quantization == Quantization::kScalar || state->index.meta.copy_bytes != 0;
+  const bool scalar =
+      state->index.meta.quantization == Quantization::kScalar || state->index.meta.copy_bytes != 0;
   return !(scalar && state->settings.iterative == IterativeScan::kRelaxed);
 }
 
 // Opens the index for one query and prepares its distances.
 void Start(IndexScanDesc scan, ScanState *state) {
   if (scan->numberOfOrderBys != 1) {
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("cannot scan hnsw index without order")));
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("cannot scan hnsw index without order")));
   }
   if (!IsMVCCSnapshot(scan->xs_snapshot)) {
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("non-MVCC snapshots are not supported with hnsw")));
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("non-MVCC snapshots are not supported with hnsw")));
   }
   pgstat_count_index_scan(scan->indexRelation);
   MemoryContext outer = MemoryContextSwitchTo(state->query_context);
@@ -62,7 +68,8 @@ void Start(IndexScanDesc scan, ScanState *state) {
   OpenIndex(scan->indexRelation, state->query_context, &state->index);
   const ScanKey order = &scan->orderByData[0];
   Datum query = 0;
-  if ((order->sk_flags & SK_ISNULL) == 0) query = PointerGetDatum(PG_DETOAST_DATUM(order->sk_argument));
+  if ((order->sk_flags & SK_ISNULL) == 0)
+    query = PointerGetDatum(PG_DETOAST_DATUM(order->sk_argument));
   if (Quantized(state)) {
     float *floats = nullptr;
     if (DatumGetPointer(query) != nullptr) {
@@ -76,10 +83,12 @@ void Start(IndexScanDesc scan, ScanState *state) {
     }
   } else {
     uint32 bytes;
-    state->walker.SetItem(DatumGetPointer(query) == nullptr ? nullptr : MakeItem(state->index.space, query, &bytes));
+    state->walker.SetItem(
+        DatumGetPointer(query) == nullptr ? nullptr : MakeItem(state->index.space, query, &bytes));
   }
   MemoryContextSwitchTo(outer);
-  state->reranker.Start(Quantized(state) && NeedsExactOrder(state), state->settings.iterative == IterativeScan::kStrict);
+  state->reranker.Start(Quantized(state) && NeedsExactOrder(state),
+                        state->settings.iterative == IterativeScan::kStrict);
   state->exhausted = !state->walker.Begin(0);
   state->started = true;
 }
@@ -89,8 +98,10 @@ bool NextBatch(ScanState *state, bool first) {
   const ScanSettings &settings = state->settings;
   const bool iterative = settings.iterative != IterativeScan::kOff;
   if (state->exhausted) return false;
-  state->exhausted = !first && (!iterative || state->walker.visited() >= static_cast<size_t>(settings.max_scan_tuples) ||
-                                state->walker.MemoryBytes() > settings.scan_mem_multiplier * work_mem * 1024.0);
+  state->exhausted =
+      !first &&
+      (!iterative || state->walker.visited() >= static_cast<size_t>(settings.max_scan_tuples) ||
+       state->walker.MemoryBytes() > settings.scan_mem_multiplier * work_mem * 1024.0);
   if (!state->exhausted) {
     state->walker.NextBatch(0, settings.ef_search, iterative, &state->batch);
     state->exhausted = state->batch.empty();
@@ -98,7 +109,8 @@ bool NextBatch(ScanState *state, bool first) {
   if (state->exhausted) {
     state->reranker.Finish();
   } else {
-    state->reranker.AddBatch(&state->walker, state->batch, Quantized(state), Quantized(state) ? settings.rerank_candidates : 0);
+    state->reranker.AddBatch(&state->walker, state->batch, Quantized(state),
+                             Quantized(state) ? settings.rerank_candidates : 0);
     if (!iterative) state->reranker.Finish();
   }
   return true;
@@ -137,9 +149,11 @@ bool Fetch(IndexScanDesc scan) {
 IndexScanDesc BeginScan(Relation index, int keys, int orderbys) {
   EnsureScanSettings();
   IndexScanDesc scan = RelationGetIndexScan(index, keys, orderbys);
-  MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "hnsw scan", ALLOCSET_DEFAULT_SIZES);
+  MemoryContext context =
+      AllocSetContextCreate(CurrentMemoryContext, "hnsw scan", ALLOCSET_DEFAULT_SIZES);
   scan->opaque = pg::Enter([&] { return pg::InContext<ScanState>(context, context); });
-  StateOf(scan)->query_context = AllocSetContextCreate(context, "hnsw query", ALLOCSET_DEFAULT_SIZES);
+  StateOf(scan)->query_context =
+      AllocSetContextCreate(context, "hnsw query", ALLOCSET_DEFAULT_SIZES);
   return scan;
 }
 
@@ -150,8 +164,10 @@ void Rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int n
   state->last_distance = -INFINITY;
   state->batch.clear();
   MemoryContextReset(state->query_context);
-  if (keys != nullptr && scan->numberOfKeys > 0) memmove(scan->keyData, keys, nkeys * sizeof(ScanKeyData));
-  if (orderbys != nullptr && scan->numberOfOrderBys > 0) memmove(scan->orderByData, orderbys, norderbys * sizeof(ScanKeyData));
+  if (keys != nullptr && scan->numberOfKeys > 0)
+    memmove(scan->keyData, keys, nkeys * sizeof(ScanKeyData));
+  if (orderbys != nullptr && scan->numberOfOrderBys > 0)
+    memmove(scan->orderByData, orderbys, norderbys * sizeof(ScanKeyData));
 }
 
 bool GetTuple(IndexScanDesc scan, ScanDirection direction) {

@@ -22,7 +22,7 @@ using vector::SparseVector;
 using vector::SparseView;
 using vector::Vector;
 
-constexpr int kSpaceFunction = 1;   // support function number: element type * 16 + distance
+constexpr int kSpaceFunction = 1;  // support function number: element type * 16 + distance
 constexpr int kSpaceShift = 4;
 
 uint32 DimOf(const void *ctx) { return static_cast<const ItemSpace *>(ctx)->dim; }
@@ -61,7 +61,8 @@ float BitHamming(const void *ctx, const void *a, const void *b) {
 float BitJaccard(const void *ctx, const void *a, const void *b) {
   const vector::JaccardCounts counts = vector::Jaccard(Bytes(a), Bytes(b), BitBytes(DimOf(ctx)));
   if (counts.both == 0) return 1;
-  return static_cast<float>(1 - static_cast<double>(counts.both) / static_cast<double>(counts.either));
+  return static_cast<float>(1 -
+                            static_cast<double>(counts.both) / static_cast<double>(counts.either));
 }
 SparseView View(const void *item) {
   const auto *words = static_cast<const int32 *>(item);
@@ -110,8 +111,10 @@ ItemSpace SpaceOf(Relation index) {
   space.distance = static_cast<DistanceKind>(code & ((1 << kSpaceShift) - 1));
   const int32 typmod = TupleDescAttr(RelationGetDescr(index), 0)->atttypmod;
   if (typmod < 1) {
-    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("column does not have dimensions"),
-                    errhint("Declare the column with its dimension, such as vector(768), or index a cast to such a type.")));
+    ereport(ERROR,
+            (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("column does not have dimensions"),
+             errhint("Declare the column with its dimension, such as vector(768), or index a cast "
+                     "to such a type.")));
   }
   space.dim = static_cast<uint32>(typmod);
   return space;
@@ -120,10 +123,14 @@ ItemSpace SpaceOf(Relation index) {
 // Sparse vectors hold only what is not zero.
 uint32 ItemBytes(const ItemSpace &space) {
   switch (space.type) {
-    case ElementType::kVector: return space.dim * sizeof(float);
-    case ElementType::kHalfvec: return space.dim * sizeof(uint16);
-    case ElementType::kBit: return BitBytes(space.dim);
-    case ElementType::kSparsevec: return 0;
+    case ElementType::kVector:
+      return space.dim * sizeof(float);
+    case ElementType::kHalfvec:
+      return space.dim * sizeof(uint16);
+    case ElementType::kBit:
+      return BitBytes(space.dim);
+    case ElementType::kSparsevec:
+      return 0;
   }
   elog(ERROR, "unknown element type %d", static_cast<int>(space.type));
 }
@@ -136,9 +143,12 @@ uint32 MaxItemBytes(const ItemSpace &space) {
 Space ItemDistance(const ItemSpace *space) {
   const int which = static_cast<int>(space->distance) - 1;
   switch (space->type) {
-    case ElementType::kVector: return {kFloat[which], space};
-    case ElementType::kHalfvec: return {kHalf[which], space};
-    case ElementType::kSparsevec: return {kSparse[which], space};
+    case ElementType::kVector:
+      return {kFloat[which], space};
+    case ElementType::kHalfvec:
+      return {kHalf[which], space};
+    case ElementType::kSparsevec:
+      return {kSparse[which], space};
     case ElementType::kBit:
       return {space->distance == DistanceKind::kHamming ? BitHamming : BitJaccard, space};
   }
@@ -174,7 +184,8 @@ void *MakeItem(const ItemSpace &space, Datum value, uint32 *bytes) {
     }
     case ElementType::kBit: {
       const auto *bits = reinterpret_cast<const VarBit *>(DatumGetPointer(value));
-      if (static_cast<uint32>(VARBITLEN(bits)) != space.dim) WrongDimensions(space.dim, VARBITLEN(bits));
+      if (static_cast<uint32>(VARBITLEN(bits)) != space.dim)
+        WrongDimensions(space.dim, VARBITLEN(bits));
       *bytes = BitBytes(space.dim);
       void *out = palloc(*bytes);
       memcpy(out, VARBITS(bits), *bytes);
@@ -184,8 +195,10 @@ void *MakeItem(const ItemSpace &space, Datum value, uint32 *bytes) {
       const auto *sparse = reinterpret_cast<const SparseVector *>(DatumGetPointer(value));
       if (static_cast<uint32>(sparse->dim) != space.dim) WrongDimensions(space.dim, sparse->dim);
       if (sparse->nnz > kMaxSparseElements) {
-        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-                        errmsg("sparsevec cannot have more than %d non-zero elements for hnsw index", kMaxSparseElements)));
+        ereport(ERROR,
+                (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                 errmsg("sparsevec cannot have more than %d non-zero elements for hnsw index",
+                        kMaxSparseElements)));
       }
       const int32 nnz = sparse->nnz;
       *bytes = sizeof(int32) + nnz * (sizeof(int32) + sizeof(float));
@@ -232,7 +245,8 @@ float ExactDistance(const ItemSpace &space, Datum query, Datum value) {
     const auto *a = reinterpret_cast<const Vector *>(DatumGetPointer(query));
     const auto *b = reinterpret_cast<const Vector *>(DatumGetPointer(value));
     if (static_cast<uint32>(b->dim) != dim) WrongDimensions(dim, b->dim);
-    if (space.distance != DistanceKind::kCosine) return ItemDistance(&space).distance(&space, a->x, b->x);
+    if (space.distance != DistanceKind::kCosine)
+      return ItemDistance(&space).distance(&space, a->x, b->x);
     const vector::CosineParts parts = vector::Cosine(a->x, b->x, dim);
     return static_cast<float>(
         1 - static_cast<double>(parts.dot) /
@@ -241,7 +255,8 @@ float ExactDistance(const ItemSpace &space, Datum query, Datum value) {
   const auto *a = reinterpret_cast<const HalfVector *>(DatumGetPointer(query));
   const auto *b = reinterpret_cast<const HalfVector *>(DatumGetPointer(value));
   if (static_cast<uint32>(b->dim) != dim) WrongDimensions(dim, b->dim);
-  if (space.distance != DistanceKind::kCosine) return ItemDistance(&space).distance(&space, a->x, b->x);
+  if (space.distance != DistanceKind::kCosine)
+    return ItemDistance(&space).distance(&space, a->x, b->x);
   const vector::CosineParts parts = vector::CosineHalf(a->x, b->x, dim);
   return static_cast<float>(
       1 - static_cast<double>(parts.dot) /
@@ -251,11 +266,11 @@ float ExactDistance(const ItemSpace &space, Datum query, Datum value) {
 }  // namespace helios::hnsw
 
 // Describes the spaces of the operator classes: element type * 16 + distance.
-#define HELIOS_SPACE(name, type, distance)                                                          \
-  HELIOS_FUNCTION(hnsw_space_##name) {                                                              \
-    (void)fcinfo;                                                                                   \
-    PG_RETURN_INT32((static_cast<int>(helios::hnsw::ElementType::type) << 4) |                      \
-                    static_cast<int>(helios::hnsw::DistanceKind::distance));                        \
+#define HELIOS_SPACE(name, type, distance)                                     \
+  HELIOS_FUNCTION(hnsw_space_##name) {                                         \
+    (void)fcinfo;                                                              \
+    PG_RETURN_INT32((static_cast<int>(helios::hnsw::ElementType::type) << 4) | \
+                    static_cast<int>(helios::hnsw::DistanceKind::distance));   \
   }
 
 HELIOS_SPACE(vector_l2, kVector, kL2)

@@ -1,4 +1,5 @@
-// What an operator class means to the graph: how a column value becomes an item, and how far two items are.
+// What an operator class means to the graph: how a column value becomes an item, and how far two
+// items are.
 //
 // An item is the in-index form of a value:
 //   vector     float[dim]                 (unit length for cosine)
@@ -26,7 +27,7 @@ enum class ElementType : uint8_t { kVector = 1, kHalfvec, kBit, kSparsevec };
 // Distances of the operator classes; the first four have the values of the codecs' Metric.
 enum class DistanceKind : uint8_t { kL2 = 1, kInnerProduct, kCosine, kL1, kHamming, kJaccard };
 
-constexpr int kMaxPlainVectorDim = 2000;    // pgvector's limits for unquantized indexes
+constexpr int kMaxPlainVectorDim = 2000;  // pgvector's limits for unquantized indexes
 constexpr int kMaxPlainHalfvecDim = 4000;
 constexpr int kMaxPlainBitDim = 64000;
 constexpr int kMaxSparseElements = 1000;
@@ -42,7 +43,8 @@ struct ItemSpace {
   Metric metric() const { return static_cast<Metric>(distance); }  // dense types only
 };
 
-// Reads element type and distance from the operator class, and the dimension from the column's typmod.
+// Reads element type and distance from the operator class, and the dimension from the column's
+// typmod.
 ItemSpace SpaceOf(Relation index);
 
 // Bytes of one item, 0 when items vary in size (sparsevec).
@@ -54,14 +56,16 @@ uint32 MaxItemBytes(const ItemSpace &space);
 // Returns the graph's distance function over two items of the space.
 Space ItemDistance(const ItemSpace *space);
 
-// Makes a palloc'd item from a detoasted column value; returns null for a zero vector under cosine, which is
-// not indexed. Raises an error for a value of another dimension or with too many elements.
+// Makes a palloc'd item from a detoasted column value; returns null for a zero vector under cosine,
+// which is not indexed. Raises an error for a value of another dimension or with too many elements.
 void *MakeItem(const ItemSpace &space, Datum value, uint32 *bytes);
 
-// Writes the value's floats (unit length for cosine) to out[dim]; false for a zero vector under cosine. Dense types only.
+// Writes the value's floats (unit length for cosine) to out[dim]; false for a zero vector under
+// cosine. Dense types only.
 bool MakeFloats(const ItemSpace &space, Datum value, float *out);
 
-// Bytes of the item stored at `item`, which has at most `limit` bytes; 0 when the bytes are not an item.
+// Bytes of the item stored at `item`, which has at most `limit` bytes; 0 when the bytes are not an
+// item.
 uint32 StoredItemBytes(const ItemSpace &space, const void *item, uint32 limit);
 
 // Exact working distance of a column value to the query value, in the order of the SQL operator.

@@ -24,7 +24,9 @@ namespace helios::hnsw {
 
 namespace {
 
-bool IsHnsw(Relation index) { return index->rd_indam != nullptr && index->rd_indam->ambuild == Build; }
+bool IsHnsw(Relation index) {
+  return index->rd_indam != nullptr && index->rd_indam->ambuild == Build;
+}
 
 // Unlogged indexes have no contents on a standby.
 bool IsReadable(Relation index) {
@@ -32,8 +34,8 @@ bool IsReadable(Relation index) {
 }
 
 bool IsNodePage(Page page) {
-  return !PageIsNew(page) && PageGetSpecialSize(page) == MAXALIGN(sizeof(PageTrailer)) && Trailer(page)->magic == kPageMagic &&
-         Trailer(page)->kind == PageKind::kNode;
+  return !PageIsNew(page) && PageGetSpecialSize(page) == MAXALIGN(sizeof(PageTrailer)) &&
+         Trailer(page)->magic == kPageMagic && Trailer(page)->kind == PageKind::kNode;
 }
 
 void CountPage(Page page, NodeCounts *counts) {
@@ -53,7 +55,8 @@ List *IndexOids() {
   List *oids = NIL;
   Relation catalog = table_open(RelationRelationId, AccessShareLock);
   SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false, nullptr, 0, nullptr);
-  for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple); tuple = systable_getnext(scan)) {
+  for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple);
+       tuple = systable_getnext(scan)) {
     const auto *form = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
     if (form->relkind == RELKIND_INDEX && form->relam == am) oids = lappend_oid(oids, form->oid);
   }
@@ -67,7 +70,9 @@ List *IndexOids() {
 Relation OpenListed(Oid oid) {
   const Oid table = IndexGetRelation(oid, true);
   bool is_missing = false;
-  if (!OidIsValid(table) || pg_class_aclcheck_ext(table, GetUserId(), ACL_SELECT, &is_missing) != ACLCHECK_OK) return nullptr;
+  if (!OidIsValid(table) ||
+      pg_class_aclcheck_ext(table, GetUserId(), ACL_SELECT, &is_missing) != ACLCHECK_OK)
+    return nullptr;
   Relation index = try_relation_open(oid, AccessShareLock);
   if (index == nullptr) return nullptr;
   if (IsHnsw(index) && index->rd_index->indisvalid && IsReadable(index)) return index;
@@ -77,33 +82,48 @@ Relation OpenListed(Oid oid) {
 
 const char *DisplayName(Quantization quantization) {
   switch (quantization) {
-    case Quantization::kNone: return "None";
-    case Quantization::kScalar: return "Scalar";
-    case Quantization::kProduct: return "Product";
-    case Quantization::kRabitq: return "RaBitQ";
-    case Quantization::kAuto: break;
+    case Quantization::kNone:
+      return "None";
+    case Quantization::kScalar:
+      return "Scalar";
+    case Quantization::kProduct:
+      return "Product";
+    case Quantization::kRabitq:
+      return "RaBitQ";
+    case Quantization::kAuto:
+      break;
   }
   return "Auto";
 }
 
 const char *ElementName(ElementType type) {
   switch (type) {
-    case ElementType::kVector: return "vector";
-    case ElementType::kHalfvec: return "halfvec";
-    case ElementType::kBit: return "bit";
-    case ElementType::kSparsevec: return "sparsevec";
+    case ElementType::kVector:
+      return "vector";
+    case ElementType::kHalfvec:
+      return "halfvec";
+    case ElementType::kBit:
+      return "bit";
+    case ElementType::kSparsevec:
+      return "sparsevec";
   }
   return "unknown";
 }
 
 const char *DistanceName(DistanceKind distance) {
   switch (distance) {
-    case DistanceKind::kL2: return "l2";
-    case DistanceKind::kInnerProduct: return "inner product";
-    case DistanceKind::kCosine: return "cosine";
-    case DistanceKind::kL1: return "l1";
-    case DistanceKind::kHamming: return "hamming";
-    case DistanceKind::kJaccard: return "jaccard";
+    case DistanceKind::kL2:
+      return "l2";
+    case DistanceKind::kInnerProduct:
+      return "inner product";
+    case DistanceKind::kCosine:
+      return "cosine";
+    case DistanceKind::kL1:
+      return "l1";
+    case DistanceKind::kHamming:
+      return "hamming";
+    case DistanceKind::kJaccard:
+      return "jaccard";
   }
   return "unknown";
 }
@@ -134,27 +154,34 @@ struct RowBuilder {
 InspectedIndex OpenForInspection(Oid oid) {
   const char kind = get_rel_relkind(oid);
   const char *name = get_rel_name(oid);
-  if (name == nullptr) ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("index with OID %u does not exist", oid)));
+  if (name == nullptr)
+    ereport(ERROR,
+            (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("index with OID %u does not exist", oid)));
   if (kind == RELKIND_PARTITIONED_INDEX) {
-    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("\"%s\" is a partitioned index", name),
-                    errhint("Name the index of one partition.")));
+    ereport(ERROR,
+            (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("\"%s\" is a partitioned index", name),
+             errhint("Name the index of one partition.")));
   }
-  if (kind != RELKIND_INDEX) ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("\"%s\" is not an index", name)));
+  if (kind != RELKIND_INDEX)
+    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("\"%s\" is not an index", name)));
   // The right is checked before anything is locked, and the table is locked first as everywhere.
   const Oid table = IndexGetRelation(oid, false);
   const AclResult right = pg_class_aclcheck(table, GetUserId(), ACL_SELECT);
   if (right != ACLCHECK_OK) aclcheck_error(right, OBJECT_TABLE, get_rel_name(table));
   const InspectedIndex opened{table_open(table, AccessShareLock), index_open(oid, AccessShareLock)};
   if (!IsHnsw(opened.index)) {
-    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("index \"%s\" is not an hnsw index", name)));
+    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+                    errmsg("index \"%s\" is not an hnsw index", name)));
   }
   if (!opened.index->rd_index->indisvalid) {
-    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("index \"%s\" is not valid", name),
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("index \"%s\" is not valid", name),
                     errhint("REINDEX INDEX %s;", quote_identifier(name))));
   }
   if (!IsReadable(opened.index)) {
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                    errmsg("index \"%s\" is unlogged on a standby, or temporary in another session", name)));
+                    errmsg("index \"%s\" is unlogged on a standby, or temporary in another session",
+                           name)));
   }
   return opened;
 }
@@ -197,7 +224,8 @@ HELIOS_FUNCTION(vector_index_stats) {
     Meta meta;
     ReadMeta(index, &meta);
     RowBuilder row{};
-    row.AddText(DatumGetCString(DirectFunctionCall1(regclassout, ObjectIdGetDatum(RelationGetRelid(index)))));
+    row.AddText(DatumGetCString(
+        DirectFunctionCall1(regclassout, ObjectIdGetDatum(RelationGetRelid(index)))));
     row.AddBig(CountNodes(index).vectors);
     row.AddInt(static_cast<int>(meta.dim));
     row.AddText(DisplayName(meta.quantization));

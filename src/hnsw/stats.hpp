@@ -12,7 +12,8 @@ struct InspectedIndex {
 };
 
 // Opens a valid hnsw index that the caller may inspect: SELECT on its table is required. Raises
-// ERRCODE_WRONG_OBJECT_TYPE for other relations, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE for an invalid index.
+// ERRCODE_WRONG_OBJECT_TYPE for other relations, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE for an
+// invalid index.
 InspectedIndex OpenForInspection(Oid index);
 
 // Closes both; the locks go too, as nothing that was read can be relied upon later.

@@ -40,11 +40,12 @@ void FinishEdit(const Edit &edit) {
 // Keeps the page's hole honest: generic WAL does not log what lies between pd_lower and pd_upper.
 void SetLower(Page page) {
   const PageTrailer *trailer = Trailer(page);
-  reinterpret_cast<PageHeader>(page)->pd_lower =
-      static_cast<LocationIndex>(PageGetContents(page) - page + trailer->used * trailer->slot_bytes);
+  reinterpret_cast<PageHeader>(page)->pd_lower = static_cast<LocationIndex>(
+      PageGetContents(page) - page + trailer->used * trailer->slot_bytes);
 }
 
-// Remembers where the next insertion looks first; a hint, so a change by someone else is simply overwritten.
+// Remembers where the next insertion looks first; a hint, so a change by someone else is simply
+// overwritten.
 template <typename Apply>
 void EditMeta(Relation rel, Apply &&apply) {
   Buffer buffer = ReadBuffer(rel, kMetaBlock);
@@ -55,8 +56,8 @@ void EditMeta(Relation rel, Apply &&apply) {
   FinishEdit(edit);
 }
 
-// Finds a slot of a node page for a node of a level, or -1: a freed one whose upper slots fit best, so that upper
-// slots are neither wasted on level 0 nor allocated again.
+// Finds a slot of a node page for a node of a level, or -1: a freed one whose upper slots fit best,
+// so that upper slots are neither wasted on level 0 nor allocated again.
 int FreeSlot(Page page, int level) {
   const PageTrailer *trailer = Trailer(page);
   int best = -1;
@@ -75,12 +76,14 @@ int FreeSlot(Page page, int level) {
 }
 
 // Locks a page and tells whether it has room for a node in this format; the lock is kept only then.
-bool LockNodePage(const IndexHandle &index, BlockNumber block, PageFormat format, int level, Buffer *buffer, int *slot) {
+bool LockNodePage(const IndexHandle &index, BlockNumber block, PageFormat format, int level,
+                  Buffer *buffer, int *slot) {
   *buffer = ReadBuffer(index.rel, block);
   LockBuffer(*buffer, BUFFER_LOCK_EXCLUSIVE);
   Page page = BufferGetPage(*buffer);
-  const bool node_page = !PageIsNew(page) && PageGetSpecialSize(page) == MAXALIGN(sizeof(PageTrailer)) &&
-                         Trailer(page)->magic == kPageMagic && Trailer(page)->kind == PageKind::kNode;
+  const bool node_page =
+      !PageIsNew(page) && PageGetSpecialSize(page) == MAXALIGN(sizeof(PageTrailer)) &&
+      Trailer(page)->magic == kPageMagic && Trailer(page)->kind == PageKind::kNode;
   if (node_page) {
     CheckPage(index.rel, *buffer, page, PageKind::kNode);
     if (Trailer(page)->format == format && (*slot = FreeSlot(page, level)) >= 0) return true;
@@ -90,13 +93,16 @@ bool LockNodePage(const IndexHandle &index, BlockNumber block, PageFormat format
 }
 
 // Finds or makes a node page with room and returns it locked, with the slot.
-Buffer NodePageWithRoom(const IndexHandle &index, PageFormat format, int level, int *slot, bool *fresh) {
+Buffer NodePageWithRoom(const IndexHandle &index, PageFormat format, int level, int *slot,
+                        bool *fresh) {
   Buffer buffer;
   *fresh = false;
   const BlockNumber hint = index.meta.insert_node;
-  if (hint != InvalidBlockNumber && LockNodePage(index, hint, format, level, &buffer, slot)) return buffer;
+  if (hint != InvalidBlockNumber && LockNodePage(index, hint, format, level, &buffer, slot))
+    return buffer;
   const BlockNumber blocks = RelationGetNumberOfBlocks(index.rel);
-  for (BlockNumber block = GetFreeIndexPage(index.rel); block != InvalidBlockNumber; block = GetFreeIndexPage(index.rel)) {
+  for (BlockNumber block = GetFreeIndexPage(index.rel); block != InvalidBlockNumber;
+       block = GetFreeIndexPage(index.rel)) {
     if (block < blocks && LockNodePage(index, block, format, level, &buffer, slot)) return buffer;
   }
   *fresh = true;
@@ -152,14 +158,16 @@ uint32 StoreUpper(const IndexHandle &index, const NewNode &node, uint32 reuse) {
 }
 
 // Writes one payload item, in place when it fits the item at `reuse`.
-ItemPointerData StorePayloadItem(const IndexHandle &index, BlockNumber held, const char *item, Size bytes, ItemPointerData reuse) {
+ItemPointerData StorePayloadItem(const IndexHandle &index, BlockNumber held, const char *item,
+                                 Size bytes, ItemPointerData reuse) {
   if (ItemPointerIsValid(&reuse) && ItemPointerGetBlockNumber(&reuse) != held) {
     Buffer buffer = ReadBuffer(index.rel, ItemPointerGetBlockNumber(&reuse));
     LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
     Edit edit = StartEdit(index.rel, buffer, false);
     CheckPage(index.rel, buffer, edit.page, PageKind::kPayload);
     const OffsetNumber offset = ItemPointerGetOffsetNumber(&reuse);
-    if (offset <= PageGetMaxOffsetNumber(edit.page) && PageIndexTupleOverwrite(edit.page, offset, const_cast<char *>(item), bytes)) {
+    if (offset <= PageGetMaxOffsetNumber(edit.page) &&
+        PageIndexTupleOverwrite(edit.page, offset, const_cast<char *>(item), bytes)) {
       FinishEdit(edit);
       return reuse;
     }
@@ -190,8 +198,11 @@ ItemPointerData StorePayloadItem(const IndexHandle &index, BlockNumber held, con
   const BlockNumber block = BufferGetBlockNumber(buffer);
   Edit edit = StartEdit(index.rel, buffer, fresh);
   if (fresh) InitPage(edit.page, PageKind::kPayload, kOwnFormat, 0);
-  const OffsetNumber offset = PageAddItem(edit.page, const_cast<char *>(item), bytes, InvalidOffsetNumber, false, false);
-  if (offset == InvalidOffsetNumber) elog(ERROR, "no room for a payload of %zu bytes in index \"%s\"", bytes, RelationGetRelationName(index.rel));
+  const OffsetNumber offset =
+      PageAddItem(edit.page, const_cast<char *>(item), bytes, InvalidOffsetNumber, false, false);
+  if (offset == InvalidOffsetNumber)
+    elog(ERROR, "no room for a payload of %zu bytes in index \"%s\"", bytes,
+         RelationGetRelationName(index.rel));
   FinishEdit(edit);
   if (fresh) EditMeta(index.rel, [&](Meta *m) { m->insert_payload = block; });
   ItemPointerData at;
@@ -203,14 +214,17 @@ ItemPointerData StorePayloadItem(const IndexHandle &index, BlockNumber held, con
 Node *NodeForUpdate(const IndexHandle &index, uint32 id, Buffer *buffer) {
   *buffer = ReadBuffer(index.rel, NodeBlock(index.meta, id));
   LockBuffer(*buffer, BUFFER_LOCK_EXCLUSIVE);
-  return CheckedNode(index.rel, index.meta, *buffer, BufferGetPage(*buffer), NodeSlot(index.meta, id));
+  return CheckedNode(index.rel, index.meta, *buffer, BufferGetPage(*buffer),
+                     NodeSlot(index.meta, id));
 }
 
 }  // namespace
 
-// Chunks are written back to front, so that each knows its successor and a crash leaves no broken chain.
-ItemPointerData StorePayload(const IndexHandle &index, BlockNumber held, const uint8 *first, uint32 first_bytes, const uint8 *second,
-                             uint32 second_bytes, ItemPointerData reuse) {
+// Chunks are written back to front, so that each knows its successor and a crash leaves no broken
+// chain.
+ItemPointerData StorePayload(const IndexHandle &index, BlockNumber held, const uint8 *first,
+                             uint32 first_bytes, const uint8 *second, uint32 second_bytes,
+                             ItemPointerData reuse) {
   const uint32 total = first_bytes + second_bytes;
   auto *whole = static_cast<char *>(palloc(total + sizeof(PayloadHeader) + kPayloadChunk));
   memcpy(whole, first, first_bytes);
@@ -251,11 +265,13 @@ uint32 StoreNode(const IndexHandle &index, const NewNode &node) {
   }
   const bool inline_code = meta.inline_codes[node.format];
   if (!inline_code || node.copy != nullptr) {
-    header.payload = StorePayload(index, block, node.code, inline_code ? 0 : node.code_bytes, node.copy,
-                                  node.copy == nullptr ? 0 : node.copy_bytes, header.payload);
+    header.payload =
+        StorePayload(index, block, node.code, inline_code ? 0 : node.code_bytes, node.copy,
+                     node.copy == nullptr ? 0 : node.copy_bytes, header.payload);
   }
   if (node.level > 0) {
-    const bool reuse = header.upper_slots >= node.level && header.upper / meta.uppers_per_page != block;
+    const bool reuse =
+        header.upper_slots >= node.level && header.upper / meta.uppers_per_page != block;
     header.upper = StoreUpper(index, node, reuse ? header.upper : 0);
     if (!reuse) header.upper_slots = static_cast<uint8>(node.level);
   }
@@ -283,8 +299,8 @@ uint32 StoreNode(const IndexHandle &index, const NewNode &node) {
   return id;
 }
 
-bool ReplaceLinks(const IndexHandle &index, uint32 id, int level, const uint32 *expected, int expected_count,
-                  const uint32 *links, int count) {
+bool ReplaceLinks(const IndexHandle &index, uint32 id, int level, const uint32 *expected,
+                  int expected_count, const uint32 *links, int count) {
   Buffer buffer;
   const Node *node = NodeForUpdate(index, id, &buffer);
   if (node == nullptr || node->state == NodeState::kFree || node->level < level) {
@@ -292,8 +308,9 @@ bool ReplaceLinks(const IndexHandle &index, uint32 id, int level, const uint32 *
     return true;  // the node has gone: there is nothing left to link
   }
   if (level == 0) {
-    const bool same = node->count == expected_count &&
-                      memcmp(LinksOf(const_cast<Node *>(node)), expected, expected_count * sizeof(uint32)) == 0;
+    const bool same =
+        node->count == expected_count &&
+        memcmp(LinksOf(const_cast<Node *>(node)), expected, expected_count * sizeof(uint32)) == 0;
     if (!same) {
       UnlockReleaseBuffer(buffer);
       return false;
@@ -306,14 +323,18 @@ bool ReplaceLinks(const IndexHandle &index, uint32 id, int level, const uint32 *
     return true;
   }
   const uint32 upper = node->upper + level - 1;
-  if (upper / index.meta.uppers_per_page == NodeBlock(index.meta, id)) ReportCorruption(index.rel, NodeBlock(index.meta, id), "a node names its own page as an upper page");
+  if (upper / index.meta.uppers_per_page == NodeBlock(index.meta, id))
+    ReportCorruption(index.rel, NodeBlock(index.meta, id),
+                     "a node names its own page as an upper page");
   Buffer upper_buffer = ReadBuffer(index.rel, upper / index.meta.uppers_per_page);
   LockBuffer(upper_buffer, BUFFER_LOCK_EXCLUSIVE);
   const uint32 slot = upper % index.meta.uppers_per_page;
   CheckUpper(index.rel, index.meta, upper_buffer, BufferGetPage(upper_buffer), slot, 1);
-  if (slot >= Trailer(BufferGetPage(upper_buffer))->used) ReportCorruption(index.rel, BufferGetBlockNumber(upper_buffer), "an upper slot was never used");
+  if (slot >= Trailer(BufferGetPage(upper_buffer))->used)
+    ReportCorruption(index.rel, BufferGetBlockNumber(upper_buffer), "an upper slot was never used");
   const auto *list = reinterpret_cast<const UpperSlot *>(SlotAt(BufferGetPage(upper_buffer), slot));
-  const bool same = list->count == expected_count && memcmp(list->links, expected, expected_count * sizeof(uint32)) == 0;
+  const bool same = list->count == expected_count &&
+                    memcmp(list->links, expected, expected_count * sizeof(uint32)) == 0;
   if (same) {
     Edit edit = StartEdit(index.rel, upper_buffer, false);
     auto *stored = reinterpret_cast<UpperSlot *>(SlotAt(edit.page, slot));
@@ -333,13 +354,15 @@ bool ChainDuplicate(const IndexHandle &index, uint32 id, uint32 duplicate) {
     CHECK_FOR_INTERRUPTS();
     Buffer buffer = ReadBuffer(index.rel, NodeBlock(index.meta, id));
     LockBuffer(buffer, BUFFER_LOCK_SHARE);
-    const Node *node = CheckedNode(index.rel, index.meta, buffer, BufferGetPage(buffer), NodeSlot(index.meta, id));
+    const Node *node =
+        CheckedNode(index.rel, index.meta, buffer, BufferGetPage(buffer), NodeSlot(index.meta, id));
     const bool live = node != nullptr && node->state == NodeState::kLive;
     const uint32 head = live ? node->duplicate : kNoNode;
     UnlockReleaseBuffer(buffer);
     if (!live) return false;
 
-    if (NodeForUpdate(index, duplicate, &buffer) == nullptr) ReportCorruption(index.rel, NodeBlock(index.meta, duplicate), "a new node vanished");
+    if (NodeForUpdate(index, duplicate, &buffer) == nullptr)
+      ReportCorruption(index.rel, NodeBlock(index.meta, duplicate), "a new node vanished");
     Edit edit = StartEdit(index.rel, buffer, false);
     NodeAt(edit.page, NodeSlot(index.meta, duplicate))->duplicate = head;
     FinishEdit(edit);

@@ -37,13 +37,16 @@ const uint8 *FallbackCode(Trainer *trainer, BlockNumber block, Node *node) {
   const Meta &meta = trainer->index.meta;
   if (meta.inline_codes[kFallbackFormat]) return CodeOf(node, meta.m);
   trainer->payload.resize(meta.code_bytes[kFallbackFormat]);
-  if (!ReadPayload(trainer->index.rel, block, node->payload, meta.code_bytes[kFallbackFormat], trainer->payload.data())) return nullptr;
+  if (!ReadPayload(trainer->index.rel, block, node->payload, meta.code_bytes[kFallbackFormat],
+                   trainer->payload.data()))
+    return nullptr;
   return trainer->payload.data();
 }
 
 bool IsFallbackPage(Page page) {
-  return !PageIsNew(page) && PageGetSpecialSize(page) == MAXALIGN(sizeof(PageTrailer)) && Trailer(page)->magic == kPageMagic &&
-         Trailer(page)->kind == PageKind::kNode && Trailer(page)->format == kFallbackFormat;
+  return !PageIsNew(page) && PageGetSpecialSize(page) == MAXALIGN(sizeof(PageTrailer)) &&
+         Trailer(page)->magic == kPageMagic && Trailer(page)->kind == PageKind::kNode &&
+         Trailer(page)->format == kFallbackFormat;
 }
 
 // Decodes a reservoir sample of the stored vectors; returns how many vectors the index has.
@@ -75,7 +78,8 @@ size_t SampleIndex(Trainer *trainer, size_t limit, BufferAccessStrategy strategy
   return seen;
 }
 
-// Re-encodes one page under its lock: whoever reads it before sees scalar codes, after the trained ones.
+// Re-encodes one page under its lock: whoever reads it before sees scalar codes, after the trained
+// ones.
 void ConvertPage(Trainer *trainer, BlockNumber block) {
   IndexHandle &index = trainer->index;
   const Meta &meta = index.meta;
@@ -102,11 +106,13 @@ void ConvertPage(Trainer *trainer, BlockNumber block) {
     from->Decode(code, trainer->floats.data(), trainer->scratch.data());
     to->Encode(trainer->floats.data(), trainer->code.data(), trainer->scratch.data());
     if (!inline_code || meta.copy_bytes != 0) {
-      // A fresh payload: until this page's record is written, the old one is what the page refers to.
+      // A fresh payload: until this page's record is written, the old one is what the page refers
+      // to.
       ItemPointerData fresh;
       ItemPointerSetInvalid(&fresh);
-      node->payload = StorePayload(index, block, trainer->code.data(), inline_code ? 0 : static_cast<uint32>(trainer->code.size()), code,
-                                   meta.copy_bytes, fresh);
+      node->payload = StorePayload(index, block, trainer->code.data(),
+                                   inline_code ? 0 : static_cast<uint32>(trainer->code.size()),
+                                   code, meta.copy_bytes, fresh);
     }
     if (inline_code) memcpy(CodeOf(node, meta.m), trainer->code.data(), trainer->code.size());
   }
@@ -122,15 +128,19 @@ void Retrain(Trainer *trainer, Relation rel, MemoryContext context, BufferAccess
   if (!meta.trained) {
     const CodecSpec spec = SpecOf(meta, kOwnFormat);
     const size_t memory_rows = maintenance_work_mem * size_t{1024} / 2 / (meta.dim * sizeof(float));
-    const size_t limit = std::min(UsefulTrainingRows(spec), std::max(memory_rows, MinimumTrainingRows(spec)));
+    const size_t limit =
+        std::min(UsefulTrainingRows(spec), std::max(memory_rows, MinimumTrainingRows(spec)));
     const size_t seen = SampleIndex(trainer, limit, strategy);
     const size_t rows = std::min({seen, limit, trainer->sample.size() / meta.dim});
-    if (rows < MinimumTrainingRows(spec) || !TrainModel(rel, spec, trainer->sample.data(), rows, &trainer->model)) return;
+    if (rows < MinimumTrainingRows(spec) ||
+        !TrainModel(rel, spec, trainer->sample.data(), rows, &trainer->model))
+      return;
     trainer->sample = {};
-    // Waits for insertions that know no model and holds up others: nobody else extends the index meanwhile, and
-    // pages of the fallback format are not added any more.
+    // Waits for insertions that know no model and holds up others: nobody else extends the index
+    // meanwhile, and pages of the fallback format are not added any more.
     LockPage(rel, kMetaBlock, ExclusiveLock);
-    const BlockNumber first = WriteModel(rel, MAIN_FORKNUM, trainer->model.data(), static_cast<uint32>(trainer->model.size()), true);
+    const BlockNumber first = WriteModel(rel, MAIN_FORKNUM, trainer->model.data(),
+                                         static_cast<uint32>(trainer->model.size()), true);
     SetModel(rel, first, static_cast<uint32>(trainer->model.size()));
     UnlockPage(rel, kMetaBlock, ExclusiveLock);
     pg::Pause("hnsw-vacuum-trained");
@@ -150,19 +160,23 @@ void Retrain(Trainer *trainer, Relation rel, MemoryContext context, BufferAccess
 
 }  // namespace
 
-bool TrainModel(Relation index, const CodecSpec &spec, const float *sample, size_t rows, std::vector<uint8_t> *model) {
+bool TrainModel(Relation index, const CodecSpec &spec, const float *sample, size_t rows,
+                std::vector<uint8_t> *model) {
   const size_t memory = static_cast<size_t>(maintenance_work_mem) * 1024;
   const TrainStatus status = Train(spec, sample, rows, memory, pg::StopRequested, nullptr, model);
   if (status == TrainStatus::kInterrupted) {
     CHECK_FOR_INTERRUPTS();
     elog(ERROR, "training of index \"%s\" was interrupted", RelationGetRelationName(index));
   }
-  if (status == TrainStatus::kUnsupported) elog(ERROR, "index \"%s\" has a quantization that its distance does not support", RelationGetRelationName(index));
+  if (status == TrainStatus::kUnsupported)
+    elog(ERROR, "index \"%s\" has a quantization that its distance does not support",
+         RelationGetRelationName(index));
   return status == TrainStatus::kOk;
 }
 
 void TrainFromIndex(Relation index, BufferAccessStrategy strategy) {
-  MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "hnsw training", ALLOCSET_DEFAULT_SIZES);
+  MemoryContext context =
+      AllocSetContextCreate(CurrentMemoryContext, "hnsw training", ALLOCSET_DEFAULT_SIZES);
   pg::Enter([&] { Retrain(pg::InContext<Trainer>(context), index, context, strategy); });
   MemoryContextDelete(context);
 }

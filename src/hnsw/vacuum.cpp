@@ -6,7 +6,8 @@
 //   repair   live nodes with dead neighbours get new ones
 //   free     dead slots become free
 //
-// A crash between passes leaves dead nodes, which scans walk through and the next vacuum takes up again.
+// A crash between passes leaves dead nodes, which scans walk through and the next vacuum takes up
+// again.
 #include "hnsw/am.hpp"
 #include "hnsw/links.hpp"
 #include "hnsw/train.hpp"
@@ -36,7 +37,9 @@ class NodeBitmap {
     if (!Has(id)) count_++;
     words_[id / 64] |= uint64{1} << (id % 64);
   }
-  bool Has(uint32 id) const { return id / 64 < words_.size() && (words_[id / 64] >> (id % 64) & 1) != 0; }
+  bool Has(uint32 id) const {
+    return id / 64 < words_.size() && (words_[id / 64] >> (id % 64) & 1) != 0;
+  }
   size_t count() const { return count_; }
 
  private:
@@ -45,7 +48,8 @@ class NodeBitmap {
 };
 
 struct Vacuum {
-  Vacuum(IndexVacuumInfo *info, IndexBulkDeleteResult *stats) : info(info), stats(stats), walker(&index), linker(&index, &walker) {}
+  Vacuum(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
+      : info(info), stats(stats), walker(&index), linker(&index, &walker) {}
 
   IndexVacuumInfo *info;
   IndexBulkDeleteResult *stats;
@@ -56,7 +60,7 @@ struct Vacuum {
   NodeBitmap dead_duplicates;  // members of chains
   uint32 best_live = kNoNode;  // of the highest level
   int best_level = -1;
-  std::vector<uint32> work;    // nodes of one page that need attention
+  std::vector<uint32> work;                     // nodes of one page that need attention
   std::vector<std::pair<uint32, int>> repairs;  // id and level of such nodes
   std::vector<Hit> found;
   std::vector<Candidate> candidates;
@@ -74,13 +78,16 @@ void EachNodePage(Vacuum *vacuum, Visit &&visit) {
     } else {
       CHECK_FOR_INTERRUPTS();  // others wait for the caller's lock
     }
-    Buffer buffer = ReadBufferExtended(rel, MAIN_FORKNUM, block, RBM_NORMAL, vacuum->info->strategy);
+    Buffer buffer =
+        ReadBufferExtended(rel, MAIN_FORKNUM, block, RBM_NORMAL, vacuum->info->strategy);
     LockBuffer(buffer, BUFFER_LOCK_SHARE);
     Page page = BufferGetPage(buffer);
-    const bool node_page = !PageIsNew(page) && PageGetSpecialSize(page) == MAXALIGN(sizeof(PageTrailer)) &&
-                           Trailer(page)->magic == kPageMagic && Trailer(page)->kind == PageKind::kNode;
+    const bool node_page =
+        !PageIsNew(page) && PageGetSpecialSize(page) == MAXALIGN(sizeof(PageTrailer)) &&
+        Trailer(page)->magic == kPageMagic && Trailer(page)->kind == PageKind::kNode;
     if (node_page) {
-      for (uint32 slot = 0; slot < Trailer(page)->used; slot++) (void)CheckedNode(rel, vacuum->index.meta, buffer, page, slot);
+      for (uint32 slot = 0; slot < Trailer(page)->used; slot++)
+        (void)CheckedNode(rel, vacuum->index.meta, buffer, page, slot);
       visit(buffer, page, block);
     }
     UnlockReleaseBuffer(buffer);
@@ -160,7 +167,8 @@ void CleanChain(Vacuum *vacuum, uint32 head) {
     pg::VacuumDelay();
     Buffer buffer = ReadBuffer(rel, NodeBlock(meta, before));
     LockBuffer(buffer, BUFFER_LOCK_SHARE);
-    const Node *node = CheckedNode(rel, meta, buffer, BufferGetPage(buffer), NodeSlot(meta, before));
+    const Node *node =
+        CheckedNode(rel, meta, buffer, BufferGetPage(buffer), NodeSlot(meta, before));
     const uint32 next = node == nullptr ? kNoNode : node->duplicate;
     UnlockReleaseBuffer(buffer);
     if (next == kNoNode || !vacuum->walker.ReadDuplicate(next, head, &member)) break;
@@ -213,7 +221,8 @@ void ReplaceEntry(Vacuum *vacuum) {
       EachNodePage<false>(vacuum, [&](Buffer, Page page, BlockNumber block) {
         for (uint32 slot = 0; slot < Trailer(page)->used; slot++) {
           const Node *node = NodeAt(page, slot);
-          if (node->state != NodeState::kLive || (replacement != kNoNode && node->level <= level)) continue;
+          if (node->state != NodeState::kLive || (replacement != kNoNode && node->level <= level))
+            continue;
           replacement = NodeId(vacuum->index.meta, block, slot);
           level = node->level;
         }
@@ -248,16 +257,19 @@ void SearchLinks(Vacuum *vacuum, uint32 node, int level) {
   do {
     CHECK_FOR_INTERRUPTS();
     count = vacuum->walker.ReadLinks(node, level, links);
-  } while (!ReplaceLinks(vacuum->index, node, level, links, count, vacuum->chosen.data(), static_cast<int>(vacuum->chosen.size())));
+  } while (!ReplaceLinks(vacuum->index, node, level, links, count, vacuum->chosen.data(),
+                         static_cast<int>(vacuum->chosen.size())));
   for (uint32 neighbour : vacuum->chosen) vacuum->linker.AddLink(neighbour, level, node);
 }
 
 void RepairNode(Vacuum *vacuum, uint32 id, int top) {
   const Meta &meta = vacuum->index.meta;
   for (int level = top; level >= 0; level--) {
-    const Repaired repaired = vacuum->linker.Repair(id, level, [&](uint32 link) { return vacuum->dead.Has(link); });
+    const Repaired repaired =
+        vacuum->linker.Repair(id, level, [&](uint32 link) { return vacuum->dead.Has(link); });
     // Where much died at once, what is left nearby is no longer what is nearest.
-    if (repaired.dead > 0 && (2 * repaired.dead >= repaired.links || repaired.kept < meta.m / 2)) SearchLinks(vacuum, id, level);
+    if (repaired.dead > 0 && (2 * repaired.dead >= repaired.links || repaired.kept < meta.m / 2))
+      SearchLinks(vacuum, id, level);
   }
   vacuum->linker.Forget();
 }
@@ -271,7 +283,8 @@ void Repair(Vacuum *vacuum) {
       if (node->state != NodeState::kLive) continue;
       bool wanted = node->level > 0;
       for (int i = 0; i < node->count && !wanted; i++) wanted = vacuum->dead.Has(LinksOf(node)[i]);
-      if (wanted) vacuum->repairs.emplace_back(NodeId(vacuum->index.meta, block, slot), node->level);
+      if (wanted)
+        vacuum->repairs.emplace_back(NodeId(vacuum->index.meta, block, slot), node->level);
     }
     LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
     for (const auto &[id, level] : vacuum->repairs) {
@@ -290,7 +303,8 @@ void FreeDead(Vacuum *vacuum) {
     slots.clear();
     for (uint32 slot = 0; slot < Trailer(page)->used; slot++) {
       const uint32 id = NodeId(vacuum->index.meta, block, slot);
-      if (NodeAt(page, slot)->state == NodeState::kDead && (vacuum->dead.Has(id) || vacuum->dead_duplicates.Has(id))) {
+      if (NodeAt(page, slot)->state == NodeState::kDead &&
+          (vacuum->dead.Has(id) || vacuum->dead_duplicates.Has(id))) {
         slots.push_back(slot);
       }
     }
@@ -309,9 +323,12 @@ void FreeDead(Vacuum *vacuum) {
 
 }  // namespace
 
-IndexBulkDeleteResult *BulkDelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats, IndexBulkDeleteCallback callback, void *state) {
-  if (stats == nullptr) stats = static_cast<IndexBulkDeleteResult *>(palloc0(sizeof(IndexBulkDeleteResult)));
-  MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "hnsw vacuum", ALLOCSET_DEFAULT_SIZES);
+IndexBulkDeleteResult *BulkDelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
+                                  IndexBulkDeleteCallback callback, void *state) {
+  if (stats == nullptr)
+    stats = static_cast<IndexBulkDeleteResult *>(palloc0(sizeof(IndexBulkDeleteResult)));
+  MemoryContext context =
+      AllocSetContextCreate(CurrentMemoryContext, "hnsw vacuum", ALLOCSET_DEFAULT_SIZES);
   pg::Enter([&] {
     Vacuum *vacuum = pg::InContext<Vacuum>(context, info, stats);
     OpenIndex(info->index, context, &vacuum->index);

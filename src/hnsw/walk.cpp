@@ -68,7 +68,9 @@ bool ReadPayload(Relation rel, BlockNumber held, ItemPointerData at, uint32 byte
     Page page = BufferGetPage(buffer);
     CheckPage(rel, buffer, page, PageKind::kPayload);
     const OffsetNumber offset = ItemPointerGetOffsetNumberNoCheck(&at);
-    const ItemId item = offset >= 1 && offset <= PageGetMaxOffsetNumber(page) ? PageGetItemId(page, offset) : nullptr;
+    const ItemId item = offset >= 1 && offset <= PageGetMaxOffsetNumber(page)
+                            ? PageGetItemId(page, offset)
+                            : nullptr;
     if (item == nullptr || !ItemIdIsUsed(item) || ItemIdGetLength(item) < sizeof(PayloadHeader) ||
         ItemIdGetOffset(item) + ItemIdGetLength(item) > BLCKSZ) {
       UnlockReleaseBuffer(buffer);
@@ -94,11 +96,13 @@ bool Walker::Readable(PageFormat format) const {
 // Opens the index anew because vacuum trained it after this search began; no page may be locked.
 void Walker::TakeUpModel(BlockNumber block) {
   OpenIndex(index_->rel, index_->owner, index_);
-  if (!index_->meta.trained) ReportCorruption(index_->rel, block, "a page has codes of a model that is not there");
+  if (!index_->meta.trained)
+    ReportCorruption(index_->rel, block, "a page has codes of a model that is not there");
   if (!null_query_) SetFloats(floats_);
 }
 
-// Share-locks a node's page, whose codes can be scored then; returns the node, null when its slot was never used.
+// Share-locks a node's page, whose codes can be scored then; returns the node, null when its slot
+// was never used.
 Node *Walker::LockReadable(uint32 id, Buffer *buffer, Page *page) {
   *page = Pin(id, buffer);
   for (;;) {
@@ -115,12 +119,17 @@ const uint8 *Walker::Payload(const Node *node, uint32 bytes) {
   const bool sparse = bytes == 0;
   if (sparse) {
     int32 nnz;
-    if (!ReadPayload(index_->rel, BufferGetBlockNumber(pinned_), node->payload, sizeof(nnz), reinterpret_cast<uint8_t *>(&nnz))) return nullptr;
+    if (!ReadPayload(index_->rel, BufferGetBlockNumber(pinned_), node->payload, sizeof(nnz),
+                     reinterpret_cast<uint8_t *>(&nnz)))
+      return nullptr;
     if (nnz < 0 || nnz > kMaxSparseElements) return nullptr;
     bytes = sizeof(int32) + nnz * (sizeof(int32) + sizeof(float));
   }
   if (payload_.size() < bytes) payload_.resize(bytes);
-  return ReadPayload(index_->rel, BufferGetBlockNumber(pinned_), node->payload, bytes, payload_.data()) ? payload_.data() : nullptr;
+  return ReadPayload(index_->rel, BufferGetBlockNumber(pinned_), node->payload, bytes,
+                     payload_.data())
+             ? payload_.data()
+             : nullptr;
 }
 
 bool Walker::Visit(uint32 id, Hit *hit, NodeState *state, int *level) {
@@ -130,9 +139,11 @@ bool Walker::Visit(uint32 id, Hit *hit, NodeState *state, int *level) {
   bool found = false;
   if (node != nullptr && node->state != NodeState::kFree) {
     const PageFormat format = Trailer(page)->format;
-    const uint8 *code = index_->meta.inline_codes[format] ? CodeOf(node, index_->meta.m)
-                                                          : Payload(node, index_->meta.code_bytes[format]);
-    if (code == nullptr) ReportCorruption(index_->rel, BufferGetBlockNumber(buffer), "a payload is missing");
+    const uint8 *code = index_->meta.inline_codes[format]
+                            ? CodeOf(node, index_->meta.m)
+                            : Payload(node, index_->meta.code_bytes[format]);
+    if (code == nullptr)
+      ReportCorruption(index_->rel, BufferGetBlockNumber(buffer), "a payload is missing");
     {
       hit->distance = Score(format, code);
       hit->node = hit->head = id;
@@ -159,7 +170,9 @@ int Walker::ReadLinks(uint32 id, int level, uint32 *links) {
       memcpy(links, LinksOf(node), count * sizeof(uint32));
     } else {
       const uint32 upper = node->upper + level - 1;
-      if (upper / index_->meta.uppers_per_page == BufferGetBlockNumber(buffer)) ReportCorruption(index_->rel, BufferGetBlockNumber(buffer), "a node names its own page as an upper page");
+      if (upper / index_->meta.uppers_per_page == BufferGetBlockNumber(buffer))
+        ReportCorruption(index_->rel, BufferGetBlockNumber(buffer),
+                         "a node names its own page as an upper page");
       Buffer upper_buffer = pg::ReadHinted(index_->rel, upper / index_->meta.uppers_per_page);
       LockBuffer(upper_buffer, BUFFER_LOCK_SHARE);
       Page upper_page = BufferGetPage(upper_buffer);
@@ -167,7 +180,8 @@ int Walker::ReadLinks(uint32 id, int level, uint32 *links) {
       CheckUpper(index_->rel, index_->meta, upper_buffer, upper_page, slot, 1);
       if (slot < Trailer(upper_page)->used) {
         const auto *list = reinterpret_cast<const UpperSlot *>(SlotAt(upper_page, slot));
-        if (list->count > index_->meta.m) ReportCorruption(index_->rel, BufferGetBlockNumber(upper_buffer), "too many links");
+        if (list->count > index_->meta.m)
+          ReportCorruption(index_->rel, BufferGetBlockNumber(upper_buffer), "too many links");
         count = list->count;
         memcpy(links, list->links, count * sizeof(uint32));
       }
@@ -178,7 +192,8 @@ int Walker::ReadLinks(uint32 id, int level, uint32 *links) {
   return count;
 }
 
-// Drops visited nodes from links_ and asks the processor for the others' pages; returns how many are left.
+// Drops visited nodes from links_ and asks the processor for the others' pages; returns how many
+// are left.
 int Walker::Prefetch(int count) {
   const Meta &meta = index_->meta;
   const PageFormat format = meta.trained ? kOwnFormat : kFallbackFormat;
@@ -188,7 +203,9 @@ int Walker::Prefetch(int count) {
     const uint32 id = links_[i];
     if (id == kNoNode || !visited_.Insert(id)) continue;
     links_[fresh++] = id;
-    pg::PrefetchHinted(index_->rel, NodeBlock(meta, id), MAXALIGN(SizeOfPageHeaderData) + NodeSlot(meta, id) * slot_bytes, slot_bytes);
+    pg::PrefetchHinted(index_->rel, NodeBlock(meta, id),
+                       MAXALIGN(SizeOfPageHeaderData) + NodeSlot(meta, id) * slot_bytes,
+                       slot_bytes);
   }
   return fresh;
 }
@@ -234,7 +251,8 @@ bool Walker::Begin(int level) {
   visited_.Insert(best.node);
   hits_.push_back(best);
   frontier_.Push({best.distance, 0});
-  if (Visit(best.node, &best, &state, &node_level) && state == NodeState::kLive) rest_.Push({best.distance, 0});
+  if (Visit(best.node, &best, &state, &node_level) && state == NodeState::kLive)
+    rest_.Push({best.distance, 0});
   return true;
 }
 
@@ -258,7 +276,8 @@ void Walker::PutBack(const Hit &hit) {
   hits_.push_back(hit);
 }
 
-// Algorithm 2 of Malkov and Yashunin, made resumable: the frontier and what fell out of the best ef survive.
+// Algorithm 2 of Malkov and Yashunin, made resumable: the frontier and what fell out of the best ef
+// survive.
 void Walker::NextBatch(int level, size_t ef, bool keep_rest, std::vector<Hit> *batch) {
   nearest_.Clear();
   while (nearest_.Size() < ef && !rest_.Empty()) {
@@ -312,7 +331,8 @@ bool Walker::Refine(const Hit &hit, Estimate *estimate) {
   Page page;
   Node *node = LockReadable(hit.node, &buffer, &page);
   const Meta &meta = index_->meta;
-  // A node that vacuum took the row from may still lead to duplicates; the row itself is invisible to every snapshot.
+  // A node that vacuum took the row from may still lead to duplicates; the row itself is invisible
+  // to every snapshot.
   bool found = node != nullptr && node->state != NodeState::kFree;
   if (found) {
     const PageFormat format = Trailer(page)->format;
@@ -323,7 +343,8 @@ bool Walker::Refine(const Hit &hit, Estimate *estimate) {
       found = payload != nullptr;
       if (found) *estimate = copy_scorer_.Bound(payload + code_bytes);
     } else {
-      const uint8 *code = inline_code ? CodeOf(node, meta.m) : Payload(node, meta.code_bytes[format]);
+      const uint8 *code =
+          inline_code ? CodeOf(node, meta.m) : Payload(node, meta.code_bytes[format]);
       found = code != nullptr;
       if (found) *estimate = scorer_[format].Bound(code);
     }
@@ -335,15 +356,18 @@ bool Walker::Refine(const Hit &hit, Estimate *estimate) {
 bool Walker::ReadDuplicate(uint32 id, uint32 head, Hit *hit) {
   constexpr uint64 kSuspicious = 10000;
   if (++chain_steps_ > kSuspicious &&
-      chain_steps_ > static_cast<uint64>(RelationGetNumberOfBlocks(index_->rel)) * index_->meta.nodes_per_page) {
+      chain_steps_ > static_cast<uint64>(RelationGetNumberOfBlocks(index_->rel)) *
+                         index_->meta.nodes_per_page) {
     ReportCorruption(index_->rel, NodeBlock(index_->meta, id), "a chain of duplicates has no end");
   }
   Buffer buffer;
   Page page = Pin(id, &buffer);
   LockBuffer(buffer, BUFFER_LOCK_SHARE);
   Node *node = CheckedNode(index_->rel, index_->meta, buffer, page, NodeSlot(index_->meta, id));
-  // A dead or freed member still leads to its successors, until its slot is used again: then it names another head.
-  const bool found = node != nullptr && node->state != NodeState::kLive && node->count == 0 && LinksOf(node)[0] == head;
+  // A dead or freed member still leads to its successors, until its slot is used again: then it
+  // names another head.
+  const bool found = node != nullptr && node->state != NodeState::kLive && node->count == 0 &&
+                     LinksOf(node)[0] == head;
   if (found) {
     hit->node = id;
     hit->tid = node->tid;
@@ -362,17 +386,20 @@ bool Walker::HasCode(uint32 id, PageFormat format, const uint8 *code, uint32 byt
   Node *node = CheckedNode(index_->rel, index_->meta, buffer, page, NodeSlot(index_->meta, id));
   bool same = node != nullptr && node->state == NodeState::kLive && Trailer(page)->format == format;
   if (same) {
-    const uint8 *stored = index_->meta.inline_codes[format] ? CodeOf(node, index_->meta.m)
-                                                            : Payload(node, index_->meta.code_bytes[format]);
+    const uint8 *stored = index_->meta.inline_codes[format]
+                              ? CodeOf(node, index_->meta.m)
+                              : Payload(node, index_->meta.code_bytes[format]);
     // Codes of varying size begin with their number of elements.
-    same = stored != nullptr && memcmp(stored, code, std::min<uint32>(bytes, sizeof(int32))) == 0 && memcmp(stored, code, bytes) == 0;
+    same = stored != nullptr && memcmp(stored, code, std::min<uint32>(bytes, sizeof(int32))) == 0 &&
+           memcmp(stored, code, bytes) == 0;
   }
   LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
   return same;
 }
 
 size_t Walker::MemoryBytes() const {
-  return visited_.MemoryBytes() + hits_.capacity() * sizeof(Hit) + (frontier_.Size() + rest_.Size()) * sizeof(Candidate);
+  return visited_.MemoryBytes() + hits_.capacity() * sizeof(Hit) +
+         (frontier_.Size() + rest_.Size()) * sizeof(Candidate);
 }
 
 }  // namespace helios::hnsw

@@ -1,8 +1,8 @@
 // Search over the graph on disk: what scan, insert and vacuum share.
 //
-// A Walker holds one query prepared for an index and the state of one search; it lives in a memory context
-// (pg::InContext), so that its vectors are freed whatever happens. Functions may ereport and may throw
-// std::bad_alloc; callers run under pg::Enter.
+// A Walker holds one query prepared for an index and the state of one search; it lives in a memory
+// context (pg::InContext), so that its vectors are freed whatever happens. Functions may ereport
+// and may throw std::bad_alloc; callers run under pg::Enter.
 #pragma once
 
 #include "hnsw/model.hpp"
@@ -44,15 +44,17 @@ class Walker {
   Walker(const Walker &) = delete;
   Walker &operator=(const Walker &) = delete;
 
-  // Sets the query of an unquantized index; the item must outlive the search. Null: everything is at distance 0.
+  // Sets the query of an unquantized index; the item must outlive the search. Null: everything is
+  // at distance 0.
   void SetItem(const void *item);
   // Sets the query of a quantized index: float[dim] that must outlive the search. Null as above.
   void SetFloats(const float *query);
 
-  // Starts a search at a level: descends greedily from the entry point; false when the graph is empty.
+  // Starts a search at a level: descends greedily from the entry point; false when the graph is
+  // empty.
   bool Begin(int level);
-  // Continues with the ef nearest nodes not returned yet, nearest first; empty when the level is exhausted.
-  // `keep_rest` remembers what is pushed out, so that another batch can follow.
+  // Continues with the ef nearest nodes not returned yet, nearest first; empty when the level is
+  // exhausted. `keep_rest` remembers what is pushed out, so that another batch can follow.
   void NextBatch(int level, size_t ef, bool keep_rest, std::vector<Hit> *batch);
   // Makes a hit of the last batch available to the next one.
   void PutBack(const Hit &hit);
@@ -96,16 +98,17 @@ class Walker {
   Buffer pinned_ = InvalidBuffer;
   BlockNumber pinned_block_ = InvalidBlockNumber;
   VisitedSet visited_;
-  MinHeap frontier_;   // not expanded yet; ids index hits_
-  MaxHeap nearest_;    // of the current batch
-  MinHeap rest_;       // pushed out of earlier batches
+  MinHeap frontier_;  // not expanded yet; ids index hits_
+  MaxHeap nearest_;   // of the current batch
+  MinHeap rest_;      // pushed out of earlier batches
   std::vector<Hit> hits_;
   std::vector<uint8_t> payload_;
   uint64 chain_steps_ = 0;  // duplicates read in this search
   uint32 links_[2 * kMaxM];
 };
 
-// Reads `bytes` of a payload chain into out while the page of block `held` is locked; false when an item is missing or the chain is shorter.
+// Reads `bytes` of a payload chain into out while the page of block `held` is locked; false when an
+// item is missing or the chain is shorter.
 bool ReadPayload(Relation rel, BlockNumber held, ItemPointerData at, uint32 bytes, uint8_t *out);
 
 }  // namespace helios::hnsw

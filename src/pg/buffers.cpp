@@ -32,14 +32,17 @@ constexpr Size kMaxPrefetchLines = 16;  // the hardware follows a longer run by 
 constinit Hint *hints = nullptr;
 constinit uint32 reads = 0;
 
-Hint *SlotOf(Oid file, BlockNumber block) { return &hints[(block ^ file * 0x9E3779B1u) & (kHints - 1)]; }
+Hint *SlotOf(Oid file, BlockNumber block) {
+  return &hints[(block ^ file * 0x9E3779B1u) & (kHints - 1)];
+}
 
 }  // namespace
 
 // A temporary relation may bear the number of a shared one.
 Buffer ReadHinted(Relation rel, BlockNumber block) {
   if (RelationUsesLocalBuffers(rel)) return ReadBuffer(rel, block);
-  if (hints == nullptr) hints = static_cast<Hint *>(MemoryContextAllocZero(TopMemoryContext, kHints * sizeof(Hint)));
+  if (hints == nullptr)
+    hints = static_cast<Hint *>(MemoryContextAllocZero(TopMemoryContext, kHints * sizeof(Hint)));
   const Oid file = FileOf(rel);
   Hint *hint = SlotOf(file, block);
   if (hint->file == file && hint->block == block && ++reads % kOrdinaryEvery != 0) {
@@ -64,7 +67,8 @@ void PrefetchHinted(Relation rel, BlockNumber block, Size offset, Size bytes) {
   const char *page = static_cast<const char *>(BufferGetBlock(hint->buffer));
   __builtin_prefetch(page);
   __builtin_prefetch(page + BLCKSZ - kCacheLine);
-  const Size lines = std::min((bytes + offset % kCacheLine + kCacheLine - 1) / kCacheLine, kMaxPrefetchLines);
+  const Size lines =
+      std::min((bytes + offset % kCacheLine + kCacheLine - 1) / kCacheLine, kMaxPrefetchLines);
   const char *first = page + (offset & ~(kCacheLine - 1));
   for (Size line = 0; line < lines; line++) __builtin_prefetch(first + line * kCacheLine);
 }

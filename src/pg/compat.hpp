@@ -62,7 +62,8 @@ inline Buffer ExtendLocked(Relation rel, ForkNumber fork) {
 }
 
 // Begins an index scan.
-inline IndexScanDesc BeginIndexScan(Relation heap, Relation index, Snapshot snapshot, int keys, int orderbys) {
+inline IndexScanDesc BeginIndexScan(Relation heap, Relation index, Snapshot snapshot, int keys,
+                                    int orderbys) {
 #if PG_VERSION_NUM >= 180000
   return index_beginscan(heap, index, snapshot, nullptr, keys, orderbys);
 #else

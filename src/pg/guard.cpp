@@ -15,7 +15,8 @@ namespace helios::pg::detail {
 
 namespace {
 
-// Makes a text of the database's encoding: a letter cut at the end goes, foreign bytes become question marks.
+// Makes a text of the database's encoding: a letter cut at the end goes, foreign bytes become
+// question marks.
 void Legalize(char *text) {
   const int length = static_cast<int>(strlen(text));
   const int whole = pg_mbcliplen(text, length, length);

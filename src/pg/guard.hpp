@@ -3,7 +3,8 @@
 //   PostgreSQL -> Enter(C++) : a C++ exception becomes an ereport, after every C++ frame is unwound.
 //   C++ -> Call(PostgreSQL)  : an ereport becomes a pg::Error that carries the whole ErrorData.
 //
-// An Error that leaves through Enter is raised again with SQLSTATE, message, detail, hint and context kept.
+// An Error that leaves through Enter is raised again with SQLSTATE, message, detail, hint and
+// context kept.
 #pragma once
 
 #include <exception>
@@ -45,7 +46,8 @@ void Describe(Failure *failure) noexcept;
 
 }  // namespace detail
 
-// Runs C++ code called by PostgreSQL and turns any exception into an ereport once all its frames are gone.
+// Runs C++ code called by PostgreSQL and turns any exception into an ereport once all its frames
+// are gone.
 template <typename Fn>
 auto Enter(Fn &&fn) -> decltype(fn()) {
   detail::Failure failure;
@@ -57,8 +59,8 @@ auto Enter(Fn &&fn) -> decltype(fn()) {
   detail::Raise(failure);
 }
 
-// Runs a PostgreSQL function from C++ code that holds live objects and turns an ereport into a pg::Error.
-// The callee's own frames must hold only trivially destructible objects.
+// Runs a PostgreSQL function from C++ code that holds live objects and turns an ereport into a
+// pg::Error. The callee's own frames must hold only trivially destructible objects.
 template <typename Fn>
 auto Call(Fn &&fn) -> decltype(fn()) {
   using Result = decltype(fn());
@@ -91,19 +93,22 @@ inline void CheckInterrupts() {
   if (INTERRUPTS_PENDING_CONDITION()) Call([] { ProcessInterrupts(); });
 }
 
-// The callback that pure kernels poll: true when they must return early, since CheckInterrupts is going to raise.
-// Requests that end nothing (a barrier, a memory report) wait until the kernel is through.
-inline bool StopRequested(void *) { return INTERRUPTS_PENDING_CONDITION() && (QueryCancelPending || ProcDiePending); }
+// The callback that pure kernels poll: true when they must return early, since CheckInterrupts is
+// going to raise. Requests that end nothing (a barrier, a memory report) wait until the kernel is
+// through.
+inline bool StopRequested(void *) {
+  return INTERRUPTS_PENDING_CONDITION() && (QueryCancelPending || ProcDiePending);
+}
 
 }  // namespace helios::pg
 
 // Defines the SQL-callable C function helios_<name> whose body is C++ guarded by Enter.
-#define HELIOS_FUNCTION(name)                                                       \
-  static Datum helios_body_##name(PG_FUNCTION_ARGS);                                \
-  extern "C" {                                                                      \
-  PG_FUNCTION_INFO_V1(helios_##name);                                               \
-  Datum helios_##name(PG_FUNCTION_ARGS) {                                           \
+#define HELIOS_FUNCTION(name)                                                        \
+  static Datum helios_body_##name(PG_FUNCTION_ARGS);                                 \
+  extern "C" {                                                                       \
+  PG_FUNCTION_INFO_V1(helios_##name);                                                \
+  Datum helios_##name(PG_FUNCTION_ARGS) {                                            \
     return helios::pg::Enter([&]() -> Datum { return helios_body_##name(fcinfo); }); \
-  }                                                                                 \
-  }                                                                                 \
+  }                                                                                  \
+  }                                                                                  \
   static Datum helios_body_##name(PG_FUNCTION_ARGS)

@@ -64,7 +64,8 @@ Datum WatchError(Oid function) {
   try {
     return CallBelow(1, function);
   } catch (const Error &error) {
-    if (error.data() == nullptr || strcmp(error.what(), error.data()->message) != 0) throw std::logic_error("the error lost its text");
+    if (error.data() == nullptr || strcmp(error.what(), error.data()->message) != 0)
+      throw std::logic_error("the error lost its text");
     throw;
   }
 }
@@ -120,7 +121,8 @@ HELIOS_FUNCTION(test_return) {
   } catch (const Error &) {
     caught = true;
   }
-  PG_RETURN_BOOL(caught && value == 7 && PG_exception_stack == jump && error_context_stack == context);
+  PG_RETURN_BOOL(caught && value == 7 && PG_exception_stack == jump &&
+                 error_context_stack == context);
 }
 
 // Hangs an object on the transaction, and ends with an error when `fail`.

@@ -9,7 +9,8 @@ namespace helios::pg {
 template <typename Hook>
 class HookChain {
  public:
-  // Installs `mine` in `*slot`; the previous hook is kept and must be called by `mine` through previous().
+  // Installs `mine` in `*slot`; the previous hook is kept and must be called by `mine` through
+  // previous().
   void Install(Hook *slot, Hook mine) {
     previous_ = *slot;
     *slot = mine;

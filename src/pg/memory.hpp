@@ -8,8 +8,8 @@
 
 namespace helios::pg {
 
-// Constructs a T inside `context`; its destructor runs when the context is reset or deleted, also on error.
-// The object must not refer to other objects whose contexts may go first.
+// Constructs a T inside `context`; its destructor runs when the context is reset or deleted, also
+// on error. The object must not refer to other objects whose contexts may go first.
 template <typename T, typename... Args>
 T *InContext(MemoryContext context, Args &&...args) {
   static_assert(alignof(T) <= MAXIMUM_ALIGNOF, "palloc aligns no further");

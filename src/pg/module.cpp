@@ -13,16 +13,18 @@ constinit bool preloaded = false;
 
 void InitPg() {
   preloaded = process_shared_preload_libraries_in_progress;
-  DefineCustomStringVariable("heliosdb.pause_point", "Names the point of the code at which the session waits, for tests.",
-                             nullptr, &pause_point, "", PGC_SUSET, GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
-                             nullptr, nullptr, nullptr);
+  DefineCustomStringVariable(
+      "heliosdb.pause_point", "Names the point of the code at which the session waits, for tests.",
+      nullptr, &pause_point, "", PGC_SUSET,
+      GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE, nullptr, nullptr, nullptr);
 }
 
 void FinishPg() { MarkGUCPrefixReserved("heliosdb"); }
 
 }  // namespace helios::pg
 
-// Version of the library, which may be newer than the extension's objects after an upgrade of the files.
+// Version of the library, which may be newer than the extension's objects after an upgrade of the
+// files.
 HELIOS_FUNCTION(version) {
   (void)fcinfo;
   PG_RETURN_TEXT_P(cstring_to_text(HELIOS_VERSION));

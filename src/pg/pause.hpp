@@ -11,8 +11,8 @@ extern char *pause_point;  // value of heliosdb.pause_point, empty by default
 // Waits when `name` is the chosen point.
 void PauseSlow(const char *name);
 
-// Stops here when a test asked for it; never call it while holding a lightweight lock or a buffer lock
-// that the test does not mean to hold.
+// Stops here when a test asked for it; never call it while holding a lightweight lock or a buffer
+// lock that the test does not mean to hold.
 inline void Pause(const char *name) {
   if (pause_point != nullptr && pause_point[0] != '\0') PauseSlow(name);
 }

@@ -59,7 +59,8 @@ bool ToastReader::Read(Oid value, char *out, int32 bytes) {
     bool isnull;
     const int32 seq = DatumGetInt32(slot_getattr(slot_, kChunkSeq, &isnull));
     if (isnull || seq != expected_seq++) return false;
-    const auto *chunk = reinterpret_cast<const varlena *>(DatumGetPointer(slot_getattr(slot_, kChunkData, &isnull)));
+    const auto *chunk = reinterpret_cast<const varlena *>(
+        DatumGetPointer(slot_getattr(slot_, kChunkData, &isnull)));
     if (isnull || VARATT_IS_EXTENDED(chunk)) return false;
     const int32 chunk_bytes = static_cast<int32>(VARSIZE(chunk) - VARHDRSZ);
     if (chunk_bytes > bytes - done) return false;

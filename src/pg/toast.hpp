@@ -1,4 +1,5 @@
-// Reads many out-of-line values of one table: keeps the toast relation, its index and a scan open between values.
+// Reads many out-of-line values of one table: keeps the toast relation, its index and a scan open
+// between values.
 #pragma once
 
 #include "pg/pg.hpp"
@@ -14,7 +15,8 @@ extern "C" {
 
 namespace helios::pg {
 
-// A plain value: Close() it, or leave it to the end of the resource owner and memory context after an error.
+// A plain value: Close() it, or leave it to the end of the resource owner and memory context after
+// an error.
 class ToastReader {
  public:
   // What stays open is allocated in `owner`; call it once, first.

@@ -1,5 +1,5 @@
-// What a distance costs the planner: arithmetic by dimension, and above all the fetch of a value stored out of line,
-// which PostgreSQL's own estimate leaves out.
+// What a distance costs the planner: arithmetic by dimension, and above all the fetch of a value
+// stored out of line, which PostgreSQL's own estimate leaves out.
 #include "vector/vector.hpp"
 
 #include <cstring>
@@ -31,7 +31,9 @@ int ElementBytes(Oid type) {
   HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
   if (!HeapTupleIsValid(tuple)) return 0;
   const char *name = NameStr(reinterpret_cast<Form_pg_type>(GETSTRUCT(tuple))->typname);
-  const int bytes = strcmp(name, "vector") == 0 ? sizeof(float) : strcmp(name, "halfvec") == 0 ? sizeof(uint16) : 0;
+  const int bytes = strcmp(name, "vector") == 0    ? sizeof(float)
+                    : strcmp(name, "halfvec") == 0 ? sizeof(uint16)
+                                                   : 0;
   ReleaseSysCache(tuple);
   return bytes;
 }
@@ -40,7 +42,7 @@ int ElementBytes(Oid type) {
 
 // Adds up the arguments; false when neither has a known dimension.
 static bool DistanceCost(SupportRequestCost *request) {
-  List *args = request->node == nullptr        ? NIL
+  List *args = request->node == nullptr       ? NIL
                : IsA(request->node, FuncExpr) ? castNode(FuncExpr, request->node)->args
                : IsA(request->node, OpExpr)   ? castNode(OpExpr, request->node)->args
                                               : NIL;
@@ -54,7 +56,8 @@ static bool DistanceCost(SupportRequestCost *request) {
     if (bytes == 0) continue;
     if (!known) operators += dim / kDimensionsPerOperator;
     known = true;
-    if (IsA(arg, Var) && static_cast<Size>(dim) * bytes > TOAST_TUPLE_TARGET) operators += kFetchOperators;
+    if (IsA(arg, Var) && static_cast<Size>(dim) * bytes > TOAST_TUPLE_TARGET)
+      operators += kFetchOperators;
   }
   request->startup = 0;
   request->per_tuple = operators * cpu_operator_cost;
@@ -66,7 +69,8 @@ static bool DistanceCost(SupportRequestCost *request) {
 // Planner support function of the distance functions.
 HELIOS_FUNCTION(distance_support) {
   auto *request = reinterpret_cast<::Node *>(PG_GETARG_POINTER(0));
-  const bool answered = IsA(request, SupportRequestCost) &&
-                        helios::vector::DistanceCost(reinterpret_cast<SupportRequestCost *>(request));
+  const bool answered =
+      IsA(request, SupportRequestCost) &&
+      helios::vector::DistanceCost(reinterpret_cast<SupportRequestCost *>(request));
   PG_RETURN_POINTER(answered ? request : nullptr);
 }
