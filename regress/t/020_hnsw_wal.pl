@@ -30,9 +30,9 @@ my %kinds = (
 	sparse => [ 'sparsevec(24)', "$dense\::vector::sparsevec", '<+>', 'sparsevec_l1_ops', 'm = 16' ],
 	scalar => [ 'vector(24)', "$dense\::vector", '<#>', 'vector_ip_ops', 'quantization = scalar' ],
 	product => [ 'vector(24)', "$dense\::vector", '<->', 'vector_l2_ops', 'quantization = product, pq_subquantizers = 8, pq_centroids = 32' ],
-	rabitq => [ 'halfvec(24)', "$dense\::halfvec", '<->', 'halfvec_l2_ops', 'quantization = rabitq, rerank_source = index' ],
-	trained => [ 'vector(24)', "$dense\::vector", '<=>', 'vector_cosine_ops', 'quantization = product, pq_subquantizers = 8, pq_centroids = 32, rerank_source = index' ],
-	trained_bits => [ 'vector(24)', "$dense\::vector", '<->', 'vector_l2_ops', 'quantization = rabitq, rabitq_bits = 4' ]);
+	rabitq => [ 'vector(24)', "$dense\::vector", '<->', 'vector_l2_ops', 'quantization = rabitq, rerank_source = index' ],
+	trained => [ 'vector(24)', "$dense\::vector", '<=>', 'vector_cosine_ops', 'quantization = product, pq_subquantizers = 8, pq_centroids = 16, rerank_source = index, m = 8' ],
+	trained_bits => [ 'vector(24)', "$dense\::vector", '<->', 'vector_l2_ops', 'quantization = rabitq, rabitq_bits = 4, m = 8' ]);
 my @names = sort keys %kinds;
 
 sub on_all
@@ -89,15 +89,18 @@ sub check_recall
 $primary->safe_psql('postgres', 'CREATE EXTENSION heliosdb');
 $primary->safe_psql('postgres', 'CREATE TABLE queries AS SELECT i AS id, ' . join(', ', map { "$kinds{$_}[1]::$kinds{$_}[0] AS $_" } @names) . ' FROM generate_series(1, 20) i');
 $primary->safe_psql('postgres', "CREATE TABLE $_ (id int PRIMARY KEY, note int, v $kinds{$_}[0])") for @names;
-on_all('INSERT INTO TABLE_NAME SELECT i, 0, RANDOM_VALUE FROM generate_series(1, 600) i;');
+on_all('INSERT INTO TABLE_NAME SELECT i, 0, RANDOM_VALUE FROM generate_series(1, 2000) i;');
 $primary->safe_psql('postgres', 'DELETE FROM trained; DELETE FROM trained_bits; VACUUM trained; VACUUM trained_bits');
 $primary->safe_psql('postgres', "CREATE INDEX ${_}_index ON $_ USING hnsw (v $kinds{$_}[3]) WITH ($kinds{$_}[4])") for @names;
-$primary->safe_psql('postgres', "INSERT INTO $_ SELECT i, 0, $kinds{$_}[1] FROM generate_series(1, 600) i") for 'trained', 'trained_bits';
+$primary->safe_psql('postgres', "INSERT INTO $_ SELECT i, 0, $kinds{$_}[1] FROM generate_series(1, 3000) i") for 'trained', 'trained_bits';
 compare('build');
+is($primary->safe_psql('postgres', "SELECT trained FROM heliosdb.vector_index_info('${_}_index')"), 'f', "build: $_ has no model yet") for 'trained', 'trained_bits';
+like($standby->safe_psql('postgres', "SET enable_seqscan = off; EXPLAIN SELECT id FROM $_ ORDER BY v $kinds{$_}[2] (SELECT q.$_ FROM queries q WHERE q.id = 1) LIMIT 15"),
+	qr/Index Scan using ${_}_index/, "build: $_: the standby uses the index") for @names;
 
-on_all('INSERT INTO TABLE_NAME SELECT i, 0, RANDOM_VALUE FROM generate_series(601, 800) i; INSERT INTO TABLE_NAME SELECT i, 0, (SELECT v FROM TABLE_NAME WHERE id = 7) FROM generate_series(801, 820) i;');
+on_all('INSERT INTO TABLE_NAME SELECT i, 0, RANDOM_VALUE FROM generate_series(3001, 3200) i; INSERT INTO TABLE_NAME SELECT i, 0, (SELECT v FROM TABLE_NAME WHERE id = 7) FROM generate_series(3201, 3220) i;');
 compare('insertions');
-on_all('UPDATE TABLE_NAME SET v = (SELECT RANDOM_VALUE FROM (VALUES (TABLE_NAME.id)) one(i)) WHERE id % 5 = 1; UPDATE TABLE_NAME SET note = 1 WHERE id % 5 = 2;');
+on_all('UPDATE TABLE_NAME SET v = (SELECT RANDOM_VALUE FROM (VALUES (TABLE_NAME.id)) one(i)) WHERE id % 10 = 1; UPDATE TABLE_NAME SET note = 1 WHERE id % 10 = 2;');
 compare('updates');
 on_all('DELETE FROM TABLE_NAME WHERE id % 4 = 3;');
 compare('deletions');
@@ -105,7 +108,7 @@ $primary->safe_psql('postgres', "VACUUM $_") for @names;
 is($primary->safe_psql('postgres', "SELECT trained FROM heliosdb.vector_index_info('${_}_index')"), 't', "vacuum: $_ is trained") for @names;
 compare('vacuum');
 check_recall($primary, 'primary');
-on_all('INSERT INTO TABLE_NAME SELECT i, 0, RANDOM_VALUE FROM generate_series(1001, 1150) i;');
+on_all('INSERT INTO TABLE_NAME SELECT i, 0, RANDOM_VALUE FROM generate_series(4001, 4150) i;');
 compare('insertions into freed slots');
 
 # A standby that replays while it is asked.
@@ -114,14 +117,14 @@ compare('anew');
 
 # Restarting replays from the last restart point.
 $standby->stop('immediate');
-on_all('INSERT INTO TABLE_NAME SELECT i, 0, RANDOM_VALUE FROM generate_series(1201, 1250) i;');
+on_all('INSERT INTO TABLE_NAME SELECT i, 0, RANDOM_VALUE FROM generate_series(4201, 4250) i;');
 $standby->start;
 compare('standby crashed');
 
 $primary->stop;
 $standby->promote;
 check_recall($standby, 'promoted');
-$standby->safe_psql('postgres', "INSERT INTO $_ SELECT i, 0, $kinds{$_}[1] FROM generate_series(2001, 2100) i; DELETE FROM $_ WHERE id % 4 = 2; VACUUM $_") for @names;
+$standby->safe_psql('postgres', "INSERT INTO $_ SELECT i, 0, $kinds{$_}[1] FROM generate_series(5001, 5100) i; DELETE FROM $_ WHERE id % 4 = 2; VACUUM $_") for @names;
 check_recall($standby, 'promoted and changed');
 unlike(slurp_file($standby->logfile), qr/inconsistent page found|PANIC|terminated by signal/, 'pages replayed to the same bytes');
 $standby->stop;
