@@ -13,3 +13,7 @@ CREATE FUNCTION heliosdb.test_other_interrupt() RETURNS boolean
   AS 'MODULE_PATHNAME', 'helios_test_other_interrupt' LANGUAGE C STRICT;
 CREATE FUNCTION heliosdb.test_alive() RETURNS integer AS 'MODULE_PATHNAME', 'helios_test_alive' LANGUAGE C STRICT;
 CREATE FUNCTION heliosdb.test_memory() RETURNS bigint AS 'MODULE_PATHNAME', 'helios_test_memory' LANGUAGE C STRICT;
+CREATE FUNCTION heliosdb.test_hooks_install() RETURNS void AS 'MODULE_PATHNAME', 'helios_test_hooks_install' LANGUAGE C STRICT;
+CREATE FUNCTION heliosdb.test_hooks_calls() RETURNS integer AS 'MODULE_PATHNAME', 'helios_test_hooks_calls' LANGUAGE C STRICT;
+CREATE FUNCTION heliosdb.test_spi(sql text) RETURNS text AS 'MODULE_PATHNAME', 'helios_test_spi' LANGUAGE C STRICT;
+CREATE FUNCTION heliosdb.test_blocks(relation oid) RETURNS bigint AS 'MODULE_PATHNAME', 'helios_test_blocks' LANGUAGE C STRICT;

@@ -7,6 +7,7 @@
 #include "hnsw/store.hpp"
 #include "hnsw/train.hpp"
 #include "pg/compat.hpp"
+#include "pg/handles.hpp"
 #include "pg/memory.hpp"
 #include "pg/pause.hpp"
 
@@ -155,10 +156,8 @@ int PlanWorkers(Relation heap, Relation index, IndexInfo *info) {
                     heap->rd_rel->relpersistence != RELPERSISTENCE_TEMP;
   if (!safe || !OidIsValid(heap->rd_rel->reltoastrelid)) return 0;
   constexpr BlockNumber kLargeToast = 8192;  // 64 MiB of vectors
-  Relation toast = table_open(heap->rd_rel->reltoastrelid, AccessShareLock);
-  const BlockNumber blocks = RelationGetNumberOfBlocks(toast);
-  table_close(toast, AccessShareLock);
-  return blocks >= kLargeToast ? max_parallel_maintenance_workers : 0;
+  const pg::RelationHandle toast(heap->rd_rel->reltoastrelid, AccessShareLock);
+  return toast.blocks() >= kLargeToast ? max_parallel_maintenance_workers : 0;
 }
 
 // Everything that one build owns; lives in its memory context.

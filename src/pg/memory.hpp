@@ -25,15 +25,4 @@ T *InContext(MemoryContext context, Args &&...args) {
   return object;
 }
 
-// Switches the current memory context for a scope that cannot ereport past a live C++ object;
-// trivially destructible on purpose: call Leave(), an error path restores the context anyway.
-class ContextScope {
- public:
-  explicit ContextScope(MemoryContext context) : previous_(MemoryContextSwitchTo(context)) {}
-  void Leave() { MemoryContextSwitchTo(previous_); }
-
- private:
-  MemoryContext previous_;
-};
-
 }  // namespace helios::pg
