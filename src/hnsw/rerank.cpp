@@ -80,6 +80,7 @@ void Reranker::Start(bool exact, bool strict) {
   exact_ = exact;
   strict_ = strict;
   first_ = true;
+  allowance_ = 0;
   boundary_ = INFINITY;
   waiting_.clear();
   fetched_.clear();
@@ -94,9 +95,6 @@ constexpr float kDriftMargin = 2;
 
 void Reranker::AddBatch(Walker *walker, const std::vector<Hit> &batch, bool refine, size_t limit) {
   const size_t before = waiting_.size();
-  // The first batch is what hnsw.ef_search asks for; only who needs more pays for the margins.
-  const float margin = first_ ? 0 : 1;
-  first_ = false;
   float farthest = -INFINITY;
   float drift = 0;
   for (const Hit &hit : batch) {
@@ -108,7 +106,8 @@ void Reranker::AddBatch(Walker *walker, const std::vector<Hit> &batch, bool refi
     if (!exact_) entry.estimate.error = 0;
     waiting_.push_back(entry);
     drift += std::abs(hit.distance - entry.estimate.distance) / static_cast<float>(batch.size());
-    farthest = std::max(farthest, hit.distance - margin * kBoundaryMargin * entry.estimate.error);
+    const float margin = first_ ? 0 : kBoundaryMargin * entry.estimate.error;
+    farthest = std::max(farthest, hit.distance - margin);
   }
   if (limit != 0 && waiting_.size() > before + limit) {
     const auto first = waiting_.begin() + static_cast<std::ptrdiff_t>(before);
@@ -121,9 +120,12 @@ void Reranker::AddBatch(Walker *walker, const std::vector<Hit> &batch, bool refi
     waiting_.erase(last, waiting_.end());
   }
   std::make_heap(waiting_.begin(), waiting_.end(), LaterWaiting);
-  // What the walk has not returned yet is farther than this batch by the distances that the walk
-  // goes by.
-  if (strict_ || refine) boundary_ = farthest - margin * kDriftMargin * drift;
+  // What the walk has not returned yet is farther by the distances that the walk goes by. Half of the
+  // first batch goes out regardless: it is what hnsw.ef_search asks for, and who takes no more does
+  // not pay for the margins.
+  if (strict_ || refine) boundary_ = farthest - (first_ ? 0 : kDriftMargin * drift);
+  allowance_ = first_ ? (batch.size() + 1) / 2 : 0;
+  first_ = false;
 }
 
 // Reads the next members of a chain at once, so that vacuum has little time to change it between
@@ -150,13 +152,14 @@ bool Reranker::Next(Walker *walker, HeapReader *reader, Hit *hit, float *distanc
     const bool take =
         !waiting_.empty() && (!exact_ || fetched_.empty() ||
                               !(fetched_.front().estimate.distance <= waiting_.front().lower()));
-    if (!take || (!exact_ && waiting_.front().lower() > boundary_)) break;
+    if (!take || (!exact_ && Beyond(waiting_.front()))) break;
     std::pop_heap(waiting_.begin(), waiting_.end(), LaterWaiting);
     Waiting entry = waiting_.back();
     waiting_.pop_back();
     AddChain(walker, entry);
     if (!ItemPointerIsValid(&entry.hit.tid)) continue;
     if (!exact_) {
+      if (allowance_ > 0) allowance_--;
       *hit = entry.hit;
       *distance = entry.estimate.distance;
       return true;
@@ -165,7 +168,8 @@ bool Reranker::Next(Walker *walker, HeapReader *reader, Hit *hit, float *distanc
     fetched_.push_back(entry);
     std::push_heap(fetched_.begin(), fetched_.end(), LaterFetched);
   }
-  if (fetched_.empty() || fetched_.front().estimate.distance > boundary_) return false;
+  if (fetched_.empty() || Beyond(fetched_.front())) return false;
+  if (allowance_ > 0) allowance_--;
   std::pop_heap(fetched_.begin(), fetched_.end(), LaterFetched);
   *hit = fetched_.back().hit;
   *distance = fetched_.back().estimate.distance;

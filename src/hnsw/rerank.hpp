@@ -69,12 +69,16 @@ class Reranker {
     float lower() const { return estimate.distance - estimate.error; }
   };
   void AddChain(Walker *walker, const Waiting &from);
+  bool Beyond(const Waiting &entry) const {
+    return allowance_ == 0 && entry.estimate.distance > boundary_;
+  }
   static bool LaterWaiting(const Waiting &a, const Waiting &b);
   static bool LaterFetched(const Waiting &a, const Waiting &b);
 
   bool exact_ = true;
   bool strict_ = true;
   bool first_ = true;             // no batch was added yet
+  size_t allowance_ = 0;          // rows that go out whatever the boundary
   float boundary_ = INFINITY;     // what is farther must wait for the next batch
   std::vector<Waiting> waiting_;  // heap by lower end
   std::vector<Waiting> fetched_;  // heap by exact distance
