@@ -3,6 +3,7 @@
 
 #include "hnsw/hnsw.hpp"
 #include "pg/module.hpp"
+#include "settings/settings.hpp"
 #include "vector/vector.hpp"
 
 extern "C" {
@@ -12,6 +13,7 @@ void _PG_init(void);
 
 void _PG_init(void) {
   helios::pg::InitPg();
+  helios::settings::InitSettings();
   helios::vector::InitVector();
   helios::hnsw::InitHnsw();
   helios::pg::FinishPg();

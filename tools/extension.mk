@@ -55,7 +55,7 @@ HELIOS_CXXFLAGS = $(CXXFLAGS) -std=c++20 -O2 -Wall -Wextra \
 # entry points, so they are compiled visible and the version script picks what leaves the library.
 IS_KERNEL = $(findstring /core/,$<)$(filter $(TOP)/src/base/%,$<)
 
-obj/%.o: $(TOP)/src/%.cpp obj/settings
+obj/%.o: $(TOP)/src/%.cpp obj/flags
 	@mkdir -p $(@D)
 	$(if $(V),,@echo '  CXX  src/$*.cpp';) $(CXX) $(HELIOS_CXXFLAGS) $(PG_DEFINES) $(if $(IS_KERNEL),-fvisibility=hidden,$(PG_INCLUDES)) -MMD -MP -c -o $@ $<
 -include $(OBJS:.o=.d)
@@ -75,7 +75,7 @@ endif
 $(1):
 	@mkdir -p $$(@D) && echo '$(strip $(2))' > $$@
 endef
-$(eval $(call record,obj/settings,$(shell $(PG_CONFIG) --version) $(CXX) $(HELIOS_CXXFLAGS)))
+$(eval $(call record,obj/flags,$(shell $(PG_CONFIG) --version) $(CXX) $(HELIOS_CXXFLAGS)))
 $(eval $(call record,obj/sources,$(SOURCES) $(SQL_PARTS)))
 
 .PHONY: test-links

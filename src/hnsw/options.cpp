@@ -103,15 +103,17 @@ void InitOptions() {
   add_int_reloption(option_kind, "rabitq_bits", "Bits per dimension of rabitq codes, 1 or 4", 1, 1,
                     4, AccessExclusiveLock);
 
-  DefineCustomBoolVariable(
-      "heliosdb.hnsw_exact_order",
-      "Orders rows of quantized hnsw indexes by their exact distances.",
-      "Off returns them in the order of their codes, without reading vectors from the table.",
-      &exact_order, true, PGC_USERSET, 0, nullptr, nullptr, nullptr);
-  DefineCustomIntVariable("heliosdb.hnsw_rerank_candidates",
-                          "Candidates of a quantized hnsw index compared by exact distances.",
-                          "0 compares all hnsw.ef_search candidates.", &rerank_candidates, 0, 0,
-                          kMaxEfSearch, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+  pg::DefineBool(
+      {.name = "heliosdb.hnsw_exact_order",
+       .meaning = "Orders rows of quantized hnsw indexes by their exact distances.",
+       .range = "Off returns them in the order of their codes, without reading vectors from the "
+                "table."},
+      &exact_order, true, PGC_USERSET);
+  pg::DefineInt({.name = "heliosdb.hnsw_rerank_candidates",
+                 .meaning = "Candidates of a quantized hnsw index compared by exact distances.",
+                 .range = "0 compares all hnsw.ef_search candidates.",
+                 .unit = "rows"},
+                &rerank_candidates, 0, 0, kMaxEfSearch, PGC_USERSET);
 }
 
 void EnsureScanSettings() {
@@ -121,20 +123,22 @@ void EnsureScanSettings() {
   // those.
   settings_foreign = pg::SettingDefined("hnsw.ef_search");
   if (settings_foreign) return;
-  DefineCustomIntVariable("hnsw.ef_search",
-                          "Sets the size of the dynamic candidate list for search",
-                          "Valid range is 1..1000.", &ef_search, kDefaultEfSearch, kMinEfSearch,
-                          kMaxEfSearch, PGC_USERSET, 0, nullptr, nullptr, nullptr);
-  DefineCustomEnumVariable("hnsw.iterative_scan", "Sets the mode for iterative scans", nullptr,
-                           &iterative_scan, static_cast<int>(IterativeScan::kStrict),
-                           iterative_values, PGC_USERSET, 0, nullptr, nullptr, nullptr);
-  DefineCustomIntVariable(
-      "hnsw.max_scan_tuples", "Sets the max number of tuples to visit for iterative scans", nullptr,
-      &max_scan_tuples, 20000, 1, kMaxScanTuplesLimit, PGC_USERSET, 0, nullptr, nullptr, nullptr);
-  DefineCustomRealVariable("hnsw.scan_mem_multiplier",
-                           "Sets the multiple of work_mem to use for iterative scans", nullptr,
-                           &scan_mem_multiplier, 1, kMinMemMultiplier, kMaxMemMultiplier,
-                           PGC_USERSET, 0, nullptr, nullptr, nullptr);
+  pg::DefineInt({.name = "hnsw.ef_search",
+                 .meaning = "Sets the size of the dynamic candidate list for search",
+                 .range = "Valid range is 1..1000.",
+                 .unit = "rows"},
+                &ef_search, kDefaultEfSearch, kMinEfSearch, kMaxEfSearch, PGC_USERSET);
+  pg::DefineEnum({.name = "hnsw.iterative_scan", .meaning = "Sets the mode for iterative scans"},
+                 &iterative_scan, static_cast<int>(IterativeScan::kStrict), iterative_values,
+                 PGC_USERSET);
+  pg::DefineInt({.name = "hnsw.max_scan_tuples",
+                 .meaning = "Sets the max number of tuples to visit for iterative scans",
+                 .unit = "rows"},
+                &max_scan_tuples, 20000, 1, kMaxScanTuplesLimit, PGC_USERSET);
+  pg::DefineReal({.name = "hnsw.scan_mem_multiplier",
+                  .meaning = "Sets the multiple of work_mem to use for iterative scans",
+                  .unit = "work_mem"},
+                 &scan_mem_multiplier, 1, kMinMemMultiplier, kMaxMemMultiplier, PGC_USERSET);
 }
 
 ScanSettings CurrentScanSettings() {

@@ -13,10 +13,10 @@ constinit bool preloaded = false;
 
 void InitPg() {
   preloaded = process_shared_preload_libraries_in_progress;
-  DefineCustomStringVariable(
-      "heliosdb.pause_point", "Names the point of the code at which the session waits, for tests.",
-      nullptr, &pause_point, "", PGC_SUSET,
-      GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE, nullptr, nullptr, nullptr);
+  DefineString({.name = "heliosdb.pause_point",
+                .meaning = "Names the point of the code at which the session waits, for tests.",
+                .flags = GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE},
+               &pause_point, "", PGC_SUSET);
 }
 
 void FinishPg() { MarkGUCPrefixReserved("heliosdb"); }
