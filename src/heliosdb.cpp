@@ -4,6 +4,7 @@
 #include "hnsw/hnsw.hpp"
 #include "pg/module.hpp"
 #include "settings/settings.hpp"
+#include "syntax/syntax.hpp"
 #include "vector/vector.hpp"
 
 extern "C" {
@@ -16,6 +17,7 @@ void _PG_init(void) {
   helios::settings::InitSettings();
   helios::vector::InitVector();
   helios::hnsw::InitHnsw();
+  helios::syntax::InitSyntax();
   helios::pg::FinishPg();
 }
 }

@@ -3,7 +3,7 @@
 #
 #   src/heliosdb.cpp   pg/, each room's door <room>/<room>.hpp
 #   src/<room>/        own files, own core/, pg/, base/, doors of other rooms, PostgreSQL; pg.hpp first
-#   src/<room>/core/   base/, core headers of any room, std and pure libraries; never PostgreSQL
+#   src/<room>/core/   base/, core headers of any room, std, POSIX and pure libraries; never PostgreSQL
 #   src/pg/            pg/, base/, PostgreSQL
 #   src/base/          base/, std, hwy, xxHash
 #
@@ -38,8 +38,9 @@ judge_text() {
           if (name !~ /^[a-z0-9_]+$/ && name !~ /^hwy\// && name != "xxhash.h" && !tested(name))
             complain("base/ takes std, hwy and xxHash only")
         } else if (is_core(file)) {
-          if (name !~ /^[a-z0-9_]+$/ && name !~ /^(hwy|Eigen|roaring|lz4|zstd|simdjson|xxhash)[\/.]/ && !tested(name))
-            complain("core/ takes std and pure libraries only")
+          if (name !~ /^[a-z0-9_]+$/ && name !~ /^(hwy|Eigen|roaring|lz4|zstd|simdjson|xxhash)[\/.]/ &&
+              name !~ /^(sys\/[a-z]+|signal|unistd)\.h$/ && !tested(name))
+            complain("core/ takes std, POSIX and pure libraries only")
         } else if (sign == "\"" && name !~ /\// && exists(mine "/" name)) {
           complain("paths are relative to src/")
         }

@@ -1,0 +1,57 @@
+// The table of forms. A feature adds its entries here, and handles the carrier in its own room; an
+// entry is switched on by `accepted` once its feature is there.
+#include "syntax/core/form.hpp"
+
+namespace helios::syntax {
+
+namespace {
+
+constexpr Form kForms[] = {
+    {"index_method_last", FormPlace::kStatement, true,
+     "CREATE [ UNIQUE <unique:mark> ] INDEX <head:first> ON <table:first> <columns:group> "
+     "USING HNSW <rest:rest>",
+     "CREATE [ ?unique UNIQUE ] INDEX $head ON $table USING hnsw $columns $rest",
+     "index access method behind the columns"},
+
+    {"materialized_view_options_last", FormPlace::kStatement, true,
+     "CREATE MATERIALIZED VIEW <head:first> [ TABLESPACE <space:name> ] AS <query:last> "
+     "WITH <options:group> [ WITH <data:rest> ]",
+     "CREATE MATERIALIZED VIEW $head WITH $options [ TABLESPACE $space ] AS $query [ WITH $data ]",
+     "options of a materialized view behind its query"},
+
+    {"create_branch", FormPlace::kStatement, false,
+     "CREATE [ DATABASE ] BRANCH [ IF NOT EXISTS <exists:mark> ] <name:label> "
+     "[ FROM { CURRENT | <parent:label> } ] "
+     "[ AS OF { NOW | TIMESTAMP <time:string> | TRANSACTION <xid:number> | SCN <scn:number> } ] "
+     "[ WITH <options:group> ]",
+     "CREATE DATABASE $name WITH branch_from = [ '$parent' ] [ !parent 'current' ] "
+     "[ ?exists branch_if_not_exists = true ] [ as_of_timestamp = $time ] "
+     "[ as_of_transaction = '$xid' ] [ as_of_scn = '$scn' ] [ @options ]",
+     "new branch of the database"},
+    {"drop_branch", FormPlace::kStatement, false,
+     "DROP [ DATABASE ] BRANCH [ IF EXISTS <exists:mark> ] <name:label>",
+     "ALTER DATABASE $name WITH drop_branch = true [ ?exists branch_if_exists = true ]",
+     "removal of a branch"},
+    {"merge_branch", FormPlace::kStatement, false,
+     "MERGE [ DATABASE ] BRANCH <source:label> INTO <target:label> [ WITH <options:group> ]",
+     "ALTER DATABASE $target WITH merge_branch = '$source' [ @options ]",
+     "merge of one branch into another"},
+    {"use_branch", FormPlace::kStatement, false, "USE [ DATABASE ] BRANCH <name:label>",
+     "SET heliosdb . branch = '$name'", "branch of the session"},
+    {"show_branches", FormPlace::kStatement, false, "SHOW DATABASE BRANCHES", "SHOW branches",
+     "list of branches"},
+
+    {"as_of", FormPlace::kTable, false,
+     "AS OF { TIMESTAMP <time:expr> | TRANSACTION <xid:expr> | SCN <scn:expr> | <time:string> | "
+     "NOW } "
+     "[ { AS <alias:name> | <alias:alias> } [ <columns:group> ] ]",
+     "[ AS $alias ] [ $columns ] [ TABLESAMPLE as_of_timestamp ( $time ) ] "
+     "[ TABLESAMPLE as_of_transaction ( $xid ) ] [ TABLESAMPLE as_of_scn ( $scn ) ]",
+     "table as it was"},
+};
+
+}  // namespace
+
+std::span<const Form> Forms() { return kForms; }
+
+}  // namespace helios::syntax
