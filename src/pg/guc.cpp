@@ -227,8 +227,11 @@ void Complete(int index) {
                       errhint("Use \"%s\" for the setting of heliosdb.", entry->setting.name)));
     return;
   }
-  DefineCustomStringVariable(bare, entry->setting.meaning, "The same setting with a dotted name.",
-                             &entry->bare_text, nullptr, PGC_USERSET,
+  const char *range = MemoryContextStrdup(
+      TopMemoryContext,
+      psprintf("Bare name of %s, not for configuration files.", entry->setting.name));
+  DefineCustomStringVariable(bare, entry->setting.meaning, range, &entry->bare_text, nullptr,
+                             PGC_USERSET,
                              entry->setting.flags | GUC_DISALLOW_IN_FILE | GUC_NOT_IN_SAMPLE,
                              kBareHooks[index].check, AssignBare, kBareHooks[index].show);
   entry->bare_record = FindRecord(bare);

@@ -21,7 +21,6 @@ extern "C" {
 namespace helios::pg {
 
 inline constexpr const char *kInSession = "in this session at once";
-inline constexpr const char *kAtServerStart = "at server start";
 
 // What users read about a setting, and how it behaves; its strings must live forever.
 struct Setting {
