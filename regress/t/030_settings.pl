@@ -237,6 +237,7 @@ for my $seed (1 .. 3)
 	random_history($seed, 'max_cpu_background', '15', 0 .. 100);
 	random_history($seed, 'adaptive_indexing_cpu', '2', 0 .. 100);
 	random_history($seed, 'hybrid_storage', 'auto', qw(off row column auto));
+	random_history($seed, 'flux_sql', 'on', qw(on off));
 	random_history($seed, 'hybrid_storage_hot_threshold', '7 days', map { "$_ hours" } 0 .. 30);
 }
 
