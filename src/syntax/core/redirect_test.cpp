@@ -44,6 +44,7 @@ constexpr uint64_t kMiB = 1 << 20;
 //   toy_refused begins with what no relocator accepts.
 #if defined(__x86_64__)
 asm(R"(
+  .globl toy_plain, toy_guarded, toy_relative, toy_refused
   .text
   .p2align 12
 toy_plain:
@@ -78,6 +79,7 @@ toy_addend:
 constexpr const char* kRefused = "unknown instruction at entry+0: 0f 0b ";
 #else
 asm(R"(
+  .globl toy_plain, toy_guarded, toy_relative, toy_refused
   .text
   .p2align 12
 toy_plain:
