@@ -156,6 +156,16 @@ class Pipeline {
   // True if a select list can join the SELECT of a pending ORDER BY and LIMIT.
   bool JoinsOrder(int begin, int end);
   bool HasWindow(int begin, int end) const;
+  // The first index in [begin, end), also in parentheses but not in subqueries, for which `test`
+  // holds.
+  template <typename Test>
+  int FindInExpressions(int begin, int end, Test test) const {
+    for (int i = begin; i < end; i++) {
+      if (test(i)) return i;
+      if (IsSymbol(flux_.in_[i], "(") && flux_.StartsQuery(i + 1)) i = flux_.Next(i) - 1;
+    }
+    return end;
+  }
   void FindVariable(int begin, int end);
   std::string_view NewName();
 

@@ -19,6 +19,10 @@ constexpr Form kForms[] = {
      "CREATE MATERIALIZED VIEW $head WITH $options [ TABLESPACE $space ] AS $query [ WITH $data ]",
      "options of a materialized view behind its query"},
 
+    {"hybrid_storage_column", FormPlace::kStatement, true,
+     "SET <scope:first> HYBRID_STORAGE { = | TO } COLUMN", "SET $scope hybrid_storage = 'column'",
+     "a value of the setting that is a reserved word"},
+
     {"create_branch", FormPlace::kStatement, false,
      "CREATE [ DATABASE ] BRANCH [ IF NOT EXISTS <exists:mark> ] <name:label> "
      "[ FROM { CURRENT | <parent:label> } ] "

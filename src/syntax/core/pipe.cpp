@@ -243,10 +243,9 @@ void Pipeline::Where(int begin, int end) {
 }
 
 bool Pipeline::HasWindow(int begin, int end) const {
-  for (int i = begin; i < end; i++) {
-    if (i > begin && IsWord(flux_.in_[i], "over") && IsSymbol(flux_.in_[i - 1], ")")) return true;
-  }
-  return false;
+  return FindInExpressions(begin, end, [&](int i) {
+           return i > begin && IsWord(flux_.in_[i], "over") && IsSymbol(flux_.in_[i - 1], ")");
+         }) < end;
 }
 
 // The SELECT of a pending ORDER BY can take the list when that changes nothing: no clause of the
@@ -303,13 +302,19 @@ void Pipeline::Extend(int begin, int end) {
   Tokens list;
   flux_.Copy(begin + 1, end, &list);
   Tokens query;
-  // A window sees all rows, a lateral subquery one.
+  // A window sees all rows, a lateral subquery one: count(*) of that would be 1.
   if (HasWindow(begin + 1, end)) {
     Append({"SELECT", "*", ","}, &query);
     Append(list, &query);
     EmitFrom(&query);
     return Finished(std::move(query), true);
   }
+  const Tokens& in = flux_.in_;
+  const int star = FindInExpressions(begin + 1, end, [&](int i) {
+    return IsSymbol(in[i], "*") && IsSymbol(in[i - 1], "(") && i + 1 < end &&
+           IsSymbol(in[i + 1], ")");
+  });
+  if (star < end) return flux_.Fail(star, "Aggregates belong into AGGREGATE, or take OVER ().");
   SettleWhere();
   Append({"SELECT"}, &query);
   Append(list, &query);
