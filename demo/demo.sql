@@ -133,3 +133,22 @@ VACUUM packages;
 \echo 'Deleted every fifth package, then VACUUM:'
 SELECT vectors, dead, free_slots, round(heliosdb.vector_index_recall('by_scalar', 200)::numeric, 3) AS "recall, ef_search 40"
 FROM heliosdb.vector_index_info('by_scalar');
+
+\echo '── 8. Flux: the same in reading order ─────────────────────────────────────────────────'
+\echo
+\set ECHO queries
+FROM packages
+|> WHERE name LIKE 'postgresql%'
+|> EXTEND length(description) AS letters
+|> AGGREGATE count(*) AS packages, max(letters) AS longest GROUP BY section
+|> WHERE packages > 3
+|> ORDER BY packages DESC, section;
+
+FROM packages p
+|> JOIN (FROM packages SELECT embedding AS wanted WHERE name = 'gimp') g ON p.embedding <> g.wanted
+|> ORDER BY p.embedding <=> g.wanted
+|> LIMIT 3
+|> SELECT p.name, p.section;
+
+SELECT heliosdb.flux_to_sql('FROM packages |> WHERE id < 3 |> AGGREGATE count(*) GROUP BY section');
+\set ECHO none

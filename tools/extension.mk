@@ -18,7 +18,7 @@ SOURCE_DIRS := base pg $(filter-out pg,$(ROOMS)) $(addsuffix /core,$(ROOMS))
 SOURCES := heliosdb.cpp $(patsubst $(TOP)/src/%,%,$(sort $(wildcard $(SOURCE_DIRS:%=$(TOP)/src/%/*.cpp))))
 SOURCES := $(filter-out %_test.cpp %_fuzz.cpp $(if $(filter 1,$(DEV)),,%_dev.cpp),$(SOURCES))
 SQL_PARTS := $(TOP)/sql/_prologue.sql $(foreach room,$(ROOMS),$(wildcard $(TOP)/sql/$(room).sql \
-	$(if $(filter 1,$(DEV)),$(TOP)/sql/$(room)_test.sql)))
+	$(if $(filter 1,$(DEV)),$(TOP)/sql/$(room)_test.sql))) $(TOP)/sql/_epilogue.sql
 
 MODULE_big = heliosdb
 EXTENSION = control/heliosdb

@@ -1,0 +1,15 @@
+-- What needs the objects of several rooms.
+
+CREATE VIEW heliosdb.features (feature, available, why_not) AS
+  VALUES ('vector types and distances'::text, true, NULL::text),
+         ('hnsw index access method', true, NULL),
+         ('scalar, product and RaBitQ quantization', true, NULL),
+         ('heliosdb.flux_to_sql() and heliosdb.flux()', true, NULL),
+         ('FROM-first queries, pipes and forms as statements',
+          (SELECT installed FROM heliosdb.syntax_status()),
+          (SELECT CASE WHEN NOT installed THEN detail END FROM heliosdb.syntax_status())),
+         ('settings hnsw.* and heliosdb.* from the start of every session', heliosdb.preloaded(),
+          CASE WHEN NOT heliosdb.preloaded()
+               THEN 'add to postgresql.conf: shared_preload_libraries = ''heliosdb'' and restart' END);
+COMMENT ON VIEW heliosdb.features IS 'what works in this server, and why not otherwise';
+GRANT SELECT ON heliosdb.features TO PUBLIC;
