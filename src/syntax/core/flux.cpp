@@ -203,7 +203,10 @@ void FluxTranslator::Query(int begin, int end, Tokens* out) {
     });
     Copy(begin, main, out);
   }
-  if (main > begin && changes_data(main)) {
+  // A common table expression may be an INSERT.
+  const bool inserts =
+      begin + 1 < end && IsWord(in_[begin], "insert") && IsWord(in_[begin + 1], "into");
+  if (inserts || (main > begin && changes_data(main))) {
     Statement(main, end, out);
     depth_--;
     return;

@@ -342,7 +342,8 @@ namespace {
 bool IsBinaryOperator(const Token& token) {
   static constexpr std::string_view kSymbols[] = {"+", "-", "*", "/",  "%",  "^",
                                                   "<", ">", "=", "<=", ">=", "<>"};
-  if (token.kind == TokenKind::kOperator) return true;
+  // A pipe goes on with the next stage.
+  if (token.kind == TokenKind::kOperator) return token.text != "|>";
   return token.kind == TokenKind::kSymbol &&
          std::find(std::begin(kSymbols), std::end(kSymbols), token.text) != std::end(kSymbols);
 }
