@@ -249,6 +249,7 @@ foreach my $server (sort keys %servers)
 			is($client->$protocol($encoded->($wrong))->{error}{P}, index($wrong, 'nope') + 1, "$to: cursor of an unknown column");
 			$wrong = qq{FROM t |> WHERE '$literal' = 'x' LIMIT 1};
 			is($client->$protocol($encoded->($wrong))->{error}{P}, index($wrong, 'LIMIT') + 1, "$to: cursor of an error inside a form");
+			is($client->$protocol('FROM t |> PIVOT (id)')->{error}{C}, '0A000', "$to: a message of ours");
 			$wrong = qq{FROM t SELECT '$literal',, id};
 			is($client->$protocol($encoded->($wrong))->{error}{P}, index($wrong, ', id') + 1, "$to: cursor of the grammar's error");
 		}
