@@ -44,11 +44,12 @@ my %ways = (
 # All that the statements below may have made, and removes it.
 my $made = q{
 	SELECT indexdef FROM pg_indexes WHERE tablename = 'items' UNION ALL
-	SELECT concat_ws(' ', relname, reloptions, relispopulated, reltablespace, pg_get_viewdef(oid)) FROM pg_class WHERE relkind = 'm' ORDER BY 1};
+	SELECT concat_ws(' ', relname, reloptions, relispopulated, reltablespace, pg_get_viewdef(oid)) FROM pg_class WHERE relkind = 'm' UNION ALL
+	SELECT setting FROM pg_settings WHERE name = 'heliosdb.hybrid_storage' AND setting <> reset_val ORDER BY 1};
 my $clean = q{DO $$ DECLARE r record; BEGIN
 	FOR r IN SELECT oid::regclass AS name, relkind FROM pg_class WHERE relkind = 'm' OR oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = 'items'::regclass) LOOP
 		EXECUTE CASE r.relkind WHEN 'm' THEN 'DROP MATERIALIZED VIEW ' ELSE 'DROP INDEX ' END || r.name;
-	END LOOP; END $$};
+	END LOOP; RESET hybrid_storage; END $$};
 
 # What a statement makes, or its error.
 sub outcome
@@ -85,6 +86,8 @@ my @statements = (
 	[ 'CREATE MATERIALIZED VIEW mv AS SELECT * FROM generate_series(1, 3) WITH ORDINALITY WITH (fillfactor = 71)', 'CREATE MATERIALIZED VIEW mv WITH (fillfactor = 71) AS SELECT * FROM generate_series(1, 3) WITH ORDINALITY' ],
 	[ 'CREATE MATERIALIZED VIEW mv AS FROM items WHERE id > 2 SELECT id WITH (fillfactor = 71) WITH NO DATA', 'CREATE MATERIALIZED VIEW mv WITH (fillfactor = 71) AS SELECT id FROM items WHERE id > 2 WITH NO DATA' ],
 	[ 'CREATE MATERIALIZED VIEW mv AS FROM items |> WHERE id > 2 |> SELECT id WITH (fillfactor = 71)', 'CREATE MATERIALIZED VIEW mv WITH (fillfactor = 71) AS SELECT id FROM items WHERE id > 2' ],
+	[ 'SET hybrid_storage = column', q{SET hybrid_storage = 'column'} ],
+	[ 'SET SESSION heliosdb.hybrid_storage TO COLUMN', q{SET SESSION heliosdb.hybrid_storage TO 'column'} ],
 	[ 'CREATE MATERIALIZED VIEW mv AS SELECT 1 AS a WITH (nonsense = 1)', 'CREATE MATERIALIZED VIEW mv WITH (nonsense = 1) AS SELECT 1 AS a' ],
 );
 foreach (@statements)
