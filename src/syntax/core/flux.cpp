@@ -9,7 +9,7 @@ namespace helios::syntax {
 
 namespace {
 
-// Deeper nesting is left to the stock parser's error: the translator recurses on the C stack.
+// Deeper nesting is left to the stock parser's error.
 constexpr int kMaxDepth = 500;
 constexpr int kMaxStages = 1000;
 
@@ -52,12 +52,20 @@ void ApplyFlux(const TranslateOptions& options, Tokens* statement, Translation* 
   *statement = std::move(out);
 }
 
+FluxTranslator::Level::Level(FluxTranslator* flux) : flux_(*flux) {
+  if (++flux_.depth_ > kMaxDepth) flux_.too_deep_ = true;
+}
+
 void FluxTranslator::Fail(int index, std::string hint, std::string message, bool unsupported) {
   if (result_->problem) return;
   result_->changed = true;
-  // An index past the statement's end points at what comes next, `;` or the end of the text.
-  const int source = index < size_ ? in_[index].source : in_[size_ - 1].source + 1;
-  result_->problem = Problem{source, std::move(message), std::move(hint), unsupported};
+  // Made tokens and the statement's end point at what follows the user's token before them.
+  const bool own = index < size_ && in_[index].source >= 0;
+  int before = std::min(index, size_) - 1;
+  while (before >= 0 && in_[before].source < 0) before--;
+  const int next = before < 0 ? 0 : in_[before].source + 1;
+  result_->problem =
+      Problem{own ? in_[index].source : next, std::move(message), std::move(hint), unsupported};
 }
 
 bool FluxTranslator::Is(int i, std::string_view word) const {
@@ -84,7 +92,8 @@ bool FluxTranslator::IsPipe(int i) const {
 
 // Finds the query inside a statement.
 void FluxTranslator::Statement(int begin, int end, Tokens* out) {
-  if (begin >= end) return;
+  const Level level(this);
+  if (begin >= end || level.too_deep()) return;
   const auto first = [&](std::string_view word) { return IsWord(in_[begin], word); };
   if (first("explain")) {
     const int split = SkipExplain(in_, close_, begin, end);
@@ -114,8 +123,9 @@ void FluxTranslator::SplitQuery(int begin, int split, int stop, int end, Tokens*
 
 // INSERT INTO t [AS alias] [(columns)] [OVERRIDING …] query [ON CONFLICT …] [RETURNING …]
 void FluxTranslator::Insert(int begin, int end, Tokens* out) {
-  constexpr int kBehindTable = 3;
-  const int split = Find(std::min(begin + kBehindTable, end), end, [&](int i) {
+  const int table = begin + 2;
+  if (table >= end || !IsWord(in_[begin + 1], "into")) return Copy(begin, end, out);
+  const int split = Find(std::min(Next(table), end), end, [&](int i) {
     if (IsSymbol(in_[i], "("))
       return StartsQuery(i + 1) || (i + 1 < end && IsSymbol(in_[i + 1], "("));
     return StartsQuery(i) && !IsSymbol(in_[i - 1], ".");
@@ -184,12 +194,8 @@ void FluxTranslator::RuleActions(int begin, int end, Tokens* out) {
 // ---- Queries ----
 
 void FluxTranslator::Query(int begin, int end, Tokens* out) {
-  if (begin >= end) return;
-  if (++depth_ > kMaxDepth) too_deep_ = true;
-  if (too_deep_) {
-    depth_--;
-    return;
-  }
+  const Level level(this);
+  if (begin >= end || level.too_deep()) return;
   int main = begin;
   const auto changes_data = [&](int i) { return i < end && Contains(kChanges, in_[i]); };
   if (IsWord(in_[begin], "with")) {
@@ -206,11 +212,7 @@ void FluxTranslator::Query(int begin, int end, Tokens* out) {
   // A common table expression may be an INSERT.
   const bool inserts =
       begin + 1 < end && IsWord(in_[begin], "insert") && IsWord(in_[begin + 1], "into");
-  if (inserts || (main > begin && changes_data(main))) {
-    Statement(main, end, out);
-    depth_--;
-    return;
-  }
+  if (inserts || (main > begin && changes_data(main))) return Statement(main, end, out);
   const auto is_pipe = [&](int i) { return IsPipe(i); };
   const bool from_first = main < end && IsWord(in_[main], "from");
   int pipe = Find(main, end, is_pipe);
@@ -228,11 +230,7 @@ void FluxTranslator::Query(int begin, int end, Tokens* out) {
            "there is no pipe stage \"" + std::string(in_[missing + 1].text) + "\"", true);
     }
   }
-  if (pipe >= end || !is_query) {
-    SetOperation(main, end, out);
-    depth_--;
-    return;
-  }
+  if (pipe >= end || !is_query) return SetOperation(main, end, out);
   found_ = true;
   Pipeline pipeline(this);
   pipeline.Head(main, pipe);
@@ -243,7 +241,6 @@ void FluxTranslator::Query(int begin, int end, Tokens* out) {
     pipe = stop;
   }
   pipeline.Finish(out);
-  depth_--;
 }
 
 void FluxTranslator::SetOperation(int begin, int end, Tokens* out) {

@@ -1,6 +1,10 @@
 // The two halves of the Flux translator: queries and statements (flux.cpp), pipes (pipe.cpp).
 #pragma once
 
+#include <map>
+#include <string>
+#include <utility>
+
 #include "syntax/core/flux.hpp"
 
 namespace helios::syntax {
@@ -20,11 +24,24 @@ class FluxTranslator {
   void Copy(int begin, int end, Tokens* out);
   // True once something of Flux was found.
   bool found() const { return found_; }
-  // True when parentheses nest deeper than the translator follows.
+  // True when queries or statements nest deeper than the translator follows.
   bool too_deep() const { return too_deep_; }
 
  private:
   friend class Pipeline;
+
+  // One level of recursion: the translator recurses on the C stack.
+  class Level {
+   public:
+    explicit Level(FluxTranslator* flux);
+    ~Level() { flux_.depth_--; }
+    Level(const Level&) = delete;
+    Level& operator=(const Level&) = delete;
+    bool too_deep() const { return flux_.too_deep_; }
+
+   private:
+    FluxTranslator& flux_;
+  };
 
   // The order of clauses in the stock grammar; what follows ORDER BY keeps the user's order.
   enum Rank { kNoClause = -1, kSelect, kFrom, kWhere, kGroup, kHaving, kWindow, kOrder, kTail };
@@ -112,8 +129,8 @@ class Pipeline {
   // The SELECT that stands for AGGREGATE, as far as it is known.
   struct Grouping {
     Tokens columns, groups, order;
-    int count = 0;                                     // columns so far
-    std::vector<std::pair<std::string, Token>> known;  // grouped expressions and their places
+    int count = 0;                       // columns so far
+    std::map<std::string, Token> known;  // grouped expressions and their places
   };
   // How many range variables of the user's the open clause has.
   enum class Variables : uint8_t { kNone, kOne, kMany };
@@ -171,11 +188,12 @@ class Pipeline {
 
   FluxTranslator& flux_;
   bool open_ = false;
-  Tokens from_;   // open: the items of FROM
-  Tokens where_;  // open: the condition of WHERE
-  Tokens order_;  // open: ORDER BY …
-  Tokens limit_;  // open: LIMIT … OFFSET …
-  Tokens query_;  // not open: the query
+  Tokens from_;          // open: the items of FROM
+  bool commas_ = false;  // open: FROM may have commas
+  Tokens where_;         // open: the condition of WHERE
+  Tokens order_;         // open: ORDER BY …
+  Tokens limit_;         // open: LIMIT … OFFSET …
+  Tokens query_;         // not open: the query
   Variables variables_ = Variables::kNone;
   Token variable_;  // kOne: its name
   int names_ = 0;

@@ -339,13 +339,22 @@ void ApplyForms(const TranslateOptions& options, Tokens* statement, Translation*
 
 namespace {
 
-bool IsBinaryOperator(const Token& token) {
+// The number of tokens of the binary operator at `at`, 0 if there is none.
+int OperatorSize(const Tokens& tokens, int at) {
   static constexpr std::string_view kSymbols[] = {"+", "-", "*", "/",  "%",  "^",
                                                   "<", ">", "=", "<=", ">=", "<>"};
+  static constexpr std::string_view kAtTimeZone[] = {"at", "time", "zone"};
+  if (at >= static_cast<int>(tokens.size())) return 0;
+  const Token& token = tokens[at];
   // A pipe goes on with the next stage.
   if (token.kind == TokenKind::kOperator) return token.text != "|>";
-  return token.kind == TokenKind::kSymbol &&
-         std::find(std::begin(kSymbols), std::end(kSymbols), token.text) != std::end(kSymbols);
+  if (token.kind == TokenKind::kSymbol)
+    return std::find(std::begin(kSymbols), std::end(kSymbols), token.text) != std::end(kSymbols);
+  const int words = static_cast<int>(std::size(kAtTimeZone));
+  if (at + words > static_cast<int>(tokens.size())) return 0;
+  const bool zone = std::equal(std::begin(kAtTimeZone), std::end(kAtTimeZone), tokens.begin() + at,
+                               [](auto word, const Token& own) { return IsWord(own, word); });
+  return zone ? words : 0;
 }
 
 // The index after one operand, or `at` if none begins there.
@@ -394,11 +403,6 @@ int SkipOperand(const Tokens& tokens, const std::vector<int>& close, int at) {
       i += 2;
       while (i + 1 < size && IsSymbol(tokens[i], ".") && IsNameLike(tokens[i + 1])) i += 2;
       if (i < size && IsSymbol(tokens[i], "(") && group()) i = close[i] + 1;
-    } else if (i + 3 < size && IsWord(tokens[i], "at") && IsWord(tokens[i + 1], "time") &&
-               IsWord(tokens[i + 2], "zone")) {
-      const int zone = SkipOperand(tokens, close, i + 3);
-      if (zone == i + 3) break;
-      i = zone;
     } else {
       break;
     }
@@ -409,11 +413,11 @@ int SkipOperand(const Tokens& tokens, const std::vector<int>& close, int at) {
 }  // namespace
 
 int SkipExpression(const Tokens& tokens, const std::vector<int>& close, int begin) {
-  const int size = static_cast<int>(tokens.size());
   int end = SkipOperand(tokens, close, begin);
-  while (end > begin && end < size && IsBinaryOperator(tokens[end])) {
-    const int next = SkipOperand(tokens, close, end + 1);
-    if (next == end + 1) break;
+  while (end > begin) {
+    const int operand = end + OperatorSize(tokens, end);
+    const int next = operand > end ? SkipOperand(tokens, close, operand) : operand;
+    if (next == operand) break;
     end = next;
   }
   return end;

@@ -1,6 +1,7 @@
 // Pipes: the stages of GoogleSQL's pipe syntax as clauses of SELECT.
 // https://github.com/google/zetasql/blob/master/docs/pipe-syntax.md
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "syntax/core/flux_translator.hpp"
@@ -46,7 +47,7 @@ void Pipeline::Head(int begin, int end) {
     });
     if (keeps_rows) FindVariable(begin + 1, clauses.front().end);
     if (clauses.size() == 1) {
-      open_ = true;
+      open_ = commas_ = true;
       flux_.Copy(begin + 1, end, &from_);
       return;
     }
@@ -68,7 +69,9 @@ void Pipeline::FindVariable(int begin, int end) {
   for (int name = -1; i < end; i = flux_.Next(i)) {
     if (IsWord(in[i], "as")) {
       name = i + 1;
-    } else if (IsWord(in[i], "tablesample") || IsWord(in[i], "with")) {
+    } else if (IsWord(in[i], "with")) {
+      i++;  // WITH ORDINALITY
+    } else if (IsWord(in[i], "tablesample")) {
       i = end;
     } else if (in[i].alias || (IsNameLike(in[i]) && i > begin && IsSymbol(in[i - 1], "."))) {
       name = i;
@@ -111,6 +114,7 @@ void Pipeline::Close() {
 void Pipeline::Open() {
   if (open_) return;
   open_ = true;
+  commas_ = false;
   Append({"("}, &from_);
   Append(query_, &from_);
   Append({")", "AS"}, &from_);
@@ -125,6 +129,8 @@ void Pipeline::SettleOrder() {
 
 // `a, b JOIN c ON p` becomes `a CROSS JOIN (b JOIN c ON p)`: what is appended joins all of it.
 void Pipeline::PrepareJoin() {
+  if (!commas_) return;
+  commas_ = false;
   Tokens joined, item;
   bool has_join = false, first = true;
   int depth = 0;
@@ -225,6 +231,7 @@ std::vector<std::pair<int, int>> Pipeline::Items(int begin, int end) const {
 
 void Pipeline::Where(int begin, int end) {
   if (!RefuseClauses(begin + 1, end, {})) return;
+  if (begin + 1 >= end) return flux_.Fail(end, {});
   if (!limit_.empty()) Close();
   Open();
   Tokens condition;
@@ -261,6 +268,10 @@ bool Pipeline::JoinsOrder(int begin, int end) {
     // ORDER BY 1 counts the columns of its own SELECT.
     if (item && order_[i].kind == TokenKind::kNumber) return false;
   }
+  std::set<std::string_view> ordered;
+  for (const Token& token : order_) {
+    if (IsNameLike(token)) ordered.insert(token.text);
+  }
   for (const auto& [from, to] : Items(begin, end)) {
     for (int i = from; i < to; i++) {
       // A call may be an aggregate or return a set, which LIMIT must not see.
@@ -269,9 +280,7 @@ bool Pipeline::JoinsOrder(int begin, int end) {
     }
     const bool column = to == from + 1 || (to > from + 2 && IsSymbol(in[to - 2], "."));
     if (column || from >= to) continue;
-    for (const Token& token : order_) {
-      if (IsNameLike(token) && token.text == in[to - 1].text) return false;
-    }
+    if (ordered.contains(in[to - 1].text)) return false;
   }
   return true;
 }
@@ -298,6 +307,7 @@ void Pipeline::Select(int begin, int end) {
 void Pipeline::Extend(int begin, int end) {
   if (!RefuseClauses(begin + 1, end, {})) return;
   end = DropComma(begin + 1, end);
+  if (begin + 1 >= end) return flux_.Fail(end, {});
   SettleOrder();
   Tokens list;
   flux_.Copy(begin + 1, end, &list);
@@ -314,7 +324,9 @@ void Pipeline::Extend(int begin, int end) {
     return IsSymbol(in[i], "*") && IsSymbol(in[i - 1], "(") && i + 1 < end &&
            IsSymbol(in[i + 1], ")");
   });
-  if (star < end) return flux_.Fail(star, "Aggregates belong into AGGREGATE, or take OVER ().");
+  if (star < end)
+    return flux_.Fail(star, "Use the stage AGGREGATE, or add OVER ().",
+                      "aggregate functions are not allowed in EXTEND");
   SettleWhere();
   Append({"SELECT"}, &query);
   Append(list, &query);
@@ -374,6 +386,8 @@ Token Pipeline::AddColumn(int begin, int end, bool ordered, Grouping* grouping) 
 
 // Adds an item of GROUP BY. Grouping sets have their columns inside.
 void Pipeline::AddGroup(int begin, int end, bool ordered, Grouping* grouping) {
+  const FluxTranslator::Level level(&flux_);
+  if (level.too_deep()) return;
   const Tokens& in = flux_.in_;
   if (!grouping->groups.empty()) Append({","}, &grouping->groups);
   const bool query = begin + 1 < end && IsSymbol(in[begin], "(") && flux_.StartsQuery(begin + 1);
@@ -384,15 +398,17 @@ void Pipeline::AddGroup(int begin, int end, bool ordered, Grouping* grouping) {
   while (sets && open < end && !IsSymbol(in[open], "(")) open++;
   if (!sets || open >= end || !IsSymbol(in[open], "(") || flux_.Next(open) != end) {
     std::string text;
-    for (int i = begin; i < end; i++) text.append(in[i].text).push_back(' ');
-    const auto known = std::find_if(grouping->known.begin(), grouping->known.end(),
-                                    [&](const auto& entry) { return entry.first == text; });
+    for (int i = begin; i < end; i++) {
+      text.push_back(static_cast<char>(in[i].kind));  // a is not 'a'
+      text.append(in[i].text).push_back(' ');
+    }
+    const auto known = grouping->known.find(text);
     if (known != grouping->known.end()) {
       grouping->groups.push_back(known->second);
       return;
     }
     grouping->groups.push_back(AddColumn(begin, end, ordered, grouping));
-    grouping->known.emplace_back(std::move(text), grouping->groups.back());
+    grouping->known.emplace(std::move(text), grouping->groups.back());
     return;
   }
   for (int i = begin; i <= open; i++) grouping->groups.push_back(in[i]);
@@ -411,6 +427,7 @@ void Pipeline::Join(int begin, int end) {
   SettleWhere();
   PrepareJoin();
   flux_.Copy(begin, end, &from_);
+  commas_ = flux_.Find(begin, end, [&](int i) { return IsSymbol(flux_.in_[i], ","); }) < end;
   variables_ = Variables::kMany;
 }
 

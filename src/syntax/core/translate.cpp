@@ -82,7 +82,7 @@ void Translate(const Tokens& lexed, const TranslateOptions& options, Translation
       end = std::max(end + 1, std::min(close[end], size - 1));
     }
     statement.assign(lexed.begin() + begin, lexed.begin() + end);
-    if (options.forms) ApplyForms(options, &statement, result);
+    if (options.forms && !statement.empty()) ApplyForms(options, &statement, result);
     if (options.flux) ApplyFlux(options, &statement, result);
     result->tokens.insert(result->tokens.end(), statement.begin(), statement.end());
     if (end < size) result->tokens.push_back(lexed[end]);
