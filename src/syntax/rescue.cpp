@@ -28,6 +28,26 @@ struct Supply {
 
 constinit Supply *supply = nullptr;
 
+// Hands out the next token of a translation.
+pg_noinline int NextOfSupply(void *value, int *location, core_yyscan_t scanner) {
+  Supply *const from = supply;
+  core_yyset_lloc(location, scanner);
+  if (from->mode_token) {
+    from->mode_token = false;
+    return stock_yylex(value, location, scanner);
+  }
+  char *buffer = (*static_cast<core_yy_extra_type **>(scanner))->scanbuf;
+  const LexedToken &token = from->tokens[std::min(from->next++, from->count - 1)];
+  *static_cast<core_YYSTYPE *>(value) = token.value;
+  *location = token.begin;
+  // Like the scanner itself, so that "at or near" shows the token and not all that follows.
+  if (from->cut != nullptr) *from->cut = from->cut_char;
+  from->cut = buffer + token.end;
+  from->cut_char = *from->cut;
+  *from->cut = '\0';
+  return token.code;
+}
+
 // Makes the grammar's tokens of a translation.
 Supply *MakeSupply(const Lexed &lexed, const Translation &translation, RawParseMode mode) {
   auto *made = static_cast<Supply *>(palloc0(sizeof(Supply)));
@@ -115,24 +135,10 @@ List *ParseWithForms(const char *text, RawParseMode mode) {
   return error == nullptr ? tree : Rescue(text, mode, error);
 }
 
+// Small, without a stack frame: every token of every statement passes here.
 int SupplyToken(void *value, int *location, core_yyscan_t scanner) {
-  Supply *const from = supply;
-  if (likely(from == nullptr)) return stock_yylex(value, location, scanner);
-  core_yyset_lloc(location, scanner);
-  if (from->mode_token) {
-    from->mode_token = false;
-    return stock_yylex(value, location, scanner);
-  }
-  char *buffer = (*static_cast<core_yy_extra_type **>(scanner))->scanbuf;
-  const LexedToken &token = from->tokens[std::min(from->next++, from->count - 1)];
-  *static_cast<core_YYSTYPE *>(value) = token.value;
-  *location = token.begin;
-  // Like the scanner itself, so that "at or near" shows the token and not all that follows.
-  if (from->cut != nullptr) *from->cut = from->cut_char;
-  from->cut = buffer + token.end;
-  from->cut_char = *from->cut;
-  *from->cut = '\0';
-  return token.code;
+  if (likely(supply == nullptr)) return stock_yylex(value, location, scanner);
+  return NextOfSupply(value, location, scanner);
 }
 
 }  // namespace helios::syntax
