@@ -61,6 +61,7 @@ Supply *MakeSupply(const Lexed &lexed, const Translation &translation, RawParseM
 
 // Parses a text that the stock parser rejected with `error`.
 List *Rescue(const char *text, RawParseMode mode, ErrorData *error) {
+  MemoryContext context = CurrentMemoryContext;
   const Lexed *lexed = Lex(text);
   TranslateOptions options;
   options.flux = flux_sql;
@@ -70,7 +71,6 @@ List *Rescue(const char *text, RawParseMode mode, ErrorData *error) {
   if (!translation->changed) ReThrowError(error);
   // Of a form whose text ends in the middle of a constant, the scanner's complaint is the true one.
   if (lexed->error != nullptr) ReThrowError(lexed->error);
-  FreeErrorData(error);
 
   Supply *made = MakeSupply(*lexed, *translation, mode);
   List *volatile tree = NIL;
@@ -79,9 +79,22 @@ List *Rescue(const char *text, RawParseMode mode, ErrorData *error) {
     supply = made;
     tree = stock_parser(text, mode);
   }
-  PG_FINALLY();
-  { supply = nullptr; }
+  PG_CATCH();
+  {
+    supply = nullptr;
+    // A translation that gets no further than the text itself was none: `(FROM "C"` in a list of
+    // options, EXTRACT(FROM x).
+    const int place = std::max(geterrposition(), getinternalerrposition());
+    if (geterrcode() != ERRCODE_SYNTAX_ERROR ||
+        place > std::max(error->cursorpos, error->internalpos))
+      PG_RE_THROW();
+    MemoryContextSwitchTo(context);
+    FlushErrorState();
+    ReThrowError(error);
+  }
   PG_END_TRY();
+  supply = nullptr;
+  FreeErrorData(error);
   return tree;
 }
 
@@ -91,7 +104,8 @@ const Translation *TranslateLexed(const Lexed &lexed, const TranslateOptions &op
                                   bool internal) {
   auto *translation = pg::InContext<Translation>(CurrentMemoryContext);
   pg::Enter([&] { Translate(Describe(lexed), options, translation); });
-  if (!translation->problem) return translation;
+  // What stopped the scanner is told before a problem that may come of it.
+  if (!translation->problem || lexed.error != nullptr) return translation;
 
   const Problem &problem = *translation->problem;
   const LexedToken &token = lexed.tokens[std::min(problem.source, lexed.count - 1)];

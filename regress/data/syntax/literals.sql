@@ -1,0 +1,99 @@
+# Constants, comments, names and characters.
+SELECT 'abc
+SELECT 'abc''
+SELECT E'abc\'
+SELECT 'a' 'b'
+SELECT 'a'
+	'b' 'c'
+SELECT "abc
+SELECT ""
+SELECT 1 AS ""
+SELECT U&"\
+SELECT U&"\00
+SELECT U&"\zzzz"
+SELECT U&'\zzzz'
+SELECT U&'\D800'
+SELECT U&'\0000'
+SELECT U&'!0061' UESCAPE '!!'
+SELECT U&'!0061' UESCAPE 'a'
+SELECT U&'!0061' UESCAPE
+SELECT U&'!0061' UESCAPE x
+SELECT 'a' UESCAPE '!'
+SELECT E'\u12'
+SELECT E'\uD800'
+SELECT E'\uD800\u0041'
+SELECT E'\U00110000'
+SELECT E'\xff'
+SELECT E'\000'
+SELECT E'\400'
+SELECT b'102'
+SELECT b'10
+SELECT x'0g'
+SELECT x'0
+SELECT $$abc
+SELECT $a$abc$$
+SELECT $a$abc$b$ $A$
+SELECT $$a$$ $$b$$
+SELECT $1a
+SELECT $
+SELECT $0 $$
+SELECT $99999999999
+SELECT /* abc
+SELECT /* a /* b */ c
+SELECT 1 */ 2
+SELECT 1 /* x */ */
+SELECT a, /* FROM t */ FROM orders
+SELECT a, -- FROM t
+	FROM orders
+-- only a comment
+/* only a comment */
+/* a */ ; /* b */ ;; FORM
+;
+;;
+; ; SELEC
+SELECT 123abc FROM
+SELECT 1e FROM
+SELECT 1e+ FROM
+SELECT 1.2.3
+SELECT 1..2
+SELECT 0x10 0x
+SELECT 1_000 2
+SELECT .e1
+SELECT 99999999999999999999999999999 FROM FROM
+SELECT 1 x_23456789_123456789_123456789_123456789_123456789_123456789_123456789 FROM FROM orders
+SELECT 1 AS x_23456789_123456789_123456789_123456789_123456789_123456789_123456789, FROM orders
+SELECT "Y_23456789_123456789_123456789_123456789_123456789_123456789_123456789", FROM orders
+SELECT 1 FROM a_23456789_123456789_123456789_123456789_123456789_123456789_123456789.b c d
+SELECT 1 AS x_23456789_123456789_123456789_123456789_123456789_123456789_123456789
+SELECT x_23456789_123456789_123456789_123456789_123456789_123456789_äöü, FROM orders
+SELECT U&"\0061_23456789_123456789_123456789_123456789_123456789_123456789_123456789" FROM FROM orders
+SELECT 'größe', FROM orders
+SELECT größe FROM FROM orders
+SELECT 'äöüß€𝄞' , 日本語 FROM , orders
+/* 日本語 */ SELECT a, FROM 日本語
+SELECT «id» FROM orders
+SELECT ‘id’ FROM orders, 
+SELECT id FROM orders WHERE note = “x” AND
+SELECT id FROM orders WHERE id ≥ 1
+SELECT 日本語 日本語 日本語
+SELECT 'a\b', E'a\\b', FROM orders
+SET standard_conforming_strings = off; SELECT 'a\'b', FROM orders
+SELECT 'a\' FROM orders WHERE note = 'b
+SELECT E'a\'b' c d
+SELECT N'abc' x y
+SELECT 'a'::text 'b'
+SELECT e'\q' , FROM orders
+SELECT	tab	,	FROM	orders
+SELECT                                                                                             a, FROM orders WHERE this_is_a_long_line = 1 AND another_condition = 2
+SELECT id FROM orders WHERE note = 'a long text that goes on and on until the line is wider than the terminal' AND AND id = 1
+SELECT id
+	FROM orders
+	WHERE id = 1
+	AND AND
+	note = 'x'
+SELECT id
+	
+	
+	FROM
+SELECT 'multi
+	line', FROM orders
