@@ -78,6 +78,17 @@ bool FluxTranslator::StartsQuery(int i) const {
   return i < size_ && Contains(kWords, in_[i]);
 }
 
+bool FluxTranslator::HoldsQuery(int i) const {
+  if (!IsSymbol(in_[i], "(")) return false;
+  // ((query)), ((query) UNION …) and ((query) |> …), but not ((query) + 1).
+  for (; i + 1 < size_ && IsSymbol(in_[i + 1], "("); i++) {
+    const int behind = Next(i + 1);
+    if (behind < close_[i] && !IsSetOperator(behind) && !IsPipe(behind)) return false;
+  }
+  // TRIM(FROM x) is an expression.
+  return StartsQuery(i + 1) && (i == 0 || !IsWord(in_[i - 1], "trim"));
+}
+
 bool FluxTranslator::IsPipe(int i) const {
   if (!IsPipeSymbol(in_[i]) || i + 1 >= size_) return false;
   const Token& name = in_[i + 1];

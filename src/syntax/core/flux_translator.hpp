@@ -89,6 +89,8 @@ class FluxTranslator {
     return Is(i, "union") || Is(i, "intersect") || Is(i, "except");
   }
   bool StartsQuery(int i) const;
+  // True for a parenthesis around a query, which may begin with parentheses of its own.
+  bool HoldsQuery(int i) const;
   // A `|>` followed by the name of a stage.
   bool IsPipe(int i) const;
 
@@ -179,7 +181,7 @@ class Pipeline {
   int FindInExpressions(int begin, int end, Test test) const {
     for (int i = begin; i < end; i++) {
       if (test(i)) return i;
-      if (IsSymbol(flux_.in_[i], "(") && flux_.StartsQuery(i + 1)) i = flux_.Next(i) - 1;
+      if (flux_.HoldsQuery(i)) i = flux_.Next(i) - 1;
     }
     return end;
   }

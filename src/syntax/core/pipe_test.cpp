@@ -43,7 +43,18 @@ TEST(Pipe, Extend) {
               "SELECT * FROM t JOIN (SELECT) AS \"|>1\" ON a CROSS JOIN LATERAL (SELECT b AS c) AS "
               "\"|>2\" WHERE d"},
              {"FROM t |> WHERE a |> EXTEND sum(b) OVER () AS c",
-              "SELECT *, sum(b) OVER () AS c FROM t WHERE a"}});
+              "SELECT *, sum(b) OVER () AS c FROM t WHERE a"},
+             // A window of a subquery is none of the stage, whatever stands around the subquery.
+             {"FROM t |> EXTEND ((SELECT 1) UNION SELECT sum(a) OVER ()) AS b",
+              "SELECT * FROM t CROSS JOIN LATERAL (SELECT ((SELECT 1) UNION SELECT sum(a) OVER ()) "
+              "AS b) AS \"|>1\""},
+             {"FROM t |> EXTEND (((FROM u) |> SELECT sum(a) OVER ())) AS b",
+              "SELECT * FROM t CROSS JOIN LATERAL (SELECT ((SELECT sum(a) OVER () FROM ((SELECT * "
+              "FROM u)) AS \"|>1\")) AS b) AS \"|>1\""},
+             {"FROM t |> EXTEND ((SELECT 1) + sum(a) OVER ()) AS b",
+              "SELECT *, ((SELECT 1) + sum(a) OVER ()) AS b FROM t"},
+             {"FROM t |> EXTEND trim(FROM max(a) OVER ()) AS b",
+              "SELECT *, trim(FROM max(a) OVER ()) AS b FROM t"}});
 }
 
 TEST(Pipe, Aggregate) {
