@@ -5,6 +5,7 @@
 //   pattern   CREATE [ UNIQUE <unique:mark> ] INDEX <head:first> ON <table:first> …
 //   WORD          a keyword or unquoted name            ( ) , = .   themselves
 //   <x:name>      an identifier or keyword              <x:label>   the same, or a string constant
+//   <x:alias>     a name that needs no AS               <x:string>  a string constant
 //   <x:number>    a number                              <x:group>   ( … ) with the parentheses
 //   <x:expr>      an operand or operands joined by operators, as far as it goes
 //   <x:first>     one or more tokens, up to the first place at which the next element matches
@@ -16,7 +17,8 @@
 //   target    CREATE $head ON $table USING hnsw $columns $rest
 //   WORD          a made token                          'text'      a made string constant
 //   $x            the captured tokens                   '$x'        the captured name as a string
-//   constant [ … ]         only if every $x and ?x in it was captured; ?x itself gives nothing
+//   @x            the captured list without parentheses and commas
+//   [ … ]         only if every $x, @x and ?x in it was captured, and no !x; ?x, !x give nothing
 //
 // "First" and "last" look for places outside parentheses, and once found a place is kept: matching
 // takes time linear in the tokens for each element of the pattern.

@@ -1,7 +1,6 @@
 // The machinery of forms: patterns and targets are parsed when a statement failed to parse, which
 // is rare.
 #include <algorithm>
-#include <memory>
 #include <utility>
 
 #include "syntax/core/form.hpp"
@@ -224,8 +223,7 @@ class Matcher {
 // Writes a target, up to its end or to a closing mark.
 class Writer {
  public:
-  Writer(const Tokens& tokens, const Matcher& matcher, Translation* result)
-      : tokens_(tokens), matcher_(matcher), result_(result) {}
+  Writer(const Tokens& tokens, const Matcher& matcher) : tokens_(tokens), matcher_(matcher) {}
 
   // Appends the tokens of a target; false if it mentions something that was not captured.
   bool Write(Words* words, Tokens* out) {
@@ -281,33 +279,71 @@ class Writer {
 
   const Tokens& tokens_;
   const Matcher& matcher_;
-  Translation* result_;
 };
 
-bool ApplyToStatement(const Form& form, const Sequence& pattern, Tokens* statement,
-                      Translation* result) {
+bool ApplyToStatement(const Form& form, const Sequence& pattern, Tokens* statement) {
   Matcher matcher(*statement);
   const int begin =
       SkipExplain(*statement, matcher.close(), 0, static_cast<int>(statement->size()));
   if (!matcher.Match(pattern, begin, true)) return false;
   Tokens out(statement->begin(), statement->begin() + begin);
   Words words(form.target);
-  Writer(*statement, matcher, result).Write(&words, &out);
+  Writer(*statement, matcher).Write(&words, &out);
   *statement = std::move(out);
   return true;
 }
 
-bool ApplyToTables(const Form& form, const Sequence& pattern, Tokens* statement,
-                   Translation* result) {
+// Marks the tokens that stand in the items of a FROM clause, and the words FROM and JOIN
+// themselves.
+std::vector<bool> MarkTableItems(const Tokens& tokens) {
+  static constexpr std::string_view kOthers[] = {
+      "select", "where", "group", "order",  "having",    "window", "limit",    "offset",
+      "union",  "fetch", "set",   "except", "intersect", "values", "returning"};
+  std::vector<bool> marks(tokens.size(), false);
+  std::vector<bool> outer;
+  bool inside = false;
+  for (size_t i = 0; i < tokens.size(); i++) {
+    const Token& token = tokens[i];
+    const bool label = i > 0 && (IsWord(tokens[i - 1], "as") || IsSymbol(tokens[i - 1], "."));
+    if (IsSymbol(token, "(")) {
+      outer.push_back(inside);
+    } else if (IsSymbol(token, ")") && !outer.empty()) {
+      inside = outer.back();
+      outer.pop_back();
+    } else if (IsWord(token, "from") || IsWord(token, "join")) {
+      inside = inside || !(i > 0 && IsWord(tokens[i - 1], "distinct"));
+    } else if (!label && token.kind == TokenKind::kWord &&
+               std::any_of(std::begin(kOthers), std::end(kOthers),
+                           [&](std::string_view word) { return IsWord(token, word); })) {
+      inside = false;
+    }
+    marks[i] = inside;
+  }
+  return marks;
+}
+
+// True if the tokens before `end` are the name of a table where FROM or JOIN wants one.
+bool EndsTableName(const Tokens& tokens, const std::vector<bool>& marks, int end) {
+  int i = end - 1;
+  if (i < 1 || !IsNameLike(tokens[i])) return false;
+  while (i >= 3 && IsSymbol(tokens[i - 1], ".") && IsNameLike(tokens[i - 2])) i -= 2;
+  i--;
+  while (i > 0 && (IsWord(tokens[i], "only") || IsSymbol(tokens[i], "("))) i--;
+  return marks[i] &&
+         (IsWord(tokens[i], "from") || IsWord(tokens[i], "join") || IsSymbol(tokens[i], ","));
+}
+
+bool ApplyToTables(const Form& form, const Sequence& pattern, Tokens* statement) {
   Matcher matcher(*statement);
+  const std::vector<bool> marks = MarkTableItems(*statement);
   Tokens out;
   const int size = static_cast<int>(statement->size());
   int copied = 0;
   for (int i = 1; i < size; i++) {
-    if (!IsNameLike((*statement)[i - 1]) || !matcher.Match(pattern, i, false)) continue;
+    if (!matcher.Match(pattern, i, false) || !EndsTableName(*statement, marks, i)) continue;
     out.insert(out.end(), statement->begin() + copied, statement->begin() + i);
     Words words(form.target);
-    Writer(*statement, matcher, result).Write(&words, &out);
+    Writer(*statement, matcher).Write(&words, &out);
     copied = matcher.end();
     i = copied - 1;
   }
@@ -323,8 +359,8 @@ bool ApplyForm(const Form& form, Tokens* statement, Translation* result) {
   Words words(form.pattern);
   const Sequence pattern = ParsePattern(&words);
   const bool matched = form.place == FormPlace::kStatement
-                           ? ApplyToStatement(form, pattern, statement, result)
-                           : ApplyToTables(form, pattern, statement, result);
+                           ? ApplyToStatement(form, pattern, statement)
+                           : ApplyToTables(form, pattern, statement);
   if (matched) result->changed = true;
   return matched;
 }
@@ -335,92 +371,6 @@ void ApplyForms(const TranslateOptions& options, Tokens* statement, Translation*
     if (form.place == FormPlace::kStatement && !options.statements) continue;
     ApplyForm(form, statement, result);
   }
-}
-
-namespace {
-
-// The number of tokens of the binary operator at `at`, 0 if there is none.
-int OperatorSize(const Tokens& tokens, int at) {
-  static constexpr std::string_view kSymbols[] = {"+", "-", "*", "/",  "%",  "^",
-                                                  "<", ">", "=", "<=", ">=", "<>"};
-  static constexpr std::string_view kAtTimeZone[] = {"at", "time", "zone"};
-  if (at >= static_cast<int>(tokens.size())) return 0;
-  const Token& token = tokens[at];
-  // A pipe goes on with the next stage.
-  if (token.kind == TokenKind::kOperator) return token.text != "|>";
-  if (token.kind == TokenKind::kSymbol)
-    return std::find(std::begin(kSymbols), std::end(kSymbols), token.text) != std::end(kSymbols);
-  const int words = static_cast<int>(std::size(kAtTimeZone));
-  if (at + words > static_cast<int>(tokens.size())) return 0;
-  const bool zone = std::equal(std::begin(kAtTimeZone), std::end(kAtTimeZone), tokens.begin() + at,
-                               [](auto word, const Token& own) { return IsWord(own, word); });
-  return zone ? words : 0;
-}
-
-// The index after one operand, or `at` if none begins there.
-int SkipOperand(const Tokens& tokens, const std::vector<int>& close, int at) {
-  const int size = static_cast<int>(tokens.size());
-  int i = at;
-  while (i < size && (IsSymbol(tokens[i], "+") || IsSymbol(tokens[i], "-"))) i++;
-  if (i >= size) return at;
-  const auto group = [&] { return i < size && close[i] >= 0 && close[i] < size; };
-  switch (tokens[i].kind) {
-    case TokenKind::kString:
-    case TokenKind::kNumber:
-    case TokenKind::kParam:
-    case TokenKind::kOther:
-      i++;
-      break;
-    case TokenKind::kSymbol:
-      if (!IsSymbol(tokens[i], "(") || !group()) return at;
-      i = close[i] + 1;
-      break;
-    case TokenKind::kWord:
-    case TokenKind::kName:
-      if (IsWord(tokens[i], "case")) {
-        for (int depth = 0; i < size; i++) {
-          if (IsWord(tokens[i], "case")) depth++;
-          if (IsWord(tokens[i], "end") && --depth == 0) break;
-        }
-        if (i++ >= size) return at;
-        break;
-      }
-      i++;
-      while (i + 1 < size && IsSymbol(tokens[i], ".") && IsNameLike(tokens[i + 1])) i += 2;
-      if (i < size && tokens[i].kind == TokenKind::kString) {
-        i++;  // TIMESTAMP '…', INTERVAL '…'
-      } else if (group()) {
-        i = close[i] + 1;
-      }
-      break;
-    default:
-      return at;
-  }
-  while (i < size) {
-    if (IsSymbol(tokens[i], "[") && group()) {
-      i = close[i] + 1;
-    } else if (IsSymbol(tokens[i], "::") && i + 1 < size && IsNameLike(tokens[i + 1])) {
-      i += 2;
-      while (i + 1 < size && IsSymbol(tokens[i], ".") && IsNameLike(tokens[i + 1])) i += 2;
-      if (i < size && IsSymbol(tokens[i], "(") && group()) i = close[i] + 1;
-    } else {
-      break;
-    }
-  }
-  return i;
-}
-
-}  // namespace
-
-int SkipExpression(const Tokens& tokens, const std::vector<int>& close, int begin) {
-  int end = SkipOperand(tokens, close, begin);
-  while (end > begin) {
-    const int operand = end + OperatorSize(tokens, end);
-    const int next = operand > end ? SkipOperand(tokens, close, operand) : operand;
-    if (next == operand) break;
-    end = next;
-  }
-  return end;
 }
 
 }  // namespace helios::syntax

@@ -235,8 +235,12 @@ TEST(ApplyForm, Tables) {
   const auto apply = [](std::string text) {
     return Apply("AT <x:number>", "= $x", std::move(text), FormPlace::kTable);
   };
-  EXPECT_EQ(apply("a at 1, b at 2 c"), "a = 1, b = 2 c");
-  EXPECT_EQ(apply("(a at 1)"), "(a = 1)");
+  EXPECT_EQ(apply("FROM a at 1, b at 2 c"), "FROM a = 1, b = 2 c");
+  EXPECT_EQ(apply("FROM (a at 1)"), "FROM (a = 1)");
+  EXPECT_EQ(apply("SELECT a at 1 FROM b WHERE c at 1"), "no match");
+  EXPECT_EQ(apply("SELECT x IS DISTINCT FROM a at 1"), "no match");
+  EXPECT_EQ(apply("SELECT 1 FROM t JOIN s.a at 1 ON p, ONLY b at 2"),
+            "SELECT 1 FROM t JOIN s.a = 1 ON p, ONLY b = 2");
   EXPECT_EQ(apply("at 1"), "no match");
   EXPECT_EQ(apply("1 at 1"), "no match");
 }

@@ -390,7 +390,10 @@ void Pipeline::AddGroup(int begin, int end, bool ordered, Grouping* grouping) {
   if (level.too_deep()) return;
   const Tokens& in = flux_.in_;
   if (!grouping->groups.empty()) Append({","}, &grouping->groups);
-  const bool query = begin + 1 < end && IsSymbol(in[begin], "(") && flux_.StartsQuery(begin + 1);
+  const bool query = begin + 1 < end && IsSymbol(in[begin], "(") &&
+                     (flux_.StartsQuery(begin + 1) || flux_.Find(begin + 1, end - 1, [&](int i) {
+                       return flux_.IsSetOperator(i);
+                     }) < end - 1);
   const bool sets = !query && begin < end &&
                     (IsWord(in[begin], "rollup") || IsWord(in[begin], "cube") ||
                      IsWord(in[begin], "grouping") || IsSymbol(in[begin], "("));

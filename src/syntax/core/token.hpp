@@ -62,7 +62,7 @@ inline bool IsNameLike(const Token& token) {
 }
 
 // For every opening parenthesis or bracket the index of the closing one (the end of the tokens
-// where there is none), -1 elsewhere.
+// where there is none), for a CASE that ends the index of its END, -1 elsewhere.
 std::vector<int> MatchParentheses(const Tokens& tokens);
 
 // The index of the statement behind EXPLAIN and its options that begins at `begin`; `begin` if

@@ -11,13 +11,20 @@ std::vector<int> MatchParentheses(const Tokens& tokens) {
   const int size = static_cast<int>(tokens.size());
   std::vector<int> close(tokens.size(), -1);
   std::vector<int> open;
+  const auto is_case = [&](int i) { return IsWord(tokens[i], "case"); };
   for (int i = 0; i < size; i++) {
-    if (tokens[i].kind != TokenKind::kSymbol || tokens[i].text.size() != 1) continue;
-    const char c = tokens[i].text[0];
-    if (c == '(' || c == '[') {
+    const bool label = i > 0 && (IsWord(tokens[i - 1], "as") || IsSymbol(tokens[i - 1], "."));
+    if (IsSymbol(tokens[i], "(") || IsSymbol(tokens[i], "[")) {
       open.push_back(i);
       close[i] = size;
-    } else if ((c == ')' || c == ']') && !open.empty()) {
+    } else if (IsSymbol(tokens[i], ")") || IsSymbol(tokens[i], "]")) {
+      while (!open.empty() && is_case(open.back())) open.pop_back();
+      if (open.empty()) continue;
+      close[open.back()] = i;
+      open.pop_back();
+    } else if (is_case(i) && !label) {
+      open.push_back(i);
+    } else if (IsWord(tokens[i], "end") && !label && !open.empty() && is_case(open.back())) {
       close[open.back()] = i;
       open.pop_back();
     }
