@@ -71,7 +71,7 @@ my $token = qr/
 	| :: | := | => | \.\. | [~!@\#%^&|?+\-*<>=\/]+ | [^\s]
 /xs;
 
-# Splits a statement into tokens; returns none if a string or comment has no end.
+# Splits a statement into tokens; returns none if a string or comment has no end, or blanks between them would matter.
 sub tokens_of
 {
 	my ($text) = @_;
@@ -88,6 +88,8 @@ sub tokens_of
 		}
 		$text =~ /\G($token)/gc or return ();
 		my $found = $1;
+		# 1ORDER and 1 ORDER are not the same.
+		return () if $found =~ /^[.\$]?\d/ && $text =~ /\G\w/;
 		# What is left of a quote, comment or backslash has no end.
 		return () if $found =~ /^["'\\`]$/ || $found =~ /^[^\w'"].*\/\*/s
 			|| $found =~ /^[^\w'"-].*--/ || $found =~ /^\/\*(?!.*\*\/$)/s;
