@@ -180,6 +180,18 @@ void FluxTranslator::Create(int begin, int end, Tokens* out) {
     Copy(begin, split, out);
     return RuleActions(split, end, out);
   }
+  if (IsWord(in_[i], "schema")) {
+    // Its elements are statements without a mark between them.
+    const auto element = [&](int k) { return Is(k, "create") || Is(k, "grant"); };
+    int next = Find(i, end, element);
+    Copy(begin, next, out);
+    while (next < end) {
+      const int stop = Find(next + 1, end, element);
+      Statement(next, stop, out);
+      next = stop;
+    }
+    return;
+  }
   if (IsWord(in_[i], "transform")) {
     // (FROM SQL WITH FUNCTION …) is stock grammar.
     out->insert(out->end(), in_.begin() + begin, in_.begin() + end);
@@ -270,6 +282,7 @@ void FluxTranslator::SetOperation(int begin, int end, Tokens* out) {
 
 FluxTranslator::Rank FluxTranslator::RankOf(int begin, int i) const {
   if (i == begin) return kFrom;
+  if (Is(i, "from") && !IsWord(in_[i - 1], "distinct") && !IsWord(in_[i - 1], "rows")) return kFrom;
   if (Is(i, "where")) return kWhere;
   if (Is(i, "select")) return kSelect;
   if (Is(i, "group") && !IsWord(in_[i - 1], "within")) return kGroup;
@@ -291,13 +304,17 @@ std::vector<FluxTranslator::Clause> FluxTranslator::Clauses(int begin, int end) 
   return clauses;
 }
 
-// Sorts the clauses into the order of the stock grammar; doubled ones stay beside each other, and
-// are its error.
+// Sorts the clauses into the order of the stock grammar. A doubled one is refused here, where its
+// place is known.
 void FluxTranslator::FromFirst(int begin, int end, Tokens* out) {
   found_ = true;
   std::vector<Clause> clauses = Clauses(begin, end);
   std::stable_sort(clauses.begin(), clauses.end(),
                    [](const Clause& a, const Clause& b) { return a.rank < b.rank; });
+  for (size_t i = 1; i < clauses.size(); i++) {
+    if (clauses[i].rank == clauses[i - 1].rank && clauses[i].rank != kTail)
+      Fail(clauses[i].begin, {});
+  }
   if (clauses.front().rank != kSelect) {
     Append(MakeWord("SELECT"), out);
     Append(MakeSymbol("*"), out);
