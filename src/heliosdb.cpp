@@ -1,6 +1,7 @@
 // The front door: one Init per room, nothing else.
 #include "pg/pg.hpp"
 
+#include "changelog/changelog.hpp"
 #include "hnsw/hnsw.hpp"
 #include "pg/module.hpp"
 #include "settings/settings.hpp"
@@ -18,6 +19,7 @@ void _PG_init(void) {
   helios::vector::InitVector();
   helios::hnsw::InitHnsw();
   helios::syntax::InitSyntax();
+  helios::changelog::InitChangelog();
   helios::pg::FinishPg();
 }
 }

@@ -18,8 +18,6 @@ constexpr int kMaxReplicationFactor = 16;
 constexpr const char *kByWorkers =
     "in this session at once; in background workers, from the server's value, after reload";
 constexpr const char *kPercentRange = "Percent of the CPU time of the whole machine, 0 to 100.";
-constexpr const char *kIntervalRange =
-    "An interval such as '7 days', '36 hours' or 'P1M'; a month counts as 30 days.";
 
 int ceiling_percent;
 int incremental_mv_percent;
@@ -65,20 +63,6 @@ void ReviewThresholds(int elevel) {
                           "hybrid_storage_cold_threshold = '%s'",
                           hot_text, cold_text),
                    errdetail("Data are hot until they are cold, with nothing between.")));
-}
-
-bool CheckInterval(char **text, void **extra, GucSource) {
-  int64 microseconds;
-  const char *problem = ParseInterval(*text, &microseconds);
-  if (problem != nullptr) {
-    GUC_check_errdetail("%s", problem);
-    GUC_check_errhint("%s", kIntervalRange);
-    return false;
-  }
-  *extra = pg::AllocateExtra(sizeof(int64));
-  if (*extra == nullptr) return false;
-  *static_cast<int64 *>(*extra) = microseconds;
-  return true;
 }
 
 void AssignHot(const char *, void *extra) { hot_microseconds = *static_cast<int64 *>(extra); }
@@ -152,6 +136,20 @@ void DefineHybridStorage() {
 }
 
 }  // namespace
+
+bool CheckInterval(char **text, void **extra, GucSource) {
+  int64 microseconds;
+  const char *problem = ParseInterval(*text, &microseconds);
+  if (problem != nullptr) {
+    GUC_check_errdetail("%s", problem);
+    GUC_check_errhint("%s", kIntervalRange);
+    return false;
+  }
+  *extra = pg::AllocateExtra(sizeof(int64));
+  if (*extra == nullptr) return false;
+  *static_cast<int64 *>(*extra) = microseconds;
+  return true;
+}
 
 void InitSettings() {
   DefineBudgets();

@@ -3,6 +3,8 @@
 
 #include "pg/pg.hpp"
 
+#include "pg/guc.hpp"
+
 namespace helios::settings {
 
 enum class HybridStorage : int { kOff = 0, kRow, kColumn, kAuto };
@@ -16,6 +18,13 @@ struct BackgroundShares {
   double deduplication;
   double factor;
 };
+
+// What users read about the values of a setting that is an interval.
+inline constexpr const char *kIntervalRange =
+    "An interval such as '7 days', '36 hours' or 'P1M'; a month counts as 30 days.";
+
+// Checks the text of such a setting; `*extra` then points to its int64 microseconds.
+bool CheckInterval(char **text, void **extra, GucSource source);
 
 // Registers the settings, and leads statements from bare to dotted names.
 void InitSettings();

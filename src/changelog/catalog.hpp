@@ -1,0 +1,56 @@
+// The tables of the room: heliosdb.tracked and heliosdb_log.subxacts, read and written directly.
+#pragma once
+
+#include "changelog/changelog.hpp"
+#include "pg/pg.hpp"
+
+extern "C" {
+#include "utils/relcache.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+namespace helios::changelog {
+
+inline constexpr const char *kAdminSchema = "heliosdb";
+inline constexpr const char *kLogSchema = "heliosdb_log";
+
+// Why a history starts where it does.
+inline constexpr const char *kTracked = "tracked";
+inline constexpr const char *kTruncated = "truncated";
+inline constexpr const char *kRewritten = "rewritten";
+inline constexpr const char *kColumnTypeChanged = "column type changed";
+inline constexpr const char *kKeyChanged = "primary key changed";
+inline constexpr const char *kTriggerWasDisabled = "trigger was disabled";
+inline constexpr const char *kPartitionsChanged = "partitions changed";
+inline constexpr const char *kTrimmed = "trimmed";
+
+// Finds one of the extension's own relations; an error if the extension is not created here.
+Oid OwnRelation(const char *schema, const char *name);
+
+// Returns the extension and its owner.
+Oid ExtensionOid();
+Oid ExtensionOwner();
+
+// Inserts or replaces the row of a tracked table, retention kept, and tells all backends.
+void SaveTracked(const TrackedTable &tracked);
+
+// Forgets a tracked table.
+void ForgetTracked(Oid relation);
+
+// Remembers which top-level transaction the current subtransaction belongs to, if it is one.
+void RememberSubtransaction();
+
+// Runs as the owner of the extension until Leave; the abort of the transaction ends it as well.
+class OwnerScope {
+ public:
+  void Enter();
+  void Leave();
+
+ private:
+  Oid user_;
+  int context_;
+};
+
+}  // namespace helios::changelog

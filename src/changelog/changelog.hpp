@@ -1,0 +1,66 @@
+// The door of the change log: which tables are tracked, and where their dead row versions are.
+//
+// A log relation holds one row for each version that a transaction ended, and one for each insert:
+//
+//   xid xid8      transaction (top level) that ended the version; of op 'I': that created the row
+//   creator xid8  raw xmin of the version, widened to 64 bits; null for 'I'
+//   op "char"     'U', 'D': pre-image of an update or delete; 'I': key of a new row (keyless: the row)
+//   c1, c2, …     column n of the table is column n + kLogColumns here
+//
+// With C a set of committed transactions, the table at C is: current rows whose creator is in C, and
+// versions of the log whose creator is in C and whose ender is not.
+#pragma once
+
+#include "pg/pg.hpp"
+
+extern "C" {
+#include "access/attnum.h"
+#include "access/transam.h"
+#include "utils/timestamp.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+namespace helios::changelog {
+
+inline constexpr int kLogColumns = 3;
+inline constexpr AttrNumber kLogXid = 1;
+inline constexpr AttrNumber kLogCreator = 2;
+inline constexpr AttrNumber kLogOp = 3;
+
+inline constexpr char kOpUpdate = 'U';
+inline constexpr char kOpDelete = 'D';
+inline constexpr char kOpInsert = 'I';
+
+struct TrackedTable {
+  Oid relation;
+  Oid log;                  // invalid for a partitioned table: its leaves have theirs
+  Oid root;                 // the partitioned table that a leaf is tracked through, or invalid
+  FullTransactionId since;  // history holds for instants at or after the commit of this transaction
+  TimestampTz since_at;     // the clock when that was written
+  const char *reason;       // why history starts there; lives forever
+  int key_count;            // columns of the primary key; 0: the table is a bag
+  AttrNumber key[INDEX_MAX_KEYS];
+};
+
+// Registers the settings and the transaction callbacks.
+void InitChangelog();
+
+// Looks a table up among the tracked ones; cached in this backend.
+bool FindTracked(Oid relation, TrackedTable *tracked);
+
+// Raises an error if the triggers of a tracked table are not in place, so that changes are missed.
+void CheckCapture(Oid relation);
+
+// Returns the top-level transaction of a subtransaction that wrote a tracked table, any other
+// transaction unchanged.
+FullTransactionId TopOf(FullTransactionId xid);
+
+// Widens the raw xmin of a row version to 64 bits.
+FullTransactionId WidenXmin(TransactionId xmin);
+
+// Microseconds that history is kept where a table says nothing else.
+int64 DefaultRetention();
+
+}  // namespace helios::changelog

@@ -1,0 +1,219 @@
+#include "changelog/log_table.hpp"
+
+#include "changelog/catalog.hpp"
+
+extern "C" {
+#include "access/reloptions.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/heap.h"
+#include "catalog/index.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_type.h"
+#include "catalog/toasting.h"
+#include "commands/defrem.h"
+#include "commands/tablecmds.h"
+#include "nodes/makefuncs.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+namespace helios::changelog {
+
+namespace {
+
+constexpr Oid kCharNotEqual = 630;  // pg_operator.dat names no symbol for it
+
+// Describes the columns of a log.
+TupleDesc DescribeLog(Relation table) {
+  TupleDesc base = RelationGetDescr(table);
+  TupleDesc desc = CreateTemplateTupleDesc(base->natts + kLogColumns);
+  TupleDescInitEntry(desc, kLogXid, "xid", XID8OID, -1, 0);
+  TupleDescInitEntry(desc, kLogCreator, "creator", XID8OID, -1, 0);
+  TupleDescInitEntry(desc, kLogOp, "op", CHAROID, -1, 0);
+  for (int i = 0; i < base->natts; i++) {
+    const Form_pg_attribute from = TupleDescAttr(base, i);
+    const AttrNumber number = static_cast<AttrNumber>(i + 1 + kLogColumns);
+    const char *name = psprintf("c%d", i + 1);
+    if (from->attisdropped) {
+      TupleDescInitEntry(desc, number, name, INT4OID, -1, 0);
+      continue;
+    }
+    TupleDescInitEntry(desc, number, name, from->atttypid, from->atttypmod, from->attndims);
+    TupleDescInitEntryCollation(desc, number, from->attcollation);
+    Form_pg_attribute to = TupleDescAttr(desc, number - 1);
+    to->attstorage = from->attstorage;
+    to->attcompression = from->attcompression;
+  }
+  return desc;
+}
+
+// Builds `op <> 'I'` over a log.
+List *NotInsert() {
+  Expr *op = reinterpret_cast<Expr *>(makeVar(1, kLogOp, CHAROID, -1, InvalidOid, 0));
+  Expr *insert = reinterpret_cast<Expr *>(
+      makeConst(CHAROID, -1, InvalidOid, sizeof(char), CharGetDatum(kOpInsert), false, true));
+  Expr *differs = make_opclause(kCharNotEqual, BOOLOID, false, op, insert, InvalidOid, InvalidOid);
+  reinterpret_cast<OpExpr *>(differs)->opfuncid = F_CHARNE;
+  return list_make1(differs);
+}
+
+// Creates the index of the pre-images on the key, with the operator classes of the primary key.
+void CreateKeyIndex(Relation table, Relation log, const TrackedTable &tracked) {
+  Relation primary = index_open(RelationGetPrimaryKeyIndex(table), AccessShareLock);
+  bool is_null;
+  const auto *classes = reinterpret_cast<oidvector *>(DatumGetPointer(
+      SysCacheGetAttr(INDEXRELID, primary->rd_indextuple, Anum_pg_index_indclass, &is_null)));
+  IndexInfo *info = makeIndexInfo(tracked.key_count, tracked.key_count, BTREE_AM_OID, NIL,
+                                  NotInsert(), false, false, true, false);
+  List *names = NIL;
+  Oid opclasses[INDEX_MAX_KEYS];
+  Oid collations[INDEX_MAX_KEYS];
+  int16 options[INDEX_MAX_KEYS] = {};
+  for (int i = 0; i < tracked.key_count; i++) {
+    info->ii_IndexAttrNumbers[i] = static_cast<AttrNumber>(tracked.key[i] + kLogColumns);
+    names = lappend(names, psprintf("c%d", tracked.key[i]));
+    opclasses[i] = classes->values[i];
+    collations[i] = primary->rd_indcollation[i];
+  }
+  index_create(log, psprintf("log_%u_key", RelationGetRelid(table)), InvalidOid, InvalidOid,
+               InvalidOid, InvalidOid, info, names, BTREE_AM_OID, InvalidOid, collations, opclasses,
+               options, static_cast<Datum>(0), 0, 0, false, true, nullptr);
+  index_close(primary, NoLock);
+}
+
+// Creates the block range index on the ending transaction.
+void CreateXidIndex(Relation table, Relation log) {
+  IndexInfo *info = makeIndexInfo(1, 1, BRIN_AM_OID, NIL, NIL, false, false, true, false);
+  info->ii_IndexAttrNumbers[0] = kLogXid;
+  Oid collation = InvalidOid;
+  Oid opclass = get_opclass_oid(
+      BRIN_AM_OID,
+      list_make2(makeString(pstrdup(kAdminSchema)), makeString(pstrdup("xid8_minmax_ops"))), false);
+  int16 option = 0;
+  constexpr int kPagesPerRange = 16;
+  List *options = list_make1(makeDefElem(
+      pstrdup("pages_per_range"), reinterpret_cast<Node *>(makeInteger(kPagesPerRange)), -1));
+  index_create(log, psprintf("log_%u_xid", RelationGetRelid(table)), InvalidOid, InvalidOid,
+               InvalidOid, InvalidOid, info, list_make1(pstrdup("xid")), BRIN_AM_OID, InvalidOid,
+               &collation, &opclass, &option,
+               transformRelOptions(static_cast<Datum>(0), options, nullptr, nullptr, false, false),
+               0, 0, false, true, nullptr);
+}
+
+// Gives old records of a log the value that old rows of the table have in a column added later.
+void CopyMissingValue(Relation table, int index, Oid log) {
+  HeapTuple tuple =
+      SearchSysCache2(ATTNUM, ObjectIdGetDatum(RelationGetRelid(table)), Int16GetDatum(index + 1));
+  if (!HeapTupleIsValid(tuple)) elog(ERROR, "column %d of tracked table is missing", index + 1);
+  bool is_null;
+  const Datum value = SysCacheGetAttr(ATTNUM, tuple, Anum_pg_attribute_attmissingval, &is_null);
+  if (!is_null) {
+    SetAttrMissing(log, psprintf("c%d", index + 1), OidOutputFunctionCall(F_ARRAY_OUT, value));
+    CommandCounterIncrement();
+  }
+  ReleaseSysCache(tuple);
+}
+
+}  // namespace
+
+void ReadKey(Relation table, TrackedTable *tracked) {
+  tracked->key_count = 0;
+  const Oid primary_oid = RelationGetPrimaryKeyIndex(table);
+  if (!OidIsValid(primary_oid)) return;
+  Relation primary = index_open(primary_oid, AccessShareLock);
+  if (primary->rd_index->indimmediate && primary->rd_index->indisvalid) {
+    tracked->key_count = primary->rd_index->indnkeyatts;
+    for (int i = 0; i < tracked->key_count; i++) {
+      tracked->key[i] = primary->rd_index->indkey.values[i];
+    }
+  }
+  index_close(primary, NoLock);
+}
+
+Oid CreateLog(Relation table, const TrackedTable &tracked) {
+  const Oid relid = RelationGetRelid(table);
+  const Oid log_oid = heap_create_with_catalog(
+      psprintf("log_%u", relid), get_namespace_oid(kLogSchema, false), InvalidOid, InvalidOid,
+      InvalidOid, InvalidOid, ExtensionOwner(), HEAP_TABLE_AM_OID, DescribeLog(table), NIL,
+      RELKIND_RELATION, RELPERSISTENCE_PERMANENT, false, false, ONCOMMIT_NOOP,
+      static_cast<Datum>(0), false, false, true, InvalidOid, nullptr);
+  CommandCounterIncrement();
+  NewRelationCreateToastTable(log_oid, static_cast<Datum>(0));
+  CommandCounterIncrement();
+
+  // A member of the extension: pg_dump leaves it out, DROP EXTENSION takes it along.
+  ObjectAddress self, extension;
+  ObjectAddressSet(self, RelationRelationId, log_oid);
+  ObjectAddressSet(extension, ExtensionRelationId, ExtensionOid());
+  recordDependencyOn(&self, &extension, DEPENDENCY_EXTENSION);
+
+  Relation log = table_open(log_oid, AccessExclusiveLock);
+  if (tracked.key_count > 0) CreateKeyIndex(table, log, tracked);
+  CreateXidIndex(table, log);
+  table_close(log, NoLock);
+  CommandCounterIncrement();
+  return log_oid;
+}
+
+void DropLog(Oid log) {
+  if (!OidIsValid(log) || !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(log))) return;
+  ObjectAddress self;
+  ObjectAddressSet(self, RelationRelationId, log);
+  deleteDependencyRecordsForClass(RelationRelationId, log, ExtensionRelationId,
+                                  DEPENDENCY_EXTENSION);
+  CommandCounterIncrement();
+  performDeletion(&self, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+  CommandCounterIncrement();
+}
+
+LogFit CompareLog(Relation table, Relation log) {
+  TupleDesc base = RelationGetDescr(table);
+  TupleDesc desc = RelationGetDescr(log);
+  if (desc->natts > base->natts + kLogColumns) return LogFit::kDiffers;
+  for (int i = 0; i + kLogColumns < desc->natts; i++) {
+    const Form_pg_attribute from = TupleDescAttr(base, i);
+    const Form_pg_attribute to = TupleDescAttr(desc, i + kLogColumns);
+    if (from->attisdropped) continue;
+    if (to->attisdropped || from->atttypid != to->atttypid || from->atttypmod != to->atttypmod ||
+        from->attcollation != to->attcollation) {
+      return LogFit::kDiffers;
+    }
+  }
+  return desc->natts < base->natts + kLogColumns ? LogFit::kLacksColumns : LogFit::kFits;
+}
+
+void AddColumns(Relation table, Oid log) {
+  TupleDesc base = RelationGetDescr(table);
+  Relation relation = table_open(log, AccessExclusiveLock);
+  const int present = RelationGetDescr(relation)->natts - kLogColumns;
+  table_close(relation, NoLock);
+  OwnerScope owner;
+  owner.Enter();
+  for (int i = present; i < base->natts; i++) {
+    const Form_pg_attribute from = TupleDescAttr(base, i);
+    ColumnDef *column = from->attisdropped
+                            ? makeColumnDef(psprintf("c%d", i + 1), INT4OID, -1, InvalidOid)
+                            : makeColumnDef(psprintf("c%d", i + 1), from->atttypid, from->atttypmod,
+                                            from->attcollation);
+    AlterTableCmd *command = makeNode(AlterTableCmd);
+    command->subtype = AT_AddColumn;
+    command->def = reinterpret_cast<Node *>(column);
+    AlterTableInternal(log, list_make1(command), false);
+    CommandCounterIncrement();
+    if (!from->attisdropped) CopyMissingValue(table, i, log);
+  }
+  owner.Leave();
+}
+
+}  // namespace helios::changelog

@@ -1,0 +1,250 @@
+#include "changelog/track.hpp"
+
+#include "changelog/catalog.hpp"
+#include "changelog/log_table.hpp"
+
+extern "C" {
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/catalog.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/partition.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_trigger.h"
+#include "commands/tablecmds.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+namespace helios::changelog {
+
+namespace {
+
+// Tells why a table cannot be tracked, or null.
+const char *Obstacle(Relation table) {
+  const Form_pg_class form = table->rd_rel;
+  if (form->relkind != RELKIND_RELATION && form->relkind != RELKIND_PARTITIONED_TABLE)
+    return "Only tables can be tracked.";
+  if (IsCatalogRelation(table) || form->relnamespace == get_namespace_oid(kLogSchema, false) ||
+      form->relnamespace == get_namespace_oid(kAdminSchema, false)) {
+    return "It belongs to the system.";
+  }
+  if (form->relpersistence == RELPERSISTENCE_TEMP) return "Temporary tables have no history.";
+  if (form->relpersistence == RELPERSISTENCE_UNLOGGED)
+    return "Unlogged tables have no history: a crash empties them.";
+  if (!form->relispartition && has_superclass(RelationGetRelid(table)))
+    return "It inherits from another table; only partitions can be tracked through a parent.";
+  if (form->relkind == RELKIND_RELATION && has_subclass(RelationGetRelid(table)) &&
+      find_inheritance_children(RelationGetRelid(table), NoLock) != NIL) {
+    return "Other tables inherit from it.";
+  }
+  return nullptr;
+}
+
+void CheckTrackable(Relation table) {
+  const char *obstacle = Obstacle(table);
+  if (obstacle == nullptr) return;
+  ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+                  errmsg("cannot track \"%s\"", RelationGetRelationName(table)),
+                  errdetail("%s", obstacle)));
+}
+
+// Lets the history of a row of heliosdb.tracked start now.
+void StartNow(TrackedTable *tracked, const char *reason) {
+  tracked->since = GetTopFullTransactionId();
+  tracked->since_at = GetCurrentTimestamp();
+  tracked->reason = reason;
+}
+
+bool SameKey(const TrackedTable &a, const TrackedTable &b) {
+  if (a.key_count != b.key_count) return false;
+  for (int i = 0; i < a.key_count; i++) {
+    if (a.key[i] != b.key[i]) return false;
+  }
+  return true;
+}
+
+// Empties a log like TRUNCATE does.
+void EmptyLog(Oid log_oid) {
+  Relation log = table_open(log_oid, AccessExclusiveLock);
+  CheckTableNotInUse(log, "TRUNCATE");
+  ExecuteTruncateGuts(list_make1(log), list_make1_oid(log_oid), NIL, DROP_RESTRICT, false);
+  table_close(log, NoLock);
+  CommandCounterIncrement();
+}
+
+// Raises an error unless the user owns the table.
+void CheckOwner(Oid relation) {
+  if (get_rel_relkind(relation) == '\0') {
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+                    errmsg("relation with OID %u does not exist", relation)));
+  }
+  if (!pg_class_ownercheck(relation, GetUserId())) {
+    aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(get_rel_relkind(relation)),
+                   get_rel_name(relation));
+  }
+}
+
+// Locks a table of the user's against writers, and partitions with it.
+void LockOwned(Oid relation) {
+  CheckOwner(relation);
+  LockRelationOid(relation, ShareRowExclusiveLock);
+  CheckOwner(relation);
+  if (get_rel_relkind(relation) == RELKIND_PARTITIONED_TABLE)
+    find_all_inheritors(relation, ShareRowExclusiveLock, nullptr);
+}
+
+// Drops our triggers of a table.
+void DropTriggers(Oid relation) {
+  const Oid function = CaptureFunction();
+  Relation triggers = table_open(TriggerRelationId, RowExclusiveLock);
+  ScanKeyData key;
+  ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
+              ObjectIdGetDatum(relation));
+  SysScanDesc scan = systable_beginscan(triggers, TriggerRelidNameIndexId, true, nullptr, 1, &key);
+  ObjectAddresses *doomed = new_object_addresses();
+  HeapTuple tuple;
+  while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
+    const auto *form = reinterpret_cast<Form_pg_trigger>(GETSTRUCT(tuple));
+    if (form->tgfoid != function) continue;
+    ObjectAddress trigger;
+    ObjectAddressSet(trigger, TriggerRelationId, form->oid);
+    add_exact_object_address(&trigger, doomed);
+  }
+  systable_endscan(scan);
+  table_close(triggers, NoLock);
+  performMultipleDeletions(doomed, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+  CommandCounterIncrement();
+}
+
+// Tracks one table that holds rows itself.
+void TrackLeaf(Relation table, Oid root) {
+  const Oid relation = RelationGetRelid(table);
+  TrackedTable tracked = {};
+  if (FindTracked(relation, &tracked)) {
+    if (InspectTriggers(relation) != Triggers::kInPlace) {
+      RepairTriggers(relation);
+      Restart(relation, kTriggerWasDisabled);
+      FindTracked(relation, &tracked);
+    }
+    if (OidIsValid(root) && tracked.root != root) {
+      tracked.root = root;
+      SaveTracked(tracked);
+    }
+    return;
+  }
+  tracked.relation = relation;
+  tracked.root = root;
+  ReadKey(table, &tracked);
+  tracked.log = CreateLog(table, tracked);
+  StartNow(&tracked, kTracked);
+  SaveTracked(tracked);
+  RepairTriggers(relation);
+}
+
+}  // namespace
+
+void Track(Oid relation, Oid root) {
+  Relation table = table_open(relation, ShareRowExclusiveLock);
+  CheckTrackable(table);
+  if (table->rd_rel->relkind == RELKIND_RELATION) {
+    TrackLeaf(table, root);
+  } else {
+    TrackedTable tracked = {};
+    if (!FindTracked(relation, &tracked)) {
+      tracked.relation = relation;
+      StartNow(&tracked, kTracked);
+    }
+    tracked.root = root;
+    SaveTracked(tracked);
+    ListCell *cell;
+    List *partitions = find_inheritance_children(relation, ShareRowExclusiveLock);
+    foreach (cell, partitions) Track(lfirst_oid(cell), OidIsValid(root) ? root : relation);
+  }
+  table_close(table, NoLock);
+}
+
+void Untrack(Oid relation) {
+  TrackedTable tracked;
+  if (!FindTracked(relation, &tracked)) return;
+  if (OidIsValid(tracked.log)) {
+    DropTriggers(relation);
+    DropLog(tracked.log);
+  } else {
+    ListCell *cell;
+    foreach (cell, find_inheritance_children(relation, ShareRowExclusiveLock))
+      Untrack(lfirst_oid(cell));
+  }
+  ForgetTracked(relation);
+}
+
+void RestartRow(Oid relation, const char *reason) {
+  TrackedTable tracked;
+  if (!FindTracked(relation, &tracked)) return;
+  StartNow(&tracked, reason);
+  SaveTracked(tracked);
+}
+
+void Restart(Oid relation, const char *reason) {
+  TrackedTable tracked;
+  if (!FindTracked(relation, &tracked)) return;
+  if (OidIsValid(tracked.log)) {
+    Relation table = table_open(relation, NoLock);
+    TrackedTable present = tracked;
+    ReadKey(table, &present);
+    Relation log = table_open(tracked.log, AccessExclusiveLock);
+    const bool fits = CompareLog(table, log) == LogFit::kFits && SameKey(tracked, present);
+    table_close(log, NoLock);
+    if (fits) {
+      EmptyLog(tracked.log);
+    } else {
+      DropLog(tracked.log);
+      tracked = present;
+      tracked.log = CreateLog(table, tracked);
+    }
+    table_close(table, NoLock);
+  }
+  StartNow(&tracked, reason);
+  SaveTracked(tracked);
+  if (get_rel_relispartition(relation)) {
+    ListCell *cell;
+    foreach (cell, get_partition_ancestors(relation)) RestartRow(lfirst_oid(cell), reason);
+  }
+}
+
+HELIOS_FUNCTION(track) {
+  const Oid relation = PG_GETARG_OID(0);
+  LockOwned(relation);
+  Track(relation, InvalidOid);
+  PG_RETURN_VOID();
+}
+
+HELIOS_FUNCTION(untrack) {
+  const Oid relation = PG_GETARG_OID(0);
+  LockOwned(relation);
+  TrackedTable tracked;
+  if (!FindTracked(relation, &tracked)) {
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("table \"%s\" is not tracked", get_rel_name(relation))));
+  }
+  if (OidIsValid(tracked.root)) {
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("table \"%s\" is tracked through the partitioned table \"%s\"",
+                           get_rel_name(relation), get_rel_name(tracked.root)),
+                    errhint("Run heliosdb.untrack() for that one.")));
+  }
+  Untrack(relation);
+  PG_RETURN_VOID();
+}
+
+}  // namespace helios::changelog

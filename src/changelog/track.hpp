@@ -1,0 +1,34 @@
+// Beginning, restarting and ending the history of a table.
+#pragma once
+
+#include "pg/pg.hpp"
+
+#include "changelog/changelog.hpp"
+
+namespace helios::changelog {
+
+// Begins the history of a table, or of a partitioned table and all its partitions; the caller has
+// checked the right to do so. `root` is the partitioned table that it belongs to, if any.
+void Track(Oid relation, Oid root);
+
+// Ends the history of a table or of a partitioned table: triggers, log and row go.
+void Untrack(Oid relation);
+
+// Lets the history of a table, and of the partitioned tables above it, start with this transaction;
+// does nothing if the table is not tracked.
+void Restart(Oid relation, const char *reason);
+
+// The same for one row of heliosdb.tracked, without touching a log.
+void RestartRow(Oid relation, const char *reason);
+
+// How the triggers of a tracked table are.
+enum class Triggers { kInPlace, kNotAlways, kMissing };
+Triggers InspectTriggers(Oid relation);
+
+// Creates the triggers that are missing and lets all fire always.
+void RepairTriggers(Oid relation);
+
+// Returns the trigger function.
+Oid CaptureFunction();
+
+}  // namespace helios::changelog
