@@ -54,7 +54,7 @@ judge_text() {
       if (theirs == mine && mine != "") return
       if (!is_door(name)) complain("only the door " theirs "/" theirs ".hpp of another room may be included")
     }
-    function tested(name) { return file ~ /_(test|fuzz)\.cpp$/ && name ~ /^gtest\// }
+    function tested(name) { return file ~ /_(test|fuzz)\.[ch]pp$/ && name ~ /^gtest\// }
     # The file that opens a PostgreSQL-side source must lead to pg/pg.hpp before anything else.
     function judge_first() {
       if (is_core(file) || room_of(file) == "base" || file !~ /\.cpp$/) return

@@ -1,21 +1,8 @@
 // Every pipe stage alone and behind others, and what is wrong in one.
-#include "syntax/core/test_lexer.hpp"
-
-#include <gtest/gtest.h>
-
-#include <initializer_list>
+#include "syntax/core/expect_test.hpp"
 
 namespace helios::syntax {
 namespace {
-
-struct Case {
-  const char* text;
-  const char* outcome;
-};
-
-void ExpectAll(std::initializer_list<Case> cases) {
-  for (const Case& c : cases) EXPECT_EQ(Outcome(c.text), c.outcome) << c.text;
-}
 
 TEST(Pipe, Where) {
   ExpectAll({{"FROM t |> WHERE a", "SELECT * FROM t WHERE a"},

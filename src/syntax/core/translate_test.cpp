@@ -1,21 +1,8 @@
 // FROM-first queries in every statement, what stays alone, places of errors, hostile texts.
-#include "syntax/core/test_lexer.hpp"
-
-#include <gtest/gtest.h>
-
-#include <initializer_list>
+#include "syntax/core/expect_test.hpp"
 
 namespace helios::syntax {
 namespace {
-
-struct Case {
-  const char* text;
-  const char* outcome;
-};
-
-void ExpectAll(std::initializer_list<Case> cases) {
-  for (const Case& c : cases) EXPECT_EQ(Outcome(c.text), c.outcome) << c.text;
-}
 
 TEST(FromFirst, SortsClauses) {
   ExpectAll({{"FROM t", "SELECT * FROM t"},
@@ -224,10 +211,11 @@ TEST(FromFirst, LeavesMostErrorsToTheGrammar) {
 }
 
 TEST(FromFirst, ElementsOfASchema) {
-  EXPECT_EQ(Outcome("CREATE SCHEMA s CREATE TABLE t (a int) CREATE VIEW v AS FROM t GRANT SELECT ON v "
-                    "TO u CREATE VIEW w AS FROM v SELECT a"),
-            "CREATE SCHEMA s CREATE TABLE t (a int) CREATE VIEW v AS SELECT * FROM t GRANT SELECT ON v "
-            "TO u CREATE VIEW w AS SELECT a FROM v");
+  EXPECT_EQ(
+      Outcome("CREATE SCHEMA s CREATE TABLE t (a int) CREATE VIEW v AS FROM t GRANT SELECT ON v "
+              "TO u CREATE VIEW w AS FROM v SELECT a"),
+      "CREATE SCHEMA s CREATE TABLE t (a int) CREATE VIEW v AS SELECT * FROM t GRANT SELECT ON v "
+      "TO u CREATE VIEW w AS SELECT a FROM v");
 }
 
 // Statements of the stock grammar keep every token.
