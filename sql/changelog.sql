@@ -17,6 +17,7 @@ CREATE TABLE heliosdb.tracked (
   log oid NOT NULL,
   root oid NOT NULL,
   since_xid xid8 NOT NULL,
+  floor xid8 NOT NULL,
   since_at timestamptz NOT NULL,
   reason text NOT NULL,
   key smallint[] NOT NULL,

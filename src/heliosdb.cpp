@@ -6,6 +6,7 @@
 #include "pg/module.hpp"
 #include "settings/settings.hpp"
 #include "syntax/syntax.hpp"
+#include "timetravel/timetravel.hpp"
 #include "vector/vector.hpp"
 
 extern "C" {
@@ -20,6 +21,7 @@ void _PG_init(void) {
   helios::hnsw::InitHnsw();
   helios::syntax::InitSyntax();
   helios::changelog::InitChangelog();
+  helios::timetravel::InitTimetravel();
   helios::pg::FinishPg();
 }
 }

@@ -42,6 +42,7 @@ enum TrackedColumn {
   kLogOid,
   kRoot,
   kSinceXid,
+  kFloor,
   kSinceAt,
   kReason,
   kKey,
@@ -95,6 +96,7 @@ void Decode(HeapTuple tuple, TupleDesc desc, TrackedTable *tracked) {
   tracked->log = DatumGetObjectId(values[kLogOid - 1]);
   tracked->root = DatumGetObjectId(values[kRoot - 1]);
   tracked->since = DatumGetFullTransactionId(values[kSinceXid - 1]);
+  tracked->floor = DatumGetFullTransactionId(values[kFloor - 1]);
   tracked->since_at = DatumGetTimestampTz(values[kSinceAt - 1]);
   tracked->reason = KnownReason(TextDatumGetCString(values[kReason - 1]));
   ArrayType *key = DatumGetArrayTypeP(values[kKey - 1]);
@@ -188,6 +190,7 @@ void SaveTracked(const TrackedTable &tracked) {
   values[kLogOid - 1] = ObjectIdGetDatum(tracked.log);
   values[kRoot - 1] = ObjectIdGetDatum(tracked.root);
   values[kSinceXid - 1] = FullTransactionIdGetDatum(tracked.since);
+  values[kFloor - 1] = FullTransactionIdGetDatum(tracked.floor);
   values[kSinceAt - 1] = TimestampTzGetDatum(tracked.since_at);
   values[kReason - 1] = CStringGetTextDatum(tracked.reason);
   values[kKey - 1] = PointerGetDatum(

@@ -38,6 +38,7 @@ struct TrackedTable {
   Oid log;                  // invalid for a partitioned table: its leaves have theirs
   Oid root;                 // the partitioned table that a leaf is tracked through, or invalid
   FullTransactionId since;  // history holds for instants at or after the commit of this transaction
+  FullTransactionId floor;  // every transaction below it had ended when history started
   TimestampTz since_at;     // the clock when that was written
   const char *reason;       // why history starts there; lives forever
   int key_count;            // columns of the primary key; 0: the table is a bag

@@ -21,6 +21,7 @@ extern "C" {
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 }
 #undef Min
 #undef Max
@@ -62,6 +63,7 @@ void CheckTrackable(Relation table) {
 // Lets the history of a row of heliosdb.tracked start now.
 void StartNow(TrackedTable *tracked, const char *reason) {
   tracked->since = GetTopFullTransactionId();
+  tracked->floor = WidenXmin(GetLatestSnapshot()->xmin);
   tracked->since_at = GetCurrentTimestamp();
   tracked->reason = reason;
 }

@@ -8,6 +8,7 @@ extern "C" {
 #include "access/genam.h"
 #include "access/generic_xlog.h"
 #include "commands/vacuum.h"
+#include "nodes/nodeFuncs.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/rel.h"
@@ -69,6 +70,23 @@ inline IndexScanDesc BeginIndexScan(Relation heap, Relation index, Snapshot snap
 #else
   return index_beginscan(heap, index, snapshot, keys, orderbys);
 #endif
+}
+
+// Walkers and mutators of expression trees as PostgreSQL takes them: before 16 without their arguments.
+#if PG_VERSION_NUM >= 160000
+using WalkerFunction = tree_walker_callback;
+using MutatorFunction = tree_mutator_callback;
+#else
+using WalkerFunction = bool (*)();
+using MutatorFunction = Node *(*)();
+#endif
+template <typename Function>
+WalkerFunction AsWalker(Function *function) {
+  return reinterpret_cast<WalkerFunction>(reinterpret_cast<void *>(function));
+}
+template <typename Function>
+MutatorFunction AsMutator(Function *function) {
+  return reinterpret_cast<MutatorFunction>(reinterpret_cast<void *>(function));
 }
 
 }  // namespace helios::pg

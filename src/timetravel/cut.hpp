@@ -1,0 +1,49 @@
+// A cut: the transactions that count as committed at an instant of the past.
+//
+//   transaction          its changes, seen AS OF at
+//   below the floor      there: it had ended when the table began to be tracked
+//   committed at or before `at` (commit timestamp)   there
+//   later, or not at all                             not there
+//
+// The commit timestamp is taken before a transaction becomes visible; so a statement refuses instants for
+// which its own snapshot still misses a transaction.
+#pragma once
+
+#include "pg/pg.hpp"
+
+extern "C" {
+#include "access/transam.h"
+#include "access/xact.h"
+#include "utils/timestamp.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+namespace helios::timetravel {
+
+// Decides about transactions for one table and one instant; lives in an fmgr cache.
+class Cut {
+ public:
+  Cut(Oid relation, TimestampTz at);
+  bool IsFor(Oid relation, TimestampTz at) const { return relation_ == relation && at_ == at; }
+  // True if the changes of a transaction or subtransaction are there.
+  bool Contains(FullTransactionId xid);
+  // The same for the raw xmin of a row version that the statement sees.
+  bool ContainsXmin(TransactionId xmin);
+
+ private:
+  static constexpr int kRemembered = 1024;
+  struct Entry {
+    TransactionId xid;
+    bool inside;
+  };
+
+  Oid relation_;
+  TimestampTz at_;
+  FullTransactionId floor_;
+  FullTransactionId next_;
+  Entry remembered_[kRemembered];
+};
+
+}  // namespace helios::timetravel

@@ -1,0 +1,116 @@
+#include "timetravel/instant.hpp"
+
+extern "C" {
+#include "access/commit_ts.h"
+#include "access/xact.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+namespace helios::timetravel {
+
+changelog::TrackedTable TrackedOrError(Oid relation) {
+  changelog::TrackedTable table;
+  if (changelog::FindTracked(relation, &table)) return table;
+  ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                  errmsg("table \"%s\" has no history", get_rel_name(relation)),
+                  errhint("SELECT heliosdb.track('%s'); begins one.", get_rel_name(relation))));
+}
+
+namespace {
+
+// An instant needs commit timestamps.
+void RequireCommitTimestamps() {
+  if (track_commit_timestamp) return;
+  ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                  errmsg("the time at which transactions committed is not recorded"),
+                  errhint("Set track_commit_timestamp = on, or put heliosdb into "
+                          "shared_preload_libraries, and restart the server.")));
+}
+
+// Refuses an instant that the statement's snapshot does not reach: what commits from now on would still
+// belong to it.
+void RequireSettled(TimestampTz at) {
+  const bool one_snapshot = IsolationUsesXactSnapshot();
+  const TimestampTz settled =
+      one_snapshot ? GetCurrentTransactionStartTimestamp() : GetCurrentStatementStartTimestamp();
+  if (at > settled) {
+    ereport(ERROR,
+            (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+             errmsg("AS OF %s is in the future", timestamptz_to_str(at)),
+             one_snapshot
+                 ? errdetail("The snapshot of this transaction was taken with its first statement.")
+                 : 0));
+  }
+  // A transaction gets its commit timestamp a moment before others see it.
+  const Snapshot snapshot = GetActiveSnapshot();
+  for (uint32 i = 0; i < snapshot->xcnt; i++) {
+    TimestampTz committed;
+    if (TransactionIdGetCommitTsData(snapshot->xip[i], &committed, nullptr) && committed <= at) {
+      ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+                      errmsg("AS OF %s is not settled yet", timestamptz_to_str(at)),
+                      errdetail("Transaction %u has committed but is not visible to this snapshot.",
+                                snapshot->xip[i]),
+                      errhint("Run the statement again.")));
+    }
+  }
+}
+
+// Refuses an instant before the table's history.
+void RequireHistory(Oid relation, TimestampTz at) {
+  const changelog::TrackedTable table = TrackedOrError(relation);
+  changelog::CheckCapture(relation);
+  TimestampTz since;
+  const TransactionId xid = XidFromFullTransactionId(table.since);
+  if (!TransactionIdGetCommitTsData(xid, &since, nullptr)) since = table.since_at;
+  if (TransactionIdIsCurrentTransactionId(xid) || at < since) {
+    ereport(ERROR,
+            (errcode(ERRCODE_SNAPSHOT_TOO_OLD),
+             errmsg("history of table \"%s\" does not reach back to %s", get_rel_name(relation),
+                    timestamptz_to_str(at)),
+             TransactionIdIsCurrentTransactionId(xid)
+                 ? errdetail("It begins when this transaction commits (%s).", table.reason)
+                 : errdetail("It begins at %s (%s).", timestamptz_to_str(since), table.reason)));
+  }
+}
+
+}  // namespace
+
+}  // namespace helios::timetravel
+
+// as_of_instant(table oid, at timestamptz): the instant, once the table can answer for it.
+HELIOS_FUNCTION(as_of_instant) {
+  const TimestampTz at = PG_GETARG_TIMESTAMPTZ(1);
+  helios::timetravel::RequireCommitTimestamps();
+  helios::timetravel::RequireSettled(at);
+  helios::timetravel::RequireHistory(PG_GETARG_OID(0), at);
+  PG_RETURN_TIMESTAMPTZ(at);
+}
+
+// as_of_transaction(table oid, transaction bigint): the instant right after a transaction committed.
+HELIOS_FUNCTION(as_of_transaction) {
+  const int64 number = PG_GETARG_INT64(1);
+  helios::timetravel::RequireCommitTimestamps();
+  const FullTransactionId next = ReadNextFullTransactionId();
+  const FullTransactionId xid = FullTransactionIdFromU64(static_cast<uint64>(number));
+  TimestampTz at = 0;
+  // The commit log tells transactions apart by 32 bits: one of another epoch is not asked for.
+  const bool known =
+      number > 0 && FullTransactionIdPrecedes(xid, next) &&
+      U64FromFullTransactionId(next) - U64FromFullTransactionId(xid) < UINT32_MAX / 2 &&
+      TransactionIdIsNormal(XidFromFullTransactionId(xid)) &&
+      TransactionIdGetCommitTsData(XidFromFullTransactionId(xid), &at, nullptr);
+  if (!known) {
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("transaction %lld is not known to have committed",
+                           static_cast<long long>(number)),
+                    errhint("It runs, was rolled back, or its commit time was cleaned up.")));
+  }
+  helios::timetravel::RequireSettled(at);
+  helios::timetravel::RequireHistory(PG_GETARG_OID(0), at);
+  PG_RETURN_TIMESTAMPTZ(at);
+}
