@@ -134,9 +134,8 @@ my @unfinished = (
 	[ 'DROP BRANCH s', 'option "drop_branch" not recognized' ],
 	[ 'USE BRANCH s', 'invalid configuration parameter name "heliosdb.branch"' ],
 	[ 'SHOW DATABASE BRANCHES', 'unrecognized configuration parameter "branches"' ],
-	[ q{SELECT id FROM orders AS OF TIMESTAMP '2025-01-01' o WHERE o.id = 1}, 'tablesample method as_of_timestamp does not exist' ],
-	[ 'SELECT id FROM orders AS OF TRANSACTION 7 AS o (a)', 'tablesample method as_of_transaction does not exist' ],
-	[ 'FROM orders AS OF SCN 7 |> WHERE id = 1', 'tablesample method as_of_scn does not exist' ],
+	[ 'SELECT id FROM orders AS OF SCN 7 AS o (a)', 'tablesample method heliosdb.as_of_scn does not exist' ],
+	[ 'FROM orders AS OF SCN 7 |> WHERE id = 1', 'tablesample method heliosdb.as_of_scn does not exist' ],
 );
 foreach my $form (@unfinished)
 {
@@ -159,7 +158,7 @@ foreach my $form (@unfinished)
 	}
 }
 $wire->simple('SET heliosdb.unfinished_forms = on');
-is($wire->extended('SELECT id FROM orders AS OF TIMESTAMP $1 WHERE id = $2', 'x', 1)->{error}{M}, 'tablesample method as_of_timestamp does not exist', 'AS OF with a parameter');
+is($wire->extended('SELECT id FROM orders AS OF SCN $1 WHERE id = $2', 'x', 1)->{error}{M}, 'tablesample method heliosdb.as_of_scn does not exist', 'AS OF with a parameter');
 is($wire->simple('SELECT of.id FROM orders AS of WHERE of.id = 3')->{rows}[0], '3', 'an alias "of" stays one');
 like($ways{'static PL/pgSQL'}->('MERGE DATABASE BRANCH a INTO b')->{error}{M}, qr/"b" is not a known variable/, 'limit: PL/pgSQL takes INTO of a static MERGE');
 $wire->simple('SET heliosdb.unfinished_forms = off');

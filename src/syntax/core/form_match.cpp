@@ -334,6 +334,10 @@ bool EndsTableName(const Tokens& tokens, const std::vector<bool>& marks, int end
 }
 
 bool ApplyToTables(const Form& form, const Sequence& pattern, Tokens* statement) {
+  // FROM of CREATE DATABASE BRANCH names a branch.
+  if (statement->size() > 1 && IsWord((*statement)[0], "create") &&
+      (IsWord((*statement)[1], "database") || IsWord((*statement)[1], "branch")))
+    return false;
   Matcher matcher(*statement);
   const std::vector<bool> marks = MarkTableItems(*statement);
   Tokens out;

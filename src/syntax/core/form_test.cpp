@@ -87,8 +87,8 @@ TEST(Forms, MergeBranch) {
 }
 
 TEST(Forms, UseAndShowBranch) {
-  ExpectForms({{"USE BRANCH b", "SET heliosdb . branch = 'b'"},
-               {"USE DATABASE BRANCH 'b c'", "SET heliosdb . branch = 'b c'"},
+  ExpectForms({{"USE BRANCH b", "SET heliosdb.branch = 'b'"},
+               {"USE DATABASE BRANCH 'b c'", "SET heliosdb.branch = 'b c'"},
                {"USE b", "same"},
                {"SHOW DATABASE BRANCHES", "SHOW branches"},
                {"SHOW BRANCHES", "same"}});
@@ -97,34 +97,34 @@ TEST(Forms, UseAndShowBranch) {
 TEST(Forms, AsOf) {
   ExpectForms(
       {{"SELECT * FROM orders AS OF TIMESTAMP '2025-01-01'",
-        "SELECT * FROM orders TABLESAMPLE as_of_timestamp ('2025-01-01')"},
+        "SELECT * FROM orders TABLESAMPLE heliosdb.as_of ('2025-01-01')"},
        {"SELECT * FROM orders AS OF TIMESTAMP now() - interval '1 day' o WHERE a",
-        "SELECT * FROM orders AS o TABLESAMPLE as_of_timestamp (now() - interval '1 day') WHERE a"},
+        "SELECT * FROM orders AS o TABLESAMPLE heliosdb.as_of (now() - interval '1 day') WHERE a"},
        {"SELECT * FROM orders AS OF TIMESTAMP $1 AS o (a, b) JOIN c AS OF SCN 5 x ON true",
-        "SELECT * FROM orders AS o (a, b) TABLESAMPLE as_of_timestamp ($1) JOIN c AS x TABLESAMPLE "
-        "as_of_scn (5) ON true"},
+        "SELECT * FROM orders AS o (a, b) TABLESAMPLE heliosdb.as_of ($1) JOIN c AS x TABLESAMPLE "
+        "heliosdb.as_of_scn (5) ON true"},
        {"SELECT * FROM orders AS OF TRANSACTION 5 + 6, t AS OF NOW",
-        "SELECT * FROM orders TABLESAMPLE as_of_transaction (5 + 6), t"},
+        "SELECT * FROM orders TABLESAMPLE heliosdb.as_of_transaction (5 + 6), t"},
        {"SELECT * FROM orders AS OF '2025-01-01' o",
-        "SELECT * FROM orders AS o TABLESAMPLE as_of_timestamp ('2025-01-01')"},
+        "SELECT * FROM orders AS o TABLESAMPLE heliosdb.as_of ('2025-01-01')"},
        {"SELECT * FROM orders AS OF", "same"},
        {"SELECT * FROM orders AS of", "same"},
        {"SELECT * FROM orders AS of WHERE of.a", "same"},
        {"SELECT a AS OF FROM t", "same"},
        {"FROM orders AS OF NOW SELECT a", "SELECT a FROM orders"},
        {"FROM orders AS OF TIMESTAMP '2025' o |> DISTINCT |> WHERE o.a",
-        "SELECT * FROM (SELECT DISTINCT * FROM orders AS o TABLESAMPLE as_of_timestamp ('2025')) "
+        "SELECT * FROM (SELECT DISTINCT * FROM orders AS o TABLESAMPLE heliosdb.as_of ('2025')) "
         "AS o WHERE o.a"},
        {"SELECT * FROM orders AS \"OF\" NOW", "same"},
        {"SELECT * FROM orders AS OF TIMESTAMP CASE WHEN a THEN b ELSE c END x",
-        "SELECT * FROM orders AS x TABLESAMPLE as_of_timestamp (CASE WHEN a THEN b ELSE c END)"},
+        "SELECT * FROM orders AS x TABLESAMPLE heliosdb.as_of (CASE WHEN a THEN b ELSE c END)"},
        {"SELECT * FROM orders AS OF TIMESTAMP a::timestamp(3) at time zone 'utc' LIMIT 5",
-        "SELECT * FROM orders TABLESAMPLE as_of_timestamp (a::timestamp(3) at time zone 'utc') "
+        "SELECT * FROM orders TABLESAMPLE heliosdb.as_of (a::timestamp(3) at time zone 'utc') "
         "LIMIT 5"},
        {"SELECT * FROM orders AS OF TIMESTAMP (SELECT now()) AS o",
-        "SELECT * FROM orders AS o TABLESAMPLE as_of_timestamp ((SELECT now()))"},
+        "SELECT * FROM orders AS o TABLESAMPLE heliosdb.as_of ((SELECT now()))"},
        {"SELECT * FROM orders AS OF TIMESTAMP -f(1)[2]::s.t[3] || 'x' < 3 left join x ON true",
-        "SELECT * FROM orders TABLESAMPLE as_of_timestamp (-f(1)[2]::s.t[3] || 'x' < 3) left join "
+        "SELECT * FROM orders TABLESAMPLE heliosdb.as_of (-f(1)[2]::s.t[3] || 'x' < 3) left join "
         "x ON true"},
        {"SELECT * FROM (t) AS OF NOW", "same"},
        {"SELECT 1 AS OF NOW", "same"}});
@@ -133,28 +133,14 @@ TEST(Forms, AsOf) {
 // Forms whose feature is not there keep the stock grammar's error.
 TEST(Forms, UnacceptedOnesChangeNothing) {
   for (const char* text :
-       {"CREATE BRANCH b",
-        "CREATE DATABASE BRANCH b",
+       {"CREATE BRANCH b", "CREATE DATABASE BRANCH b",
         "CREATE DATABASE BRANCH IF NOT EXISTS 'b' FROM CURRENT AS OF NOW",
         "CREATE DATABASE BRANCH b FROM \"P\" AS OF TIMESTAMP '2025-01-01' WITH (a = 1, b = 'x')",
-        "CREATE BRANCH b FROM main AS OF TRANSACTION 123",
-        "CREATE BRANCH b AS OF SCN 5",
-        "DROP BRANCH b",
-        "DROP DATABASE BRANCH IF EXISTS 'it''s'",
-        "MERGE BRANCH a INTO b",
-        "MERGE DATABASE BRANCH 'a' INTO \"B\" WITH (strategy = x, dry = true)",
-        "USE BRANCH b",
-        "USE DATABASE BRANCH 'b c'",
-        "SHOW DATABASE BRANCHES",
-        "SELECT * FROM orders AS OF TIMESTAMP '2025-01-01'",
-        "SELECT * FROM orders AS OF TIMESTAMP now() - interval '1 day' o WHERE a",
-        "SELECT * FROM orders AS OF TIMESTAMP $1 AS o (a, b) JOIN c AS OF SCN 5 x ON true",
-        "SELECT * FROM orders AS OF TRANSACTION 5 + 6, t AS OF NOW",
-        "SELECT * FROM orders AS OF '2025-01-01' o",
-        "SELECT * FROM orders AS OF TIMESTAMP CASE WHEN a THEN b ELSE c END x",
-        "SELECT * FROM orders AS OF TIMESTAMP a::timestamp(3) at time zone 'utc' LIMIT 5",
-        "SELECT * FROM orders AS OF TIMESTAMP (SELECT now()) AS o",
-        "SELECT * FROM orders AS OF TIMESTAMP -f(1)[2]::s.t[3] || 'x' < 3 left join x ON true"}) {
+        "CREATE BRANCH b FROM main AS OF TRANSACTION 123", "CREATE BRANCH b AS OF SCN 5",
+        "DROP BRANCH b", "DROP DATABASE BRANCH IF EXISTS 'it''s'", "MERGE BRANCH a INTO b",
+        "MERGE DATABASE BRANCH 'a' INTO \"B\" WITH (strategy = x, dry = true)", "USE BRANCH b",
+        "USE DATABASE BRANCH 'b c'", "SHOW DATABASE BRANCHES",
+        "SELECT * FROM orders AS OF SCN 5 x"}) {
     EXPECT_EQ(Outcome(text, {}), "same") << text;
   }
 }

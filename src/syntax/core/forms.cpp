@@ -45,13 +45,16 @@ constexpr Form kForms[] = {
     {"show_branches", FormPlace::kStatement, false, "SHOW DATABASE BRANCHES", "SHOW branches",
      "list of branches"},
 
-    {"as_of", FormPlace::kTable, false,
-     "AS OF { TIMESTAMP <time:expr> | TRANSACTION <xid:expr> | SCN <scn:expr> | <time:string> | "
-     "NOW } "
+    {"as_of", FormPlace::kTable, true,
+     "AS OF { TIMESTAMP <time:expr> | TRANSACTION <xid:expr> | <time:string> | NOW } "
      "[ { AS <alias:name> | <alias:alias> } [ <columns:group> ] ]",
-     "[ AS $alias ] [ $columns ] [ TABLESAMPLE as_of_timestamp ( $time ) ] "
-     "[ TABLESAMPLE as_of_transaction ( $xid ) ] [ TABLESAMPLE as_of_scn ( $scn ) ]",
-     "table as it was"},
+     "[ AS $alias ] [ $columns ] [ TABLESAMPLE heliosdb . as_of ( $time ) ] "
+     "[ TABLESAMPLE heliosdb . as_of_transaction ( $xid ) ]",
+     "table as it was at an instant, or when a transaction had committed"},
+    {"as_of_scn", FormPlace::kTable, false,
+     "AS OF SCN <scn:expr> [ { AS <alias:name> | <alias:alias> } [ <columns:group> ] ]",
+     "[ AS $alias ] [ $columns ] TABLESAMPLE heliosdb . as_of_scn ( $scn )",
+     "table as it was at a system change number"},
 };
 
 }  // namespace

@@ -136,7 +136,8 @@ std::string Print(const Translation& translation, const Tokens& lexed, std::stri
       const int gap = lexed[before->source].end;
       out += text.substr(gap, own->begin - gap);
     } else if (token.kind != TokenKind::kEnd && !IsSymbol(token, ")") && !IsSymbol(token, ",") &&
-               !IsSymbol(token, ";") && !IsSymbol(*before, "(")) {
+               !IsSymbol(token, ";") && !IsSymbol(token, ".") && !IsSymbol(*before, ".") &&
+               !IsSymbol(*before, "(")) {
       out += ' ';
     }
     before = &token;
