@@ -27,6 +27,7 @@ COMMENT ON TABLE heliosdb.tracked IS 'tables whose changes are recorded; see the
 COMMENT ON COLUMN heliosdb.tracked.log IS 'relation with the dead versions; 0 for a partitioned table';
 COMMENT ON COLUMN heliosdb.tracked.root IS 'partitioned table that the table is tracked through, or 0';
 COMMENT ON COLUMN heliosdb.tracked.since_xid IS 'history holds for instants at or after the commit of this transaction';
+COMMENT ON COLUMN heliosdb.tracked.floor IS 'every transaction below it had ended when history started';
 COMMENT ON COLUMN heliosdb.tracked.since_at IS 'clock when history was started';
 COMMENT ON COLUMN heliosdb.tracked.reason IS 'why history starts there';
 COMMENT ON COLUMN heliosdb.tracked.key IS 'columns of the primary key; none: the table is a bag';
@@ -47,3 +48,62 @@ COMMENT ON FUNCTION heliosdb.track(regclass) IS 'begins to record what changes i
 CREATE FUNCTION heliosdb.untrack(relation regclass) RETURNS void
   AS 'MODULE_PATHNAME', 'helios_untrack' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION heliosdb.untrack(regclass) IS 'ends the recording of a table and drops its history';
+
+CREATE FUNCTION heliosdb.changelog_ddl_end() RETURNS event_trigger
+  AS 'MODULE_PATHNAME', 'helios_changelog_ddl_end' LANGUAGE C;
+COMMENT ON FUNCTION heliosdb.changelog_ddl_end() IS 'event trigger: brings logs in line with altered tables';
+CREATE FUNCTION heliosdb.changelog_rewrite() RETURNS event_trigger
+  AS 'MODULE_PATHNAME', 'helios_changelog_rewrite' LANGUAGE C;
+COMMENT ON FUNCTION heliosdb.changelog_rewrite() IS 'event trigger: starts the history of a rewritten table anew';
+CREATE FUNCTION heliosdb.changelog_drop() RETURNS event_trigger
+  AS 'MODULE_PATHNAME', 'helios_changelog_drop' LANGUAGE C;
+COMMENT ON FUNCTION heliosdb.changelog_drop() IS 'event trigger: drops logs with their tables';
+
+CREATE EVENT TRIGGER heliosdb_changelog_ddl_end ON ddl_command_end
+  WHEN TAG IN ('ALTER TABLE', 'ALTER TYPE', 'CREATE TABLE', 'CREATE SCHEMA')
+  EXECUTE FUNCTION heliosdb.changelog_ddl_end();
+COMMENT ON EVENT TRIGGER heliosdb_changelog_ddl_end IS 'change log of heliosdb';
+CREATE EVENT TRIGGER heliosdb_changelog_rewrite ON table_rewrite
+  EXECUTE FUNCTION heliosdb.changelog_rewrite();
+COMMENT ON EVENT TRIGGER heliosdb_changelog_rewrite IS 'change log of heliosdb';
+CREATE EVENT TRIGGER heliosdb_changelog_drop ON sql_drop
+  EXECUTE FUNCTION heliosdb.changelog_drop();
+COMMENT ON EVENT TRIGGER heliosdb_changelog_drop IS 'change log of heliosdb';
+-- Also where the role of replication is replica.
+ALTER EVENT TRIGGER heliosdb_changelog_ddl_end ENABLE ALWAYS;
+ALTER EVENT TRIGGER heliosdb_changelog_rewrite ENABLE ALWAYS;
+ALTER EVENT TRIGGER heliosdb_changelog_drop ENABLE ALWAYS;
+
+CREATE TABLE heliosdb.consumers (
+  name text PRIMARY KEY,
+  relid oid NOT NULL,
+  position pg_snapshot NOT NULL,
+  since_at timestamptz NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  advanced_at timestamptz
+);
+CREATE INDEX consumers_relid ON heliosdb.consumers (relid);
+COMMENT ON TABLE heliosdb.consumers IS 'who reads the changes of which table, and how far';
+COMMENT ON COLUMN heliosdb.consumers.position IS 'what is visible in it has been read';
+COMMENT ON COLUMN heliosdb.consumers.since_at IS 'start of the history when the consumer was created';
+
+CREATE FUNCTION heliosdb.changelog_top(xid xid8) RETURNS xid8
+  AS 'MODULE_PATHNAME', 'helios_changelog_top' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION heliosdb.changelog_top(xid8) IS 'top-level transaction of a subtransaction that wrote a tracked table';
+
+CREATE FUNCTION heliosdb.create_consumer(name text, relation regclass) RETURNS void
+  AS 'MODULE_PATHNAME', 'helios_create_consumer' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION heliosdb.create_consumer(text, regclass) IS 'begins to remember how far the changes of a tracked table have been read';
+
+CREATE FUNCTION heliosdb.drop_consumer(name text) RETURNS void
+  AS 'MODULE_PATHNAME', 'helios_drop_consumer' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION heliosdb.drop_consumer(text) IS 'forgets a consumer, so that the log need not be kept for it';
+
+CREATE FUNCTION heliosdb.advance_consumer(name text) RETURNS void
+  AS 'MODULE_PATHNAME', 'helios_advance_consumer' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION heliosdb.advance_consumer(text) IS 'marks as read what this REPEATABLE READ transaction sees';
+
+CREATE FUNCTION heliosdb.read_changes(name text, "row" anyelement, advance boolean DEFAULT false, OUT op "char", OUT old anyelement, OUT new anyelement)
+  RETURNS SETOF record
+  AS 'MODULE_PATHNAME', 'helios_read_changes' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION heliosdb.read_changes(text, anyelement, boolean) IS 'net changes of a table since the position of a consumer; pass NULL::table as row';

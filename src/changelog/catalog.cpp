@@ -170,6 +170,8 @@ Oid ExtensionOwner() {
 
 bool FindTracked(Oid relation, TrackedTable *tracked) {
   if (cache == nullptr) CreateCache();
+  // Trimming moves the start of history without a lock that readers would wait for.
+  AcceptInvalidationMessages();
   bool found;
   auto *entry = static_cast<CacheEntry *>(hash_search(cache, &relation, HASH_ENTER, &found));
   if (!found) entry->valid = false;
@@ -212,6 +214,23 @@ void SaveTracked(const TrackedTable &tracked) {
   table_close(table, RowExclusiveLock);
   CacheInvalidateRelcacheByRelid(tracked.relation);
   CommandCounterIncrement();
+}
+
+List *TrackedUnder(Oid root) {
+  Relation table = table_open(OwnRelation(kAdminSchema, "tracked"), AccessShareLock);
+  ScanKeyData key;
+  ScanKeyInit(&key, kRoot, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(root));
+  SysScanDesc scan = systable_beginscan(table, InvalidOid, false, nullptr, 1, &key);
+  List *relations = NIL;
+  HeapTuple tuple;
+  while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
+    TrackedTable tracked;
+    Decode(tuple, RelationGetDescr(table), &tracked);
+    relations = lappend_oid(relations, tracked.relation);
+  }
+  systable_endscan(scan);
+  table_close(table, AccessShareLock);
+  return relations;
 }
 
 void ForgetTracked(Oid relation) {

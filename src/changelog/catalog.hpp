@@ -5,6 +5,7 @@
 #include "pg/pg.hpp"
 
 extern "C" {
+#include "nodes/pg_list.h"
 #include "utils/relcache.h"
 }
 #undef Min
@@ -35,6 +36,9 @@ Oid ExtensionOwner();
 
 // Inserts or replaces the row of a tracked table, retention kept, and tells all backends.
 void SaveTracked(const TrackedTable &tracked);
+
+// Lists the tables that are tracked through a partitioned table.
+List *TrackedUnder(Oid root);
 
 // Forgets a tracked table.
 void ForgetTracked(Oid relation);

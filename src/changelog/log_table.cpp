@@ -34,6 +34,9 @@ namespace {
 
 constexpr Oid kCharNotEqual = 630;  // pg_operator.dat names no symbol for it
 
+// Names the column of a log for one of the table, counted from 0.
+char *ColumnName(int index) { return psprintf("c%d", index + 1); }
+
 // Describes the columns of a log.
 TupleDesc DescribeLog(Relation table) {
   TupleDesc base = RelationGetDescr(table);
@@ -44,7 +47,7 @@ TupleDesc DescribeLog(Relation table) {
   for (int i = 0; i < base->natts; i++) {
     const Form_pg_attribute from = TupleDescAttr(base, i);
     const AttrNumber number = static_cast<AttrNumber>(i + 1 + kLogColumns);
-    const char *name = psprintf("c%d", i + 1);
+    const char *name = ColumnName(i);
     if (from->attisdropped) {
       TupleDescInitEntry(desc, number, name, INT4OID, -1, 0);
       continue;
@@ -82,7 +85,7 @@ void CreateKeyIndex(Relation table, Relation log, const TrackedTable &tracked) {
   int16 options[INDEX_MAX_KEYS] = {};
   for (int i = 0; i < tracked.key_count; i++) {
     info->ii_IndexAttrNumbers[i] = static_cast<AttrNumber>(tracked.key[i] + kLogColumns);
-    names = lappend(names, psprintf("c%d", tracked.key[i]));
+    names = lappend(names, ColumnName(tracked.key[i] - 1));
     opclasses[i] = classes->values[i];
     collations[i] = primary->rd_indcollation[i];
   }
@@ -111,6 +114,15 @@ void CreateXidIndex(Relation table, Relation log) {
                0, 0, false, true, nullptr);
 }
 
+// Runs one ALTER TABLE command on a log; commands run no code of users.
+void AlterLog(Oid log, AlterTableCmd *command) {
+  OwnerScope owner;
+  owner.Enter();
+  AlterTableInternal(log, list_make1(command), false);
+  owner.Leave();
+  CommandCounterIncrement();
+}
+
 // Gives old records of a log the value that old rows of the table have in a column added later.
 void CopyMissingValue(Relation table, int index, Oid log) {
   HeapTuple tuple =
@@ -119,7 +131,7 @@ void CopyMissingValue(Relation table, int index, Oid log) {
   bool is_null;
   const Datum value = SysCacheGetAttr(ATTNUM, tuple, Anum_pg_attribute_attmissingval, &is_null);
   if (!is_null) {
-    SetAttrMissing(log, psprintf("c%d", index + 1), OidOutputFunctionCall(F_ARRAY_OUT, value));
+    SetAttrMissing(log, ColumnName(index), OidOutputFunctionCall(F_ARRAY_OUT, value));
     CommandCounterIncrement();
   }
   ReleaseSysCache(tuple);
@@ -198,22 +210,36 @@ void AddColumns(Relation table, Oid log) {
   Relation relation = table_open(log, AccessExclusiveLock);
   const int present = RelationGetDescr(relation)->natts - kLogColumns;
   table_close(relation, NoLock);
-  OwnerScope owner;
-  owner.Enter();
   for (int i = present; i < base->natts; i++) {
     const Form_pg_attribute from = TupleDescAttr(base, i);
-    ColumnDef *column = from->attisdropped
-                            ? makeColumnDef(psprintf("c%d", i + 1), INT4OID, -1, InvalidOid)
-                            : makeColumnDef(psprintf("c%d", i + 1), from->atttypid, from->atttypmod,
-                                            from->attcollation);
     AlterTableCmd *command = makeNode(AlterTableCmd);
     command->subtype = AT_AddColumn;
-    command->def = reinterpret_cast<Node *>(column);
-    AlterTableInternal(log, list_make1(command), false);
-    CommandCounterIncrement();
+    command->def = reinterpret_cast<Node *>(
+        from->attisdropped
+            ? makeColumnDef(ColumnName(i), INT4OID, -1, InvalidOid)
+            : makeColumnDef(ColumnName(i), from->atttypid, from->atttypmod, from->attcollation));
+    AlterLog(log, command);
     if (!from->attisdropped) CopyMissingValue(table, i, log);
   }
-  owner.Leave();
+}
+
+void DropColumns(Relation table, Oid log) {
+  TupleDesc base = RelationGetDescr(table);
+  Relation relation = table_open(log, AccessShareLock);
+  TupleDesc desc = CreateTupleDescCopy(RelationGetDescr(relation));
+  table_close(relation, NoLock);
+  for (int i = 0; i < base->natts && i + kLogColumns < desc->natts; i++) {
+    const Form_pg_attribute mine = TupleDescAttr(desc, i + kLogColumns);
+    // A column of a built-in type stands in nobody's way.
+    if (!TupleDescAttr(base, i)->attisdropped || mine->attisdropped ||
+        mine->atttypid < FirstNormalObjectId)
+      continue;
+    AlterTableCmd *command = makeNode(AlterTableCmd);
+    command->subtype = AT_DropColumn;
+    command->name = ColumnName(i);
+    command->behavior = DROP_RESTRICT;
+    AlterLog(log, command);
+  }
 }
 
 }  // namespace helios::changelog

@@ -30,4 +30,7 @@ LogFit CompareLog(Relation table, Relation log);
 // Adds the columns at the end that the table has and the log has not.
 void AddColumns(Relation table, Oid log);
 
+// Drops the columns that the table has dropped, so that their types can be dropped.
+void DropColumns(Relation table, Oid log);
+
 }  // namespace helios::changelog

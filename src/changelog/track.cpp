@@ -1,6 +1,7 @@
 #include "changelog/track.hpp"
 
 #include "changelog/catalog.hpp"
+#include "changelog/consumers.hpp"
 #include "changelog/log_table.hpp"
 
 extern "C" {
@@ -85,27 +86,6 @@ void EmptyLog(Oid log_oid) {
   CommandCounterIncrement();
 }
 
-// Raises an error unless the user owns the table.
-void CheckOwner(Oid relation) {
-  if (get_rel_relkind(relation) == '\0') {
-    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-                    errmsg("relation with OID %u does not exist", relation)));
-  }
-  if (!pg_class_ownercheck(relation, GetUserId())) {
-    aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(get_rel_relkind(relation)),
-                   get_rel_name(relation));
-  }
-}
-
-// Locks a table of the user's against writers, and partitions with it.
-void LockOwned(Oid relation) {
-  CheckOwner(relation);
-  LockRelationOid(relation, ShareRowExclusiveLock);
-  CheckOwner(relation);
-  if (get_rel_relkind(relation) == RELKIND_PARTITIONED_TABLE)
-    find_all_inheritors(relation, ShareRowExclusiveLock, nullptr);
-}
-
 // Drops our triggers of a table.
 void DropTriggers(Oid relation) {
   const Oid function = CaptureFunction();
@@ -155,6 +135,25 @@ void TrackLeaf(Relation table, Oid root) {
 }
 
 }  // namespace
+
+void CheckOwner(Oid relation) {
+  if (get_rel_relkind(relation) == '\0') {
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+                    errmsg("relation with OID %u does not exist", relation)));
+  }
+  if (!pg_class_ownercheck(relation, GetUserId())) {
+    aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(get_rel_relkind(relation)),
+                   get_rel_name(relation));
+  }
+}
+
+void LockOwned(Oid relation) {
+  CheckOwner(relation);
+  LockRelationOid(relation, ShareRowExclusiveLock);
+  CheckOwner(relation);
+  if (get_rel_relkind(relation) == RELKIND_PARTITIONED_TABLE)
+    find_all_inheritors(relation, ShareRowExclusiveLock, nullptr);
+}
 
 void Track(Oid relation, Oid root) {
   Relation table = table_open(relation, ShareRowExclusiveLock);
@@ -222,6 +221,91 @@ void Restart(Oid relation, const char *reason) {
     ListCell *cell;
     foreach (cell, get_partition_ancestors(relation)) RestartRow(lfirst_oid(cell), reason);
   }
+}
+
+namespace {
+
+// Tracks partitions that came, lets go of partitions that went.
+void ReconcilePartitions(const TrackedTable &tracked) {
+  const Oid root = OidIsValid(tracked.root) ? tracked.root : tracked.relation;
+  bool changed = false;
+  ListCell *cell;
+  foreach (cell, find_all_inheritors(tracked.relation, AccessShareLock, nullptr)) {
+    const Oid partition = lfirst_oid(cell);
+    TrackedTable known;
+    if (partition == tracked.relation || (FindTracked(partition, &known) && known.root == root))
+      continue;
+    Track(partition, root);
+    changed = true;
+  }
+  foreach (cell, TrackedUnder(root)) {
+    TrackedTable known;
+    if (!FindTracked(lfirst_oid(cell), &known) ||
+        list_member_oid(get_partition_ancestors(known.relation), root))
+      continue;
+    known.root = InvalidOid;
+    SaveTracked(known);
+    changed = true;
+  }
+  if (changed) Restart(tracked.relation, kPartitionsChanged);
+}
+
+// Brings the log of one table in line with its columns, key and triggers.
+void ReconcileLeaf(Relation table, const TrackedTable &tracked) {
+  CheckTrackable(table);
+  TrackedTable present = tracked;
+  ReadKey(table, &present);
+  Relation log = table_open(tracked.log, AccessShareLock);
+  const LogFit fit = CompareLog(table, log);
+  table_close(log, NoLock);
+  if (fit == LogFit::kDiffers) {
+    Restart(tracked.relation, kColumnTypeChanged);
+  } else if (!SameKey(tracked, present)) {
+    Restart(tracked.relation, kKeyChanged);
+  } else {
+    if (fit == LogFit::kLacksColumns) AddColumns(table, tracked.log);
+    DropColumns(table, tracked.log);
+  }
+  const Triggers triggers = InspectTriggers(tracked.relation);
+  if (triggers == Triggers::kInPlace) return;
+  // What is disabled stays so: CheckCapture then refuses to answer about the past.
+  if (triggers != Triggers::kDisabled) RepairTriggers(tracked.relation);
+  Restart(tracked.relation, kTriggerWasDisabled);
+}
+
+// Finds the topmost tracked table that a partition belongs to.
+Oid TrackedRoot(Oid relation) {
+  if (!get_rel_relispartition(relation)) return InvalidOid;
+  ListCell *cell;
+  foreach (cell, get_partition_ancestors(relation)) {
+    TrackedTable ancestor;
+    if (FindTracked(lfirst_oid(cell), &ancestor))
+      return OidIsValid(ancestor.root) ? ancestor.root : ancestor.relation;
+  }
+  return InvalidOid;
+}
+
+}  // namespace
+
+void Reconcile(Oid relation) {
+  TrackedTable tracked;
+  if (!FindTracked(relation, &tracked)) {
+    const Oid root = TrackedRoot(relation);
+    if (OidIsValid(root)) Track(relation, root);
+    return;
+  }
+  Relation table = table_open(relation, AccessShareLock);
+  if (OidIsValid(tracked.log)) {
+    ReconcileLeaf(table, tracked);
+  } else {
+    CheckTrackable(table);
+    ReconcilePartitions(tracked);
+    ListCell *cell;
+    // ALTER TABLE of the whole reaches the parts without naming them.
+    foreach (cell, find_inheritance_children(relation, AccessShareLock))
+      Reconcile(lfirst_oid(cell));
+  }
+  table_close(table, NoLock);
 }
 
 HELIOS_FUNCTION(track) {

@@ -7,6 +7,9 @@
 
 namespace helios::changelog {
 
+// Names of the triggers, to which PostgreSQL appends their OIDs: of rows, and of TRUNCATE.
+inline constexpr const char *kTriggerNames[] = {"heliosdb_capture", "heliosdb_truncate"};
+
 // Begins the history of a table, or of a partitioned table and all its partitions; the caller has
 // checked the right to do so. `root` is the partitioned table that it belongs to, if any.
 void Track(Oid relation, Oid root);
@@ -21,8 +24,12 @@ void Restart(Oid relation, const char *reason);
 // The same for one row of heliosdb.tracked, without touching a log.
 void RestartRow(Oid relation, const char *reason);
 
+// Brings the log of a table in line with the table after DDL; a partition of a tracked table is
+// tracked from now on.
+void Reconcile(Oid relation);
+
 // How the triggers of a tracked table are.
-enum class Triggers { kInPlace, kNotAlways, kMissing };
+enum class Triggers { kInPlace, kNotAlways, kDisabled, kMissing };
 Triggers InspectTriggers(Oid relation);
 
 // Creates the triggers that are missing and lets all fire always.

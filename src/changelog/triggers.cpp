@@ -52,9 +52,10 @@ void CreateOne(Oid relation, const char *name, bool row, int16 events) {
   CommandCounterIncrement();
 }
 
-// Finds which events of a table reach us, and which of them always do.
-void CollectEvents(Relation table, int *present, int *always) {
+// Finds the events of a table that our triggers are for, and for which they are enabled.
+void CollectEvents(Relation table, int *present, int *enabled, int *always) {
   *present = 0;
+  *enabled = 0;
   *always = 0;
   if (table->trigdesc == nullptr) return;
   const Oid function = CaptureFunction();
@@ -63,6 +64,7 @@ void CollectEvents(Relation table, int *present, int *always) {
     if (trigger.tgfoid != function || !trigger.tgisinternal) continue;
     const int events = trigger.tgtype & (kRowEvents | TRIGGER_TYPE_TRUNCATE);
     *present |= events;
+    if (trigger.tgenabled != TRIGGER_DISABLED) *enabled |= events;
     if (trigger.tgenabled == TRIGGER_FIRES_ALWAYS) *always |= events;
   }
 }
@@ -99,24 +101,24 @@ Oid CaptureFunction() {
 }
 
 Triggers InspectTriggers(Oid relation) {
-  Relation table = table_open(relation, NoLock);
-  int present, always;
-  CollectEvents(table, &present, &always);
+  Relation table = table_open(relation, AccessShareLock);
+  int present, enabled, always;
+  CollectEvents(table, &present, &enabled, &always);
   table_close(table, NoLock);
   constexpr int kAll = kRowEvents | TRIGGER_TYPE_TRUNCATE;
   if (always == kAll) return Triggers::kInPlace;
-  return present == kAll ? Triggers::kNotAlways : Triggers::kMissing;
+  if (present != kAll) return Triggers::kMissing;
+  return enabled == kAll ? Triggers::kNotAlways : Triggers::kDisabled;
 }
 
 void RepairTriggers(Oid relation) {
   Relation table = table_open(relation, NoLock);
-  int present, always;
-  CollectEvents(table, &present, &always);
+  int present, enabled, always;
+  CollectEvents(table, &present, &enabled, &always);
   table_close(table, NoLock);
-  if ((present & kRowEvents) != kRowEvents)
-    CreateOne(relation, "heliosdb_capture", true, kRowEvents);
+  if ((present & kRowEvents) != kRowEvents) CreateOne(relation, kTriggerNames[0], true, kRowEvents);
   if ((present & TRIGGER_TYPE_TRUNCATE) == 0)
-    CreateOne(relation, "heliosdb_truncate", false, TRIGGER_TYPE_TRUNCATE);
+    CreateOne(relation, kTriggerNames[1], false, TRIGGER_TYPE_TRUNCATE);
   EnableAlways(relation);
 }
 

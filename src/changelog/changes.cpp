@@ -1,0 +1,189 @@
+#include "changelog/changes.hpp"
+
+#include "changelog/catalog.hpp"
+
+extern "C" {
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "catalog/index.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_operator.h"
+#include "lib/stringinfo.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/ruleutils.h"
+#include "utils/syscache.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+namespace helios::changelog {
+
+namespace {
+
+char *QualifiedName(Oid relation) {
+  return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
+                                    get_rel_name(relation));
+}
+
+// Writes the operator by which the primary key compares one of its columns.
+char *KeyOperator(Relation primary, int column) {
+  const Oid type = primary->rd_opcintype[column];
+  const Oid op =
+      get_opfamily_member(primary->rd_opfamily[column], type, type, BTEqualStrategyNumber);
+  if (!OidIsValid(op)) elog(ERROR, "key column %d has no equality", column + 1);
+  HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(op));
+  if (!HeapTupleIsValid(tuple)) elog(ERROR, "operator %u does not exist", op);
+  const auto *form = reinterpret_cast<Form_pg_operator>(GETSTRUCT(tuple));
+  char *text = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(form->oprnamespace)),
+                        NameStr(form->oprname));
+  ReleaseSysCache(tuple);
+  return text;
+}
+
+// Writes ROW(...)::shape over the columns of a leaf or of its log, in the order of `shape`.
+void AppendRow(StringInfo sql, Relation shape, Relation leaf, const char *alias, bool of_log) {
+  appendStringInfoString(sql, "ROW(");
+  const char *separator = "";
+  for (int i = 0; i < RelationGetDescr(shape)->natts; i++) {
+    const Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(shape), i);
+    if (attribute->attisdropped) continue;
+    const AttrNumber number = get_attnum(RelationGetRelid(leaf), NameStr(attribute->attname));
+    if (of_log) {
+      appendStringInfo(sql, "%s%s.c%d", separator, alias, number);
+    } else {
+      appendStringInfo(sql, "%s%s.%s", separator, alias,
+                       quote_identifier(NameStr(attribute->attname)));
+    }
+    separator = ", ";
+  }
+  appendStringInfo(sql, ")::%s", QualifiedName(RelationGetRelid(shape)));
+}
+
+// Writes the condition that a version was there at the position.
+char *CreatedBefore(const char *alias, const char *position) {
+  return psprintf(
+      "(%s.creator < pg_catalog.pg_snapshot_xmin(%s) OR "
+      "pg_catalog.pg_visible_in_snapshot(heliosdb.changelog_top(%s.creator), %s))",
+      alias, position, alias, position);
+}
+
+// Writes the records that came after the position.
+void AppendRecent(StringInfo sql, const TrackedTable &tracked, const char *position) {
+  appendStringInfo(sql,
+                   "SELECT * FROM %s WHERE xid >= pg_catalog.pg_snapshot_xmin(%s) "
+                   "AND NOT pg_catalog.pg_visible_in_snapshot(xid, %s)",
+                   QualifiedName(tracked.log), position, position);
+}
+
+// Net changes by key: the version at the position, if any, and the current row, if any.
+void AppendKeyed(StringInfo sql, Relation shape, Relation leaf, const TrackedTable &tracked,
+                 const char *position) {
+  Relation primary = index_open(RelationGetPrimaryKeyIndex(leaf), AccessShareLock);
+  StringInfoData keys, of_old, of_new;
+  initStringInfo(&keys);
+  initStringInfo(&of_old);
+  initStringInfo(&of_new);
+  for (int i = 0; i < tracked.key_count; i++) {
+    const int key = tracked.key[i];
+    const char *op = KeyOperator(primary, i);
+    appendStringInfo(&keys, "%sc%d", i == 0 ? "" : ", ", key);
+    appendStringInfo(&of_old, "%so.c%d %s k.c%d", i == 0 ? "" : " AND ", key, op, key);
+    appendStringInfo(
+        &of_new, "%sn.%s %s k.c%d", i == 0 ? "" : " AND ",
+        quote_identifier(NameStr(TupleDescAttr(RelationGetDescr(leaf), key - 1)->attname)), op,
+        key);
+  }
+  index_close(primary, NoLock);
+  appendStringInfoString(sql, "(WITH recent AS MATERIALIZED (");
+  AppendRecent(sql, tracked, position);
+  appendStringInfo(sql,
+                   "), k AS (SELECT DISTINCT %s FROM recent), o AS MATERIALIZED "
+                   "(SELECT * FROM recent r WHERE r.op <> 'I' AND %s), "
+                   "pair AS (SELECT CASE WHEN o.xid IS NOT NULL THEN ",
+                   keys.data, CreatedBefore("r", position));
+  AppendRow(sql, shape, leaf, "o", true);
+  appendStringInfoString(sql, " END AS old, CASE WHEN n.ctid IS NOT NULL THEN ");
+  AppendRow(sql, shape, leaf, "n", false);
+  appendStringInfo(
+      sql,
+      " END AS new, o.xid IS NOT NULL AS has_old, n.ctid IS NOT NULL AS has_new "
+      "FROM k LEFT JOIN o ON %s LEFT JOIN ONLY %s n ON %s) "
+      "SELECT (CASE WHEN NOT has_old THEN 'I' WHEN has_new THEN 'U' ELSE 'D' END)::\"char\", "
+      "old, new FROM pair "
+      "WHERE has_old <> has_new OR has_old AND NOT old OPERATOR(pg_catalog.*=) new)",
+      of_old.data, QualifiedName(tracked.relation), of_new.data);
+}
+
+// Net changes of a bag: how many more or fewer of each image there are.
+void AppendBag(StringInfo sql, Relation shape, Relation leaf, const TrackedTable &tracked,
+               const char *position) {
+  appendStringInfoString(sql, "(WITH recent AS (");
+  AppendRecent(sql, tracked, position);
+  appendStringInfoString(
+      sql,
+      "), net AS (SELECT (pg_catalog.array_agg(image))[1] AS image, sum(weight) AS weight "
+      "FROM (SELECT ");
+  AppendRow(sql, shape, leaf, "r", true);
+  appendStringInfoString(
+      sql,
+      " AS image, CASE WHEN r.op = 'I' THEN 1 ELSE -1 END AS weight FROM recent r) images "
+      "GROUP BY pg_catalog.record_send(image)) "
+      "SELECT (CASE WHEN weight > 0 THEN 'I' ELSE 'D' END)::\"char\", "
+      "CASE WHEN weight < 0 THEN image END, CASE WHEN weight > 0 THEN image END "
+      "FROM net, pg_catalog.generate_series(1, pg_catalog.abs(weight)))");
+}
+
+// Calls `append` for the table or each of its leaves.
+template <typename Append>
+void ForEachLeaf(const TrackedTable &tracked, Append append) {
+  if (OidIsValid(tracked.log)) return append(tracked);
+  ListCell *cell;
+  foreach (cell, find_all_inheritors(tracked.relation, AccessShareLock, nullptr)) {
+    TrackedTable leaf;
+    if (FindTracked(lfirst_oid(cell), &leaf) && OidIsValid(leaf.log)) append(leaf);
+  }
+}
+
+}  // namespace
+
+char *BuildChangesQuery(const TrackedTable &tracked, const char *position) {
+  const char *literal = psprintf("%s::pg_catalog.pg_snapshot", quote_literal_cstr(position));
+  StringInfoData sql;
+  initStringInfo(&sql);
+  Relation shape = table_open(tracked.relation, AccessShareLock);
+  ForEachLeaf(tracked, [&](const TrackedTable &leaf) {
+    CheckCapture(leaf.relation);
+    if (sql.len > 0) appendStringInfoString(&sql, " UNION ALL ");
+    Relation table = table_open(leaf.relation, AccessShareLock);
+    if (leaf.key_count > 0) {
+      AppendKeyed(&sql, shape, table, leaf, literal);
+    } else {
+      AppendBag(&sql, shape, table, leaf, literal);
+    }
+    table_close(table, NoLock);
+  });
+  table_close(shape, NoLock);
+  if (sql.len == 0) {
+    appendStringInfo(&sql, "SELECT NULL::\"char\", NULL::%s, NULL::%s WHERE false",
+                     QualifiedName(tracked.relation), QualifiedName(tracked.relation));
+  }
+  return sql.data;
+}
+
+char *BuildOwnWritesQuery(const TrackedTable &tracked, FullTransactionId own) {
+  StringInfoData sql;
+  initStringInfo(&sql);
+  ForEachLeaf(tracked, [&](const TrackedTable &leaf) {
+    appendStringInfo(&sql, "%s(SELECT 1 FROM %s WHERE xid = '" UINT64_FORMAT "' LIMIT 1)",
+                     sql.len > 0 ? " UNION ALL " : "", QualifiedName(leaf.log),
+                     U64FromFullTransactionId(own));
+  });
+  if (sql.len == 0) appendStringInfoString(&sql, "SELECT 1 WHERE false");
+  return sql.data;
+}
+
+}  // namespace helios::changelog

@@ -1,0 +1,132 @@
+// Event triggers of the extension: what DDL does to tracked tables.
+//
+//   ddl_command_end  columns, key, triggers and partitions may have changed
+//   table_rewrite    every row has got a new creator: history starts anew
+//   sql_drop         a table takes its log along; our triggers may not be dropped singly
+#include "changelog/catalog.hpp"
+#include "changelog/changelog.hpp"
+#include "changelog/consumers.hpp"
+#include "changelog/log_table.hpp"
+#include "changelog/track.hpp"
+#include "pg/pg.hpp"
+
+extern "C" {
+#include "catalog/pg_class.h"
+#include "catalog/pg_trigger.h"
+#include "commands/event_trigger.h"
+#include "executor/spi.h"
+#include "utils/fmgroids.h"
+#include "utils/syscache.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+#include <cstring>
+
+namespace helios::changelog {
+
+namespace {
+
+void CheckEventTrigger(FunctionCallInfo fcinfo) {
+  if (CALLED_AS_EVENT_TRIGGER(fcinfo)) return;
+  ereport(ERROR, (errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+                  errmsg("function was not called as an event trigger")));
+}
+
+// Reads a column of the last result; 0 for null.
+Oid OidAt(uint64 row, int column) {
+  bool is_null;
+  const Datum value =
+      SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &is_null);
+  return is_null ? InvalidOid : DatumGetObjectId(value);
+}
+
+void Query(const char *sql) {
+  SPI_connect();
+  if (SPI_execute(sql, true, 0) != SPI_OK_SELECT) elog(ERROR, "cannot read what DDL has done");
+}
+
+// True if a dropped trigger carries the name that we gave it.
+bool IsOurTrigger(Oid trigger, const char *identity) {
+  for (const char *name : kTriggerNames) {
+    const char *own = psprintf("%s_%u on ", name, trigger);
+    if (std::strncmp(identity, own, std::strlen(own)) == 0) return true;
+  }
+  return false;
+}
+
+// Forgets a table that is gone, and its log.
+void ForgetDropped(Oid relation) {
+  TrackedTable tracked;
+  if (!FindTracked(relation, &tracked)) return;
+  DropLog(tracked.log);
+  DropConsumersOf(relation);
+  ForgetTracked(relation);
+  if (!OidIsValid(tracked.root)) return;
+  RestartRow(tracked.root, kPartitionsChanged);
+  ListCell *cell;
+  foreach (cell, TrackedUnder(tracked.root)) {
+    TrackedTable part;
+    if (FindTracked(lfirst_oid(cell), &part) && !OidIsValid(part.log))
+      RestartRow(part.relation, kPartitionsChanged);
+  }
+}
+
+}  // namespace
+
+HELIOS_FUNCTION(changelog_ddl_end) {
+  CheckEventTrigger(fcinfo);
+  Query("SELECT classid, objid, objsubid FROM pg_catalog.pg_event_trigger_ddl_commands()");
+  List *relations = NIL;
+  for (uint64 row = 0; row < SPI_processed; row++) {
+    if (OidAt(row, 1) == RelationRelationId)
+      relations = list_append_unique_oid(relations, OidAt(row, 2));
+  }
+  ListCell *cell;
+  foreach (cell, relations) {
+    if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(lfirst_oid(cell))))
+      Reconcile(lfirst_oid(cell));
+  }
+  SPI_finish();
+  PG_RETURN_NULL();
+}
+
+HELIOS_FUNCTION(changelog_rewrite) {
+  CheckEventTrigger(fcinfo);
+  Restart(DatumGetObjectId(OidFunctionCall0(F_PG_EVENT_TRIGGER_TABLE_REWRITE_OID)), kRewritten);
+  PG_RETURN_NULL();
+}
+
+HELIOS_FUNCTION(changelog_drop) {
+  CheckEventTrigger(fcinfo);
+  Query(
+      "SELECT classid, objid, objsubid, original, object_identity "
+      "FROM pg_catalog.pg_event_trigger_dropped_objects()");
+  List *altered = NIL;
+  for (uint64 row = 0; row < SPI_processed; row++) {
+    const Oid object = OidAt(row, 2);
+    if (OidAt(row, 1) == RelationRelationId) {
+      if (OidAt(row, 3) == 0) {
+        ForgetDropped(object);
+      } else {
+        altered = list_append_unique_oid(altered, object);
+      }
+    } else if (OidAt(row, 1) == TriggerRelationId && OidAt(row, 4) != 0 &&
+               IsOurTrigger(object,
+                            SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 5))) {
+      ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+                      errmsg("cannot drop a trigger of the change log"),
+                      errhint("Run heliosdb.untrack() for its table.")));
+    }
+  }
+  ListCell *cell;
+  foreach (cell, altered) {
+    if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(lfirst_oid(cell))))
+      Reconcile(lfirst_oid(cell));
+  }
+  SPI_finish();
+  PG_RETURN_NULL();
+}
+
+}  // namespace helios::changelog
