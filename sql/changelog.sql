@@ -21,7 +21,7 @@ CREATE TABLE heliosdb.tracked (
   since_at timestamptz NOT NULL,
   reason text NOT NULL,
   key smallint[] NOT NULL,
-  retention interval
+  retention interval CHECK (retention >= interval '0')
 );
 COMMENT ON TABLE heliosdb.tracked IS 'tables whose changes are recorded; see the view heliosdb.tracked_tables';
 COMMENT ON COLUMN heliosdb.tracked.log IS 'relation with the dead versions; 0 for a partitioned table';
@@ -107,3 +107,33 @@ CREATE FUNCTION heliosdb.read_changes(name text, "row" anyelement, advance boole
   RETURNS SETOF record
   AS 'MODULE_PATHNAME', 'helios_read_changes' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION heliosdb.read_changes(text, anyelement, boolean) IS 'net changes of a table since the position of a consumer; pass NULL::table as row';
+
+CREATE TABLE heliosdb_log.moments (at timestamptz NOT NULL, xid xid8 NOT NULL, seen pg_snapshot NOT NULL);
+CREATE INDEX moments_at ON heliosdb_log.moments (at);
+COMMENT ON TABLE heliosdb_log.moments IS 'clock and snapshot, noted at each trimming: what had ended by then';
+
+CREATE FUNCTION heliosdb.trim_log(relation regclass DEFAULT NULL) RETURNS bigint
+  AS 'MODULE_PATHNAME', 'helios_trim_log' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION heliosdb.trim_log(regclass) IS 'deletes records that no retention and no consumer needs, of one table or of all that you own';
+
+CREATE FUNCTION heliosdb.set_retention(relation regclass, retention interval) RETURNS void
+  AS 'MODULE_PATHNAME', 'helios_set_retention' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION heliosdb.set_retention(regclass, interval) IS 'sets how long the changes of a table are kept; null: heliosdb.time_travel_retention';
+
+CREATE VIEW heliosdb.tracked_tables AS
+  SELECT t.relid::regclass AS relation, NULLIF(t.root, 0)::regclass AS root,
+         COALESCE(CASE WHEN current_setting('track_commit_timestamp') = 'on'
+                       THEN pg_xact_commit_timestamp(t.since_xid::xid) END, t.since_at) AS history_since,
+         t.reason,
+         CASE WHEN t.log <> 0 THEN pg_stat_get_live_tuples(t.log) END AS records,
+         CASE WHEN t.log <> 0 THEN pg_total_relation_size(t.log) END AS bytes,
+         ARRAY(SELECT c.name FROM heliosdb.consumers c WHERE c.relid = t.relid ORDER BY c.name) AS consumers,
+         COALESCE(t.retention, current_setting('heliosdb.time_travel_retention')::interval) AS retention
+  FROM heliosdb.tracked t;
+COMMENT ON VIEW heliosdb.tracked_tables IS 'tables whose changes are recorded, and what that takes';
+COMMENT ON COLUMN heliosdb.tracked_tables.history_since IS 'earliest instant that history holds for';
+COMMENT ON COLUMN heliosdb.tracked_tables.reason IS 'why history starts there';
+COMMENT ON COLUMN heliosdb.tracked_tables.records IS 'records in the log, as the statistics know';
+COMMENT ON COLUMN heliosdb.tracked_tables.bytes IS 'size of the log with its indexes';
+COMMENT ON COLUMN heliosdb.tracked_tables.consumers IS 'consumers that keep records from being trimmed';
+GRANT SELECT ON heliosdb.tracked_tables TO PUBLIC;

@@ -2,6 +2,7 @@
 #include "changelog/catalog.hpp"
 #include "changelog/changelog.hpp"
 #include "changelog/track.hpp"
+#include "pg/compat.hpp"
 #include "pg/pg.hpp"
 
 extern "C" {
@@ -39,6 +40,21 @@ struct Target {
 };
 
 constinit HTAB *targets = nullptr;
+
+// The block and transaction that the block range index was last told of. Another record of the same
+// (sub)transaction in the same block adds nothing: both are there or neither, whoever summarizes.
+struct Covered {
+  Oid file;  // TRUNCATE gives a log another one
+  BlockNumber block;
+  FullTransactionId top;
+  FullTransactionId current;
+  bool operator==(const Covered &other) const {
+    return file == other.file && block == other.block && FullTransactionIdEquals(top, other.top) &&
+           FullTransactionIdEquals(current, other.current);
+  }
+};
+
+Covered covered;
 
 // Marks the targets that an invalidated relation belongs to.
 void Invalidate(Datum, Oid relation) {
@@ -185,9 +201,14 @@ void Appender::Append(Datum *values, bool *nulls, char op) {
     index_insert(index, key, key_nulls, &record->t_self, log_, UNIQUE_CHECK_NO, false, &info);
     index_close(index, NoLock);
   }
-  Relation index = index_open(target_->xid_index, RowExclusiveLock);
-  index_insert(index, values, nulls, &record->t_self, log_, UNIQUE_CHECK_NO, false, &info);
-  index_close(index, NoLock);
+  const Covered here = {pg::FileOf(log_), ItemPointerGetBlockNumber(&record->t_self),
+                        GetTopFullTransactionId(), GetCurrentFullTransactionId()};
+  if (!(here == covered)) {
+    Relation index = index_open(target_->xid_index, RowExclusiveLock);
+    index_insert(index, values, nulls, &record->t_self, log_, UNIQUE_CHECK_NO, false, &info);
+    index_close(index, NoLock);
+    covered = here;
+  }
   heap_freetuple(record);
 }
 

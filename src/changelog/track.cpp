@@ -56,9 +56,10 @@ const char *Obstacle(Relation table) {
 void CheckTrackable(Relation table) {
   const char *obstacle = Obstacle(table);
   if (obstacle == nullptr) return;
-  ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-                  errmsg("cannot track \"%s\"", RelationGetRelationName(table)),
-                  errdetail("%s", obstacle)));
+  ereport(ERROR,
+          (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+           errmsg("cannot track \"%s\"", RelationGetRelationName(table)), errdetail("%s", obstacle),
+           errhint("A table that is tracked already: run heliosdb.untrack() first.")));
 }
 
 // Lets the history of a row of heliosdb.tracked start now.
@@ -285,6 +286,27 @@ Oid TrackedRoot(Oid relation) {
   return InvalidOid;
 }
 
+// Refuses that a tracked table gets children by plain inheritance.
+void CheckParents(Oid relation) {
+  if (get_rel_relispartition(relation)) return;
+  Relation inherits = table_open(InheritsRelationId, AccessShareLock);
+  ScanKeyData key;
+  ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ,
+              ObjectIdGetDatum(relation));
+  SysScanDesc scan =
+      systable_beginscan(inherits, InheritsRelidSeqnoIndexId, true, nullptr, 1, &key);
+  HeapTuple tuple;
+  while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
+    Relation parent = table_open(reinterpret_cast<Form_pg_inherits>(GETSTRUCT(tuple))->inhparent,
+                                 AccessShareLock);
+    TrackedTable tracked;
+    if (FindTracked(RelationGetRelid(parent), &tracked)) CheckTrackable(parent);
+    table_close(parent, NoLock);
+  }
+  systable_endscan(scan);
+  table_close(inherits, AccessShareLock);
+}
+
 }  // namespace
 
 void Reconcile(Oid relation) {
@@ -292,6 +314,7 @@ void Reconcile(Oid relation) {
   if (!FindTracked(relation, &tracked)) {
     const Oid root = TrackedRoot(relation);
     if (OidIsValid(root)) Track(relation, root);
+    CheckParents(relation);
     return;
   }
   Relation table = table_open(relation, AccessShareLock);
