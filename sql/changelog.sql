@@ -36,6 +36,10 @@ COMMENT ON COLUMN heliosdb.tracked.retention IS 'age up to which records are kep
 CREATE TABLE heliosdb_log.subxacts (sub xid8 PRIMARY KEY, top xid8 NOT NULL);
 COMMENT ON TABLE heliosdb_log.subxacts IS 'top-level transactions of subtransactions that wrote tracked tables';
 
+CREATE TABLE heliosdb_log.instants (at timestamptz NOT NULL, floor xid8 NOT NULL);
+CREATE INDEX instants_at ON heliosdb_log.instants (at);
+COMMENT ON TABLE heliosdb_log.instants IS 'instants at which every transaction below the floor had ended';
+
 CREATE FUNCTION heliosdb.changelog_capture() RETURNS trigger
   AS 'MODULE_PATHNAME', 'helios_changelog_capture' LANGUAGE C;
 COMMENT ON FUNCTION heliosdb.changelog_capture() IS 'internal triggers of tracked tables: appends to the log';

@@ -16,9 +16,15 @@ COMMENT ON FUNCTION heliosdb.as_of_instant(oid, timestamptz) IS 'the instant, on
 CREATE FUNCTION heliosdb.as_of_transaction("table" oid, transaction bigint) RETURNS timestamptz
   AS 'MODULE_PATHNAME', 'helios_as_of_transaction' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION heliosdb.as_of_transaction(oid, bigint) IS 'the instant right after a transaction committed';
+CREATE FUNCTION heliosdb.past_floor("table" oid, at timestamptz) RETURNS xid8
+  AS 'MODULE_PATHNAME', 'helios_past_floor' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION heliosdb.past_floor(oid, timestamptz) IS 'a transaction below which all had ended by then';
+CREATE FUNCTION heliosdb.past_selectivity(internal) RETURNS internal
+  AS 'MODULE_PATHNAME', 'helios_past_selectivity' LANGUAGE C STRICT;
+COMMENT ON FUNCTION heliosdb.past_selectivity(internal) IS 'planner support of in_past and was_alive';
 CREATE FUNCTION heliosdb.in_past("table" oid, xmin xid, at timestamptz) RETURNS boolean
-  AS 'MODULE_PATHNAME', 'helios_in_past' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+  AS 'MODULE_PATHNAME', 'helios_in_past' LANGUAGE C STABLE STRICT PARALLEL SAFE SUPPORT heliosdb.past_selectivity;
 COMMENT ON FUNCTION heliosdb.in_past(oid, xid, timestamptz) IS 'whether a row of the table was there already';
 CREATE FUNCTION heliosdb.was_alive("table" oid, creator xid8, ender xid8, at timestamptz) RETURNS boolean
-  AS 'MODULE_PATHNAME', 'helios_was_alive' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+  AS 'MODULE_PATHNAME', 'helios_was_alive' LANGUAGE C STABLE STRICT PARALLEL SAFE SUPPORT heliosdb.past_selectivity;
 COMMENT ON FUNCTION heliosdb.was_alive(oid, xid8, xid8, timestamptz) IS 'whether a row version in the change log was there';

@@ -1,6 +1,7 @@
 // The row trigger that appends to the log of its table: no SPI, no executor, no privilege check.
 #include "changelog/catalog.hpp"
 #include "changelog/changelog.hpp"
+#include "changelog/instants.hpp"
 #include "changelog/track.hpp"
 #include "pg/compat.hpp"
 #include "pg/pg.hpp"
@@ -180,6 +181,7 @@ void Appender::Deform(HeapTuple row, Datum *values, bool *nulls) {
 // Writes one record and its index entries.
 void Appender::Append(Datum *values, bool *nulls, char op) {
   RememberSubtransaction();
+  NoteInstant();
   values[kLogXid - 1] = FullTransactionIdGetDatum(GetTopFullTransactionId());
   values[kLogOp - 1] = CharGetDatum(op);
   nulls[kLogXid - 1] = false;

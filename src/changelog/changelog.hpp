@@ -58,6 +58,9 @@ void CheckCapture(Oid relation);
 // transaction unchanged.
 FullTransactionId TopOf(FullTransactionId xid);
 
+// Returns a transaction below which all had ended at an instant of the table's history.
+FullTransactionId FloorAt(const TrackedTable &tracked, TimestampTz at);
+
 // Widens the raw xmin of a row version to 64 bits.
 FullTransactionId WidenXmin(TransactionId xmin);
 

@@ -7,6 +7,7 @@
 
 extern "C" {
 #include "access/commit_ts.h"
+#include "nodes/supportnodes.h"
 #include "utils/lsyscache.h"
 #include "utils/xid8.h"
 }
@@ -17,7 +18,7 @@ extern "C" {
 namespace helios::timetravel {
 
 Cut::Cut(Oid relation, TimestampTz at) : relation_(relation), at_(at), remembered_{} {
-  floor_ = TrackedOrError(relation).floor;
+  floor_ = changelog::FloorAt(TrackedOrError(relation), at);
   next_ = ReadNextFullTransactionId();
 }
 
@@ -89,4 +90,14 @@ HELIOS_FUNCTION(was_alive) {
   auto *cut = helios::timetravel::CutOf(fcinfo, PG_GETARG_OID(0), PG_GETARG_TIMESTAMPTZ(3));
   PG_RETURN_BOOL(!cut->Contains(PG_GETARG_FULLTRANSACTIONID(2)) &&
                  cut->Contains(PG_GETARG_FULLTRANSACTIONID(1)));
+}
+
+// Planner support: rows of the past are mostly those of the present, and of the log what is recent enough
+// was mostly alive.
+HELIOS_FUNCTION(past_selectivity) {
+  auto *request = reinterpret_cast<SupportRequestSelectivity *>(PG_GETARG_POINTER(0));
+  if (!IsA(request, SupportRequestSelectivity)) PG_RETURN_POINTER(nullptr);
+  constexpr double kMostly = 0.99;
+  request->selectivity = kMostly;
+  PG_RETURN_POINTER(request);
 }

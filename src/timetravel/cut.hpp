@@ -1,7 +1,8 @@
 // A cut: the transactions that count as committed at an instant of the past.
 //
 //   transaction          its changes, seen AS OF at
-//   below the floor      there: it had ended when the table began to be tracked
+//   below the floor      there: it had ended when the table began to be tracked, or at an instant
+//                        between that and `at` that the change log has recorded
 //   committed at or before `at` (commit timestamp)   there
 //   later, or not at all                             not there
 //

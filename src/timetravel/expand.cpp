@@ -2,7 +2,8 @@
 //
 //   (SELECT columns FROM t                WHERE in_past(t, xmin, at)
 //    UNION ALL
-//    SELECT columns FROM log_of_t         WHERE op <> 'I' AND was_alive(t, creator, xid, at))
+//    SELECT columns FROM log_of_t         WHERE op <> 'I' AND xid >= past_floor(t, at)
+//                                                 AND was_alive(t, creator, xid, at))
 //
 // with `at` from an initplan, (SELECT as_of_instant(t, x)), which also refuses instants that the table cannot
 // answer for. The planner flattens this into an append relation: quals go into both branches, indexes of the
@@ -60,6 +61,15 @@ Expr *Call(const char *name, std::initializer_list<Oid> types, Oid result, List 
 
 Const *OidConst(Oid value) {
   return makeConst(OIDOID, -1, InvalidOid, sizeof(Oid), ObjectIdGetDatum(value), false, true);
+}
+
+// left `name` right, of a type without collation.
+Expr *Comparison(const char *name, Oid type, Expr *left, Expr *right) {
+  List *qualified = list_make2(makeString(pstrdup("pg_catalog")), makeString(pstrdup(name)));
+  Expr *comparison = make_opclause(OpernameGetOprid(qualified, type, type), BOOLOID, false, left,
+                                   right, InvalidOid, InvalidOid);
+  set_opfuncid(reinterpret_cast<OpExpr *>(comparison));
+  return comparison;
 }
 
 // (SELECT as_of_instant(relation, moment)) for a place `depth` queries below the one of `moment`.
@@ -187,21 +197,23 @@ Query *LogBranch(const RangeTblEntry *original, Relation table,
   entry->securityQuals =
       reinterpret_cast<List *>(MapPolicy(reinterpret_cast<Node *>(original->securityQuals), &map));
 
-  Var *ender = makeVar(1, 1, XID8OID, -1, InvalidOid, 0);
-  Var *creator = makeVar(1, 2, XID8OID, -1, InvalidOid, 0);
-  Var *operation = makeVar(1, 3, CHAROID, -1, InvalidOid, 0);
+  Var *ender = makeVar(1, changelog::kLogXid, XID8OID, -1, InvalidOid, 0);
+  Var *creator = makeVar(1, changelog::kLogCreator, XID8OID, -1, InvalidOid, 0);
+  Var *operation = makeVar(1, changelog::kLogOp, CHAROID, -1, InvalidOid, 0);
   Expr *not_insert =
-      make_opclause(OpernameGetOprid(list_make1(makeString(pstrdup("<>"))), CHAROID, CHAROID),
-                    BOOLOID, false, reinterpret_cast<Expr *>(operation),
-                    reinterpret_cast<Expr *>(
-                        makeConst(CHAROID, -1, InvalidOid, 1, CharGetDatum('I'), false, true)),
-                    InvalidOid, InvalidOid);
-  set_opfuncid(reinterpret_cast<OpExpr *>(not_insert));
+      Comparison("<>", CHAROID, reinterpret_cast<Expr *>(operation),
+                 reinterpret_cast<Expr *>(makeConst(
+                     CHAROID, -1, InvalidOid, 1, CharGetDatum(changelog::kOpInsert), false, true)));
   Expr *alive = Call("was_alive", {OIDOID, XID8OID, XID8OID, TIMESTAMPTZOID}, BOOLOID,
                      list_make4(OidConst(tracked.relation), creator, ender,
                                 InstantExpr(tracked.relation, past, kBranchDepth)));
+  // Records of transactions that had ended long before are skipped by the index on xid.
+  Expr *floor = Call(
+      "past_floor", {OIDOID, TIMESTAMPTZOID}, XID8OID,
+      list_make2(OidConst(tracked.relation), InstantExpr(tracked.relation, past, kBranchDepth)));
+  Expr *recent = Comparison(">=", XID8OID, reinterpret_cast<Expr *>(copyObjectImpl(ender)), floor);
   Expr *condition =
-      reinterpret_cast<Expr *>(makeBoolExpr(AND_EXPR, list_make2(not_insert, alive), -1));
+      reinterpret_cast<Expr *>(makeBoolExpr(AND_EXPR, list_make3(not_insert, recent, alive), -1));
   return MakeBranch(entry, BranchColumns(table, attributes, changelog::kLogColumns), condition);
 }
 

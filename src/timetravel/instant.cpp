@@ -6,6 +6,7 @@ extern "C" {
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+#include "utils/xid8.h"
 }
 #undef Min
 #undef Max
@@ -89,6 +90,12 @@ HELIOS_FUNCTION(as_of_instant) {
   helios::timetravel::RequireSettled(at);
   helios::timetravel::RequireHistory(PG_GETARG_OID(0), at);
   PG_RETURN_TIMESTAMPTZ(at);
+}
+
+// past_floor(table oid, at timestamptz): a transaction below which all had ended by then.
+HELIOS_FUNCTION(past_floor) {
+  const auto table = helios::timetravel::TrackedOrError(PG_GETARG_OID(0));
+  PG_RETURN_FULLTRANSACTIONID(helios::changelog::FloorAt(table, PG_GETARG_TIMESTAMPTZ(1)));
 }
 
 // as_of_transaction(table oid, transaction bigint): the instant right after a transaction committed.
