@@ -20,6 +20,7 @@ CREATE TABLE heliosdb.tracked (
   floor xid8 NOT NULL,
   since_at timestamptz NOT NULL,
   reason text NOT NULL,
+  started_at timestamptz NOT NULL,
   key smallint[] NOT NULL,
   retention interval CHECK (retention >= interval '0')
 );
@@ -30,6 +31,7 @@ COMMENT ON COLUMN heliosdb.tracked.since_xid IS 'history holds for instants at o
 COMMENT ON COLUMN heliosdb.tracked.floor IS 'every transaction below it had ended when history started';
 COMMENT ON COLUMN heliosdb.tracked.since_at IS 'clock when history was started';
 COMMENT ON COLUMN heliosdb.tracked.reason IS 'why history starts there';
+COMMENT ON COLUMN heliosdb.tracked.started_at IS 'when recording began, or began anew; trimming does not move it';
 COMMENT ON COLUMN heliosdb.tracked.key IS 'columns of the primary key; none: the table is a bag';
 COMMENT ON COLUMN heliosdb.tracked.retention IS 'age up to which records are kept; null: heliosdb.time_travel_retention';
 
@@ -64,7 +66,7 @@ CREATE FUNCTION heliosdb.changelog_drop() RETURNS event_trigger
 COMMENT ON FUNCTION heliosdb.changelog_drop() IS 'event trigger: drops logs with their tables';
 
 CREATE EVENT TRIGGER heliosdb_changelog_ddl_end ON ddl_command_end
-  WHEN TAG IN ('ALTER TABLE', 'ALTER TYPE', 'CREATE TABLE', 'CREATE SCHEMA')
+  WHEN TAG IN ('ALTER TABLE', 'ALTER TYPE', 'CREATE TABLE', 'CREATE FOREIGN TABLE', 'CREATE SCHEMA')
   EXECUTE FUNCTION heliosdb.changelog_ddl_end();
 COMMENT ON EVENT TRIGGER heliosdb_changelog_ddl_end IS 'change log of heliosdb';
 CREATE EVENT TRIGGER heliosdb_changelog_rewrite ON table_rewrite
@@ -82,14 +84,14 @@ CREATE TABLE heliosdb.consumers (
   name text PRIMARY KEY,
   relid oid NOT NULL,
   position pg_snapshot NOT NULL,
-  since_at timestamptz NOT NULL,
+  started_at timestamptz NOT NULL,
   created_at timestamptz NOT NULL DEFAULT now(),
   advanced_at timestamptz
 );
 CREATE INDEX consumers_relid ON heliosdb.consumers (relid);
 COMMENT ON TABLE heliosdb.consumers IS 'who reads the changes of which table, and how far';
 COMMENT ON COLUMN heliosdb.consumers.position IS 'what is visible in it has been read';
-COMMENT ON COLUMN heliosdb.consumers.since_at IS 'start of the history when the consumer was created';
+COMMENT ON COLUMN heliosdb.consumers.started_at IS 'when the recording began that the position belongs to';
 
 CREATE FUNCTION heliosdb.changelog_top(xid xid8) RETURNS xid8
   AS 'MODULE_PATHNAME', 'helios_changelog_top' LANGUAGE C STABLE STRICT PARALLEL SAFE;

@@ -45,6 +45,7 @@ enum TrackedColumn {
   kFloor,
   kSinceAt,
   kReason,
+  kStartedAt,
   kKey,
   kRetention,
   kTrackedColumns = kRetention
@@ -99,6 +100,7 @@ void Decode(HeapTuple tuple, TupleDesc desc, TrackedTable *tracked) {
   tracked->floor = DatumGetFullTransactionId(values[kFloor - 1]);
   tracked->since_at = DatumGetTimestampTz(values[kSinceAt - 1]);
   tracked->reason = KnownReason(TextDatumGetCString(values[kReason - 1]));
+  tracked->started_at = DatumGetTimestampTz(values[kStartedAt - 1]);
   ArrayType *key = DatumGetArrayTypeP(values[kKey - 1]);
   tracked->key_count = ArrayGetNItems(ARR_NDIM(key), ARR_DIMS(key));
   if (tracked->key_count > INDEX_MAX_KEYS) elog(ERROR, "key of tracked table is too long");
@@ -195,6 +197,7 @@ void SaveTracked(const TrackedTable &tracked) {
   values[kFloor - 1] = FullTransactionIdGetDatum(tracked.floor);
   values[kSinceAt - 1] = TimestampTzGetDatum(tracked.since_at);
   values[kReason - 1] = CStringGetTextDatum(tracked.reason);
+  values[kStartedAt - 1] = TimestampTzGetDatum(tracked.started_at);
   values[kKey - 1] = PointerGetDatum(
       construct_array(key, tracked.key_count, INT2OID, sizeof(int16), true, TYPALIGN_SHORT));
   nulls[kRetention - 1] = true;

@@ -41,6 +41,7 @@ struct TrackedTable {
   FullTransactionId floor;  // every transaction below it had ended when history started
   TimestampTz since_at;     // the clock when that was written
   const char *reason;       // why history starts there; lives forever
+  TimestampTz started_at;   // when recording began or began anew; trimming leaves it
   int key_count;            // columns of the primary key; 0: the table is a bag
   AttrNumber key[INDEX_MAX_KEYS];
 };

@@ -32,7 +32,7 @@ namespace {
 struct Consumer {
   Oid relation;
   char *position;
-  TimestampTz since_at;
+  TimestampTz started_at;
 };
 
 // Runs a statement of the room's own tables as the owner of the extension; the result is in SPI.
@@ -54,7 +54,7 @@ Datum DatumAt(uint64 row, int column) {
 
 // Reads a consumer that the user may use.
 Consumer ReadConsumer(const char *name) {
-  Run(psprintf("SELECT relid, position::text, since_at FROM heliosdb.consumers WHERE name = %s",
+  Run(psprintf("SELECT relid, position::text, started_at FROM heliosdb.consumers WHERE name = %s",
                quote_literal_cstr(name)),
       true, SPI_OK_SELECT);
   if (SPI_processed == 0) {
@@ -81,8 +81,7 @@ TrackedTable CheckPosition(const char *name, const Consumer &consumer) {
   LockRelationOid(consumer.relation, AccessShareLock);
   TrackedTable tracked;
   const bool is_tracked = FindTracked(consumer.relation, &tracked);
-  const bool valid = is_tracked && (tracked.since_at == consumer.since_at ||
-                                    IsVisible(tracked.since, consumer.position));
+  const bool valid = is_tracked && tracked.started_at == consumer.started_at;
   if (!valid) {
     ereport(ERROR,
             (errcode(ERRCODE_SNAPSHOT_TOO_OLD),
@@ -170,10 +169,15 @@ HELIOS_FUNCTION(create_consumer) {
              errhint("Create the consumer in a new transaction.")));
   }
   SPI_connect();
-  Run(psprintf("INSERT INTO heliosdb.consumers (name, relid, position, since_at) "
-               "SELECT %s, %u, %s, since_at FROM heliosdb.tracked WHERE relid = %u",
+  Run(psprintf("INSERT INTO heliosdb.consumers (name, relid, position, started_at) "
+               "SELECT %s, %u, %s, started_at FROM heliosdb.tracked WHERE relid = %u "
+               "ON CONFLICT DO NOTHING",
                quote_literal_cstr(name), relation, quote_literal_cstr(position), relation),
       false, SPI_OK_INSERT);
+  if (SPI_processed == 0) {
+    ereport(ERROR,
+            (errcode(ERRCODE_DUPLICATE_OBJECT), errmsg("consumer \"%s\" already exists", name)));
+  }
   SPI_finish();
   PG_RETURN_VOID();
 }

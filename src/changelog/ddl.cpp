@@ -56,6 +56,8 @@ bool IsOurTrigger(Oid trigger, const char *identity) {
   return false;
 }
 
+bool Exists(Oid relation) { return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation)); }
+
 // Forgets a table that is gone, and its log.
 void ForgetDropped(Oid relation) {
   TrackedTable tracked;
@@ -63,13 +65,21 @@ void ForgetDropped(Oid relation) {
   DropLog(tracked.log);
   DropConsumersOf(relation);
   ForgetTracked(relation);
-  if (!OidIsValid(tracked.root)) return;
+  if (!OidIsValid(tracked.root) || !Exists(tracked.root)) return;
   RestartRow(tracked.root, kPartitionsChanged);
   ListCell *cell;
   foreach (cell, TrackedUnder(tracked.root)) {
     TrackedTable part;
-    if (FindTracked(lfirst_oid(cell), &part) && !OidIsValid(part.log))
+    if (Exists(lfirst_oid(cell)) && FindTracked(lfirst_oid(cell), &part) && !OidIsValid(part.log))
       RestartRow(part.relation, kPartitionsChanged);
+  }
+}
+
+// Reconciles the relations that are still there.
+void ReconcileAll(List *relations) {
+  ListCell *cell;
+  foreach (cell, relations) {
+    if (Exists(lfirst_oid(cell))) Reconcile(lfirst_oid(cell));
   }
 }
 
@@ -83,11 +93,7 @@ HELIOS_FUNCTION(changelog_ddl_end) {
     if (OidAt(row, 1) == RelationRelationId)
       relations = list_append_unique_oid(relations, OidAt(row, 2));
   }
-  ListCell *cell;
-  foreach (cell, relations) {
-    if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(lfirst_oid(cell))))
-      Reconcile(lfirst_oid(cell));
-  }
+  ReconcileAll(relations);
   SPI_finish();
   PG_RETURN_NULL();
 }
@@ -103,15 +109,14 @@ HELIOS_FUNCTION(changelog_drop) {
   Query(
       "SELECT classid, objid, objsubid, original, object_identity "
       "FROM pg_catalog.pg_event_trigger_dropped_objects()");
+  // What follows runs statements of its own, so the result is read to the end first.
+  List *gone = NIL;
   List *altered = NIL;
   for (uint64 row = 0; row < SPI_processed; row++) {
     const Oid object = OidAt(row, 2);
     if (OidAt(row, 1) == RelationRelationId) {
-      if (OidAt(row, 3) == 0) {
-        ForgetDropped(object);
-      } else {
-        altered = list_append_unique_oid(altered, object);
-      }
+      List **list = OidAt(row, 3) == 0 ? &gone : &altered;
+      *list = list_append_unique_oid(*list, object);
     } else if (OidAt(row, 1) == TriggerRelationId && OidAt(row, 4) != 0 &&
                IsOurTrigger(object,
                             SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 5))) {
@@ -121,10 +126,8 @@ HELIOS_FUNCTION(changelog_drop) {
     }
   }
   ListCell *cell;
-  foreach (cell, altered) {
-    if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(lfirst_oid(cell))))
-      Reconcile(lfirst_oid(cell));
-  }
+  foreach (cell, gone) ForgetDropped(lfirst_oid(cell));
+  ReconcileAll(altered);
   SPI_finish();
   PG_RETURN_NULL();
 }

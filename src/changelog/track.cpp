@@ -53,13 +53,23 @@ const char *Obstacle(Relation table) {
   return nullptr;
 }
 
+// Raises an error if a table cannot be tracked.
 void CheckTrackable(Relation table) {
   const char *obstacle = Obstacle(table);
   if (obstacle == nullptr) return;
-  ereport(ERROR,
-          (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-           errmsg("cannot track \"%s\"", RelationGetRelationName(table)), errdetail("%s", obstacle),
-           errhint("A table that is tracked already: run heliosdb.untrack() first.")));
+  ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+                  errmsg("cannot track \"%s\"", RelationGetRelationName(table)),
+                  errdetail("%s", obstacle)));
+}
+
+// Raises an error if DDL has made a tracked table one that cannot be tracked.
+void CheckStillTrackable(Relation table) {
+  const char *obstacle = Obstacle(table);
+  if (obstacle == nullptr) return;
+  ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                  errmsg("table \"%s\" is tracked and could not be any longer",
+                         RelationGetRelationName(table)),
+                  errdetail("%s", obstacle), errhint("Run heliosdb.untrack() first.")));
 }
 
 // Lets the history of a row of heliosdb.tracked start now.
@@ -67,6 +77,7 @@ void StartNow(TrackedTable *tracked, const char *reason) {
   tracked->since = GetTopFullTransactionId();
   tracked->floor = WidenXmin(GetLatestSnapshot()->xmin);
   tracked->since_at = GetCurrentTimestamp();
+  tracked->started_at = tracked->since_at;
   tracked->reason = reason;
 }
 
@@ -253,7 +264,7 @@ void ReconcilePartitions(const TrackedTable &tracked) {
 
 // Brings the log of one table in line with its columns, key and triggers.
 void ReconcileLeaf(Relation table, const TrackedTable &tracked) {
-  CheckTrackable(table);
+  CheckStillTrackable(table);
   TrackedTable present = tracked;
   ReadKey(table, &present);
   Relation log = table_open(tracked.log, AccessShareLock);
@@ -300,7 +311,7 @@ void CheckParents(Oid relation) {
     Relation parent = table_open(reinterpret_cast<Form_pg_inherits>(GETSTRUCT(tuple))->inhparent,
                                  AccessShareLock);
     TrackedTable tracked;
-    if (FindTracked(RelationGetRelid(parent), &tracked)) CheckTrackable(parent);
+    if (FindTracked(RelationGetRelid(parent), &tracked)) CheckStillTrackable(parent);
     table_close(parent, NoLock);
   }
   systable_endscan(scan);
@@ -321,7 +332,7 @@ void Reconcile(Oid relation) {
   if (OidIsValid(tracked.log)) {
     ReconcileLeaf(table, tracked);
   } else {
-    CheckTrackable(table);
+    CheckStillTrackable(table);
     ReconcilePartitions(tracked);
     ListCell *cell;
     // ALTER TABLE of the whole reaches the parts without naming them.

@@ -147,6 +147,12 @@ HELIOS_FUNCTION(set_retention) {
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("table \"%s\" is not tracked", get_rel_name(relation))));
   }
+  const Interval none = {};
+  if (!PG_ARGISNULL(1) && DatumGetInt32(DirectFunctionCall2(interval_cmp, PG_GETARG_DATUM(1),
+                                                            IntervalPGetDatum(&none))) < 0) {
+    ereport(ERROR,
+            (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("retention must not be negative")));
+  }
   const char *retention =
       PG_ARGISNULL(1)
           ? "NULL"
