@@ -12,8 +12,9 @@ extern "C" {
 
 namespace helios::timetravel {
 
-// Queries between the one with the clause and a branch of what replaces the table.
-inline constexpr int kBranchDepth = 2;
+// Queries between the one with the clause and the one that computes its instant: what replaces the table, the
+// union, a branch, and that one itself.
+inline constexpr int kMomentDepth = 4;
 
 // The moment that a clause names.
 struct Past {

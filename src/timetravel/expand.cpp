@@ -1,13 +1,15 @@
 // Replaces `t TABLESAMPLE as_of(x)` by the table at that instant, before the planner sees the query:
 //
-//   (SELECT columns FROM t                WHERE in_past(t, xmin, at)
-//    UNION ALL
-//    SELECT columns FROM log_of_t         WHERE op <> 'I' AND xid >= past_floor(t, at)
-//                                                 AND was_alive(t, creator, xid, at))
+//   SELECT columns FROM
+//     (SELECT columns, in_past(t, xmin, at) AS alive FROM t
+//      UNION ALL
+//      SELECT columns, op <> 'I' AND xid >= past_floor(t, at) AND was_alive(t, creator, xid, at) FROM log_of_t)
+//   WHERE alive
 //
 // with `at` from an initplan, (SELECT as_of_instant(t, x)), which also refuses instants that the table cannot
-// answer for. The planner flattens this into an append relation: quals go into both branches, indexes of the
-// table and the log serve them, and ORDER BY merges. Of a partitioned table each partition has a log.
+// answer for. The planner flattens this into an append relation (which it does only for branches without WHERE,
+// hence the column): quals go into both branches, indexes of the table and the log serve them, and ORDER BY
+// merges. Of a partitioned table each partition has a log.
 //
 // Privileges and row-level security: the first branch keeps the entry of the table with its permission
 // checks, the quals of the policies go into every branch; nobody needs rights on logs.
@@ -72,27 +74,69 @@ Expr *Comparison(const char *name, Oid type, Expr *left, Expr *right) {
   return comparison;
 }
 
-// (SELECT as_of_instant(relation, moment)) for a place `depth` queries below the one of `moment`.
-Expr *InstantExpr(Oid relation, const Past &past, int depth) {
-  Node *moment = static_cast<Node *>(copyObjectImpl(past.moment));
-  // One more for the subquery of the sublink itself.
-  IncrementVarSublevelsUp(moment, depth + 1, 0);
+// An empty SELECT over the first `used` entries of a range table.
+Query *MakeQuery(List *range_table, int used) {
   Query *query = makeNode(Query);
   query->commandType = CMD_SELECT;
   query->querySource = QSRC_ORIGINAL;
   query->canSetTag = true;
-  query->jointree = makeFromExpr(NIL, nullptr);
-  query->hasSubLinks = checkExprHasSubLink(moment);
-  Expr *call = Call(
-      past.by_transaction ? "as_of_transaction" : "as_of_instant",
-      {OIDOID, past.by_transaction ? static_cast<Oid>(INT8OID) : static_cast<Oid>(TIMESTAMPTZOID)},
-      TIMESTAMPTZOID, list_make2(OidConst(relation), moment));
-  query->targetList = list_make1(makeTargetEntry(call, 1, pstrdup("at"), false));
+  query->rtable = range_table;
+  List *references = NIL;
+  for (int i = 1; i <= used; i++) {
+    RangeTblRef *reference = makeNode(RangeTblRef);
+    reference->rtindex = i;
+    references = lappend(references, reference);
+  }
+  query->jointree = makeFromExpr(references, nullptr);
+  return query;
+}
+
+// as_of_instant(relation, moment) for a place `depth` queries below the one of `moment`.
+Expr *InstantExpr(Oid relation, const Past &past, int depth) {
+  Node *moment = static_cast<Node *>(copyObjectImpl(past.moment));
+  IncrementVarSublevelsUp(moment, depth, 0);
+  const Oid type = past.by_transaction ? INT8OID : TIMESTAMPTZOID;
+  return Call(past.by_transaction ? "as_of_transaction" : "as_of_instant", {OIDOID, type},
+              TIMESTAMPTZOID, list_make2(OidConst(relation), moment));
+}
+
+// (SELECT value): evaluated once, unless the instant depends on other tables.
+Expr *Once(Expr *value) {
+  Query *query = MakeQuery(NIL, 0);
+  query->hasSubLinks = checkExprHasSubLink(reinterpret_cast<Node *>(value));
+  query->targetList = list_make1(makeTargetEntry(value, 1, pstrdup("value"), false));
   SubLink *link = makeNode(SubLink);
   link->subLinkType = EXPR_SUBLINK;
   link->subselect = reinterpret_cast<Node *>(query);
   link->location = -1;
   return reinterpret_cast<Expr *>(link);
+}
+
+// The entry of a subquery whose columns are those of `query`.
+RangeTblEntry *MakeSubqueryEntry(Query *query, const char *name) {
+  RangeTblEntry *entry = makeNode(RangeTblEntry);
+  entry->rtekind = RTE_SUBQUERY;
+  entry->subquery = query;
+  List *names = NIL;
+  ListCell *cell;
+  foreach (cell, query->targetList)
+    names = lappend(names, makeString(pstrdup(lfirst_node(TargetEntry, cell)->resname)));
+  entry->eref = makeAlias(name, names);
+  return entry;
+}
+
+// Columns that pass on the first `count` columns of a subquery, the first entry of its range table.
+List *PassColumns(const Query *query, int count) {
+  List *columns = NIL;
+  for (int i = 0; i < count; i++) {
+    const auto *column = static_cast<TargetEntry *>(list_nth(query->targetList, i));
+    Node *value = reinterpret_cast<Node *>(column->expr);
+    Var *var =
+        makeVar(1, column->resno, exprType(value), exprTypmod(value), exprCollation(value), 0);
+    columns = lappend(columns, makeTargetEntry(reinterpret_cast<Expr *>(var), column->resno,
+                                               pstrdup(column->resname), false));
+  }
+  return columns;
 }
 
 // The columns of a branch: of `relation`, its attribute numbers translated by `attributes` and moved by
@@ -117,16 +161,12 @@ List *BranchColumns(Relation table, const AttrMap *attributes, int offset) {
   return columns;
 }
 
-Query *MakeBranch(RangeTblEntry *entry, List *columns, Expr *condition) {
-  Query *query = makeNode(Query);
-  query->commandType = CMD_SELECT;
-  query->querySource = QSRC_ORIGINAL;
-  query->canSetTag = true;
-  query->rtable = list_make1(entry);
-  RangeTblRef *reference = makeNode(RangeTblRef);
-  reference->rtindex = 1;
-  query->jointree = makeFromExpr(list_make1(reference), reinterpret_cast<Node *>(condition));
-  query->targetList = columns;
+// SELECT columns, alive FROM entry
+Query *MakeBranch(RangeTblEntry *entry, List *columns, Expr *alive) {
+  Query *query = MakeQuery(list_make1(entry), 1);
+  query->targetList =
+      lappend(columns, makeTargetEntry(alive, static_cast<AttrNumber>(list_length(columns) + 1),
+                                       pstrdup("alive"), false));
   query->hasSubLinks = true;
   return query;
 }
@@ -139,7 +179,7 @@ Query *CurrentBranch(const RangeTblEntry *original, Relation table, const Past &
   Var *xmin = makeVar(1, MinTransactionIdAttributeNumber, XIDOID, -1, InvalidOid, 0);
   Expr *condition = Call("in_past", {OIDOID, XIDOID, TIMESTAMPTZOID}, BOOLOID,
                          list_make3(OidConst(original->relid), xmin,
-                                    InstantExpr(original->relid, past, kBranchDepth)));
+                                    Once(InstantExpr(original->relid, past, kMomentDepth))));
   return MakeBranch(entry, BranchColumns(table, nullptr, 0), condition);
 }
 
@@ -206,11 +246,11 @@ Query *LogBranch(const RangeTblEntry *original, Relation table,
                      CHAROID, -1, InvalidOid, 1, CharGetDatum(changelog::kOpInsert), false, true)));
   Expr *alive = Call("was_alive", {OIDOID, XID8OID, XID8OID, TIMESTAMPTZOID}, BOOLOID,
                      list_make4(OidConst(tracked.relation), creator, ender,
-                                InstantExpr(tracked.relation, past, kBranchDepth)));
+                                Once(InstantExpr(tracked.relation, past, kMomentDepth))));
   // Records of transactions that had ended long before are skipped by the index on xid.
-  Expr *floor = Call(
+  Expr *floor = Once(Call(
       "past_floor", {OIDOID, TIMESTAMPTZOID}, XID8OID,
-      list_make2(OidConst(tracked.relation), InstantExpr(tracked.relation, past, kBranchDepth)));
+      list_make2(OidConst(tracked.relation), InstantExpr(tracked.relation, past, kMomentDepth))));
   Expr *recent = Comparison(">=", XID8OID, reinterpret_cast<Expr *>(copyObjectImpl(ender)), floor);
   Expr *condition =
       reinterpret_cast<Expr *>(makeBoolExpr(AND_EXPR, list_make3(not_insert, recent, alive), -1));
@@ -219,55 +259,47 @@ Query *LogBranch(const RangeTblEntry *original, Relation table,
 
 // UNION ALL of the branches, as the parser would have made it.
 Query *UniteBranches(List *branches) {
-  Query *query = makeNode(Query);
-  query->commandType = CMD_SELECT;
-  query->querySource = QSRC_ORIGINAL;
-  query->canSetTag = true;
-  query->jointree = makeFromExpr(NIL, nullptr);
   const Query *first = linitial_node(Query, branches);
+  Query *query = MakeQuery(NIL, 0);
+  query->targetList = PassColumns(first, list_length(first->targetList));
   List *types = NIL, *typmods = NIL, *collations = NIL;
   ListCell *cell;
-  foreach (cell, first->targetList) {
-    const auto *column = lfirst_node(TargetEntry, cell);
-    Node *value = reinterpret_cast<Node *>(column->expr);
+  foreach (cell, query->targetList) {
+    Node *value = reinterpret_cast<Node *>(lfirst_node(TargetEntry, cell)->expr);
     types = lappend_oid(types, exprType(value));
     typmods = lappend_int(typmods, exprTypmod(value));
     collations = lappend_oid(collations, exprCollation(value));
-    Var *var =
-        makeVar(1, column->resno, exprType(value), exprTypmod(value), exprCollation(value), 0);
-    query->targetList =
-        lappend(query->targetList, makeTargetEntry(reinterpret_cast<Expr *>(var), column->resno,
-                                                   pstrdup(column->resname), false));
   }
-  Node *united = nullptr;
   foreach (cell, branches) {
-    Query *branch = lfirst_node(Query, cell);
-    RangeTblEntry *entry = makeNode(RangeTblEntry);
-    entry->rtekind = RTE_SUBQUERY;
-    entry->subquery = branch;
-    List *names = NIL;
-    ListCell *column;
-    foreach (column, branch->targetList)
-      names = lappend(names, makeString(pstrdup(lfirst_node(TargetEntry, column)->resname)));
-    entry->eref = makeAlias(foreach_current_index(cell) == 0 ? "current" : "log", names);
-    query->rtable = lappend(query->rtable, entry);
+    query->rtable = lappend(
+        query->rtable, MakeSubqueryEntry(lfirst_node(Query, cell),
+                                         foreach_current_index(cell) == 0 ? "current" : "log"));
     RangeTblRef *reference = makeNode(RangeTblRef);
     reference->rtindex = list_length(query->rtable);
-    if (united == nullptr) {
-      united = reinterpret_cast<Node *>(reference);
+    if (query->setOperations == nullptr) {
+      query->setOperations = reinterpret_cast<Node *>(reference);
       continue;
     }
     SetOperationStmt *operation = makeNode(SetOperationStmt);
     operation->op = SETOP_UNION;
     operation->all = true;
-    operation->larg = united;
+    operation->larg = query->setOperations;
     operation->rarg = reinterpret_cast<Node *>(reference);
     operation->colTypes = types;
     operation->colTypmods = typmods;
     operation->colCollations = collations;
-    united = reinterpret_cast<Node *>(operation);
+    query->setOperations = reinterpret_cast<Node *>(operation);
   }
-  query->setOperations = united;
+  return query;
+}
+
+// SELECT columns FROM united WHERE alive; alive is the last column.
+Query *SelectAlive(Query *united) {
+  const int columns = list_length(united->targetList) - 1;
+  Query *query = MakeQuery(list_make1(MakeSubqueryEntry(united, "past")), 1);
+  query->targetList = PassColumns(united, columns);
+  query->jointree->quals = reinterpret_cast<Node *>(
+      makeVar(1, static_cast<AttrNumber>(columns + 1), BOOLOID, -1, InvalidOid, 0));
   return query;
 }
 
@@ -338,7 +370,7 @@ void ExpandTable(Query *query, int index, RangeTblEntry *entry, const Past &past
 
   // As for a view, relid stays, so that whole rows keep the table's row type.
   entry->rtekind = RTE_SUBQUERY;
-  entry->subquery = UniteBranches(branches);
+  entry->subquery = SelectAlive(UniteBranches(branches));
   entry->lateral = contain_vars_of_level(past.moment, 0);
   entry->relkind = 0;
   entry->rellockmode = 0;
