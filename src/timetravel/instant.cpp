@@ -33,6 +33,15 @@ void RequireCommitTimestamps() {
                           "shared_preload_libraries, and restart the server.")));
 }
 
+// The raw xmin of a frozen row has 32 bits: in a later epoch it may be that of a transaction long ago.
+void RequireFirstEpoch() {
+  if (EpochFromFullTransactionId(ReadNextFullTransactionId()) == 0) return;
+  ereport(ERROR,
+          (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+           errmsg("AS OF is not supported yet in a cluster that has used up 2^32 transactions"),
+           errdetail("Rows of long ago could be taken for new ones.")));
+}
+
 // Refuses an instant that the statement's snapshot does not reach: what commits from now on would still
 // belong to it.
 void RequireSettled(TimestampTz at) {
@@ -87,6 +96,7 @@ void RequireHistory(Oid relation, TimestampTz at) {
 HELIOS_FUNCTION(as_of_instant) {
   const TimestampTz at = PG_GETARG_TIMESTAMPTZ(1);
   helios::timetravel::RequireCommitTimestamps();
+  helios::timetravel::RequireFirstEpoch();
   helios::timetravel::RequireSettled(at);
   helios::timetravel::RequireHistory(PG_GETARG_OID(0), at);
   PG_RETURN_TIMESTAMPTZ(at);
@@ -102,6 +112,7 @@ HELIOS_FUNCTION(past_floor) {
 HELIOS_FUNCTION(as_of_transaction) {
   const int64 number = PG_GETARG_INT64(1);
   helios::timetravel::RequireCommitTimestamps();
+  helios::timetravel::RequireFirstEpoch();
   const FullTransactionId next = ReadNextFullTransactionId();
   const FullTransactionId xid = FullTransactionIdFromU64(static_cast<uint64>(number));
   TimestampTz at = 0;
