@@ -64,12 +64,19 @@ COMMIT;
 SELECT * FROM heliosdb.read_changes('o', NULL::other);
 BEGIN;
 TRUNCATE other;
-SELECT heliosdb.drop_consumer('o'), heliosdb.create_consumer('o', 'other');
+SELECT heliosdb.create_consumer('late', 'other');
+ROLLBACK;
+BEGIN;
+SELECT heliosdb.untrack('other'), heliosdb.track('other'), heliosdb.create_consumer('p', 'other');
 TRUNCATE other;
 COMMIT;
-\set VERBOSITY sqlstate
-SELECT * FROM heliosdb.read_changes('o', NULL::other);
-\set VERBOSITY default
+SELECT heliosdb.create_consumer('p', 'other');
+BEGIN;
+SELECT heliosdb.drop_consumer('p'), heliosdb.create_consumer('p', 'other');
+TRUNCATE other;
+COMMIT;
+SELECT * FROM heliosdb.read_changes('p', NULL::other);
+SELECT heliosdb.drop_consumer('p');
 SELECT heliosdb.drop_consumer('o');
 
 -- Trimming.

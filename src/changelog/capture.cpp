@@ -25,6 +25,8 @@ extern "C" {
 #undef Max
 #undef Abs
 
+#include <cstring>
+
 namespace helios::changelog {
 
 namespace {
@@ -56,6 +58,19 @@ struct Covered {
 };
 
 Covered covered;
+
+// The table whose log this subtransaction has locked last: a lock once taken stays to its end.
+struct Held {
+  Oid relation;
+  FullTransactionId top;
+  SubTransactionId sub;
+  bool operator==(const Held &other) const {
+    return relation == other.relation && FullTransactionIdEquals(top, other.top) &&
+           sub == other.sub;
+  }
+};
+
+Held held;
 
 // Marks the targets that an invalidated relation belongs to.
 void Invalidate(Datum, Oid relation) {
@@ -142,13 +157,20 @@ Appender::Appender(Relation table) : table_(table) {
   bool found;
   auto *target = static_cast<Target *>(hash_search(targets, &relid, HASH_ENTER, &found));
   if (!found) target->valid = false;
-  // Locking may bring the news that the target has just changed.
-  for (;;) {
-    if (!target->valid) Load(table, target);
-    log_ = try_table_open(target->log, RowExclusiveLock);
-    if (log_ != nullptr && target->valid) break;
-    if (log_ != nullptr) table_close(log_, NoLock);
-    target->valid = false;
+  const Held here = {relid, GetTopFullTransactionId(), GetCurrentSubTransactionId()};
+  if (target->valid && here == held) {
+    log_ = RelationIdGetRelation(target->log);
+    if (log_ == nullptr) elog(ERROR, "log of relation %u is gone", relid);
+  } else {
+    // Locking may bring the news that the target has just changed.
+    for (;;) {
+      if (!target->valid) Load(table, target);
+      log_ = try_table_open(target->log, RowExclusiveLock);
+      if (log_ != nullptr && target->valid) break;
+      if (log_ != nullptr) table_close(log_, NoLock);
+      target->valid = false;
+    }
+    held = here;
   }
   target_ = target;
   if (RelationGetDescr(log_)->natts != RelationGetDescr(table)->natts + kLogColumns) {
@@ -187,7 +209,8 @@ void Appender::Append(Datum *values, bool *nulls, char op) {
   nulls[kLogXid - 1] = false;
   nulls[kLogOp - 1] = false;
   HeapTuple record = heap_form_tuple(RelationGetDescr(log_), values, nulls);
-  heap_insert(log_, record, GetCurrentCommandId(true), 0, nullptr);
+  // No subscriber gets logs: tables that are published are tracked at the other end, if at all.
+  heap_insert(log_, record, GetCurrentCommandId(true), HEAP_INSERT_NO_LOGICAL, nullptr);
 
   IndexInfo info = {};
   info.type = T_IndexInfo;
@@ -231,7 +254,7 @@ void Appender::AppendNew(HeapTuple row) {
   Allocate(&values, &nulls);
   nulls[kLogCreator - 1] = true;
   if (HasKey()) {
-    for (int i = kLogColumns; i < RelationGetDescr(log_)->natts; i++) nulls[i] = true;
+    std::memset(nulls + kLogColumns, true, RelationGetDescr(log_)->natts - kLogColumns);
     for (int i = 0; i < target_->key_count; i++) {
       const int column = target_->key[i] + kLogColumns - 1;
       values[column] = heap_getattr(row, target_->key[i], RelationGetDescr(table_), &nulls[column]);

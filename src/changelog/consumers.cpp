@@ -8,10 +8,13 @@
 extern "C" {
 #include "access/table.h"
 #include "access/xact.h"
+#include "catalog/pg_inherits.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
+#include "pgstat.h"
 #include "storage/lmgr.h"
+#include "tcop/utility.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -119,6 +122,17 @@ void Advance(const char *name, const Consumer &consumer, const char *position) {
                   errhint("Read its changes again.")));
 }
 
+// True if this transaction has written a table or a partition of it, or may have.
+bool HasWritten(Oid relation) {
+  if (!pgstat_track_counts) return true;
+  ListCell *cell;
+  foreach (cell, find_all_inheritors(relation, NoLock, nullptr)) {
+    const PgStat_TableStatus *counts = find_tabstat_entry(lfirst_oid(cell));
+    if (counts != nullptr && counts->trans != nullptr) return true;
+  }
+  return false;
+}
+
 char *NameArgument(FunctionCallInfo fcinfo) { return text_to_cstring(PG_GETARG_TEXT_PP(0)); }
 
 }  // namespace
@@ -147,6 +161,7 @@ void DropConsumersOf(Oid relation) {
 }
 
 HELIOS_FUNCTION(create_consumer) {
+  PreventCommandIfReadOnly("heliosdb.create_consumer()");
   const char *name = NameArgument(fcinfo);
   const Oid relation = PG_GETARG_OID(1);
   LockOwned(relation);
@@ -161,6 +176,14 @@ HELIOS_FUNCTION(create_consumer) {
       PositionOf(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
   const bool tracked_here = FullTransactionIdEquals(tracked.since, GetTopFullTransactionId()) &&
                             !IsolationUsesXactSnapshot();
+  // What it wrote before it began to track is in no log, and not in the position either.
+  if (tracked_here && HasWritten(relation)) {
+    ereport(ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("this transaction has changed table \"%s\" itself", get_rel_name(relation)),
+             errdetail("The history of the table begins in the same transaction."),
+             errhint("Create the consumer in a new transaction.")));
+  }
   if (!tracked_here && !IsVisible(tracked.since, position)) {
     ereport(ERROR,
             (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
@@ -183,6 +206,7 @@ HELIOS_FUNCTION(create_consumer) {
 }
 
 HELIOS_FUNCTION(drop_consumer) {
+  PreventCommandIfReadOnly("heliosdb.drop_consumer()");
   const char *name = NameArgument(fcinfo);
   SPI_connect();
   ReadConsumer(name);
@@ -193,6 +217,7 @@ HELIOS_FUNCTION(drop_consumer) {
 }
 
 HELIOS_FUNCTION(advance_consumer) {
+  PreventCommandIfReadOnly("heliosdb.advance_consumer()");
   const char *name = NameArgument(fcinfo);
   if (!IsolationUsesXactSnapshot()) {
     ereport(ERROR,
@@ -213,6 +238,7 @@ HELIOS_FUNCTION(read_changes) {
   if (PG_ARGISNULL(0)) PG_RETURN_NULL();
   const char *name = NameArgument(fcinfo);
   const bool advance = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
+  if (advance) PreventCommandIfReadOnly("heliosdb.read_changes(..., advance => true)");
   InitMaterializedSRF(fcinfo, 0);
   auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
   SPI_connect();
@@ -226,7 +252,8 @@ HELIOS_FUNCTION(read_changes) {
   }
   const TrackedTable tracked = CheckPosition(name, consumer);
   RefuseOwnWrites(tracked);
-  const char *position = PositionOf(GetActiveSnapshot());
+  // Only who advances needs a transaction number; a standby has none to give.
+  const char *position = advance ? PositionOf(GetActiveSnapshot()) : nullptr;
   Run(BuildChangesQuery(tracked, consumer.position), true, SPI_OK_SELECT);
   for (uint64 row = 0; row < SPI_processed; row++) {
     Datum values[3];

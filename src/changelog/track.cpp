@@ -18,6 +18,7 @@ extern "C" {
 #include "catalog/pg_trigger.h"
 #include "commands/tablecmds.h"
 #include "storage/lmgr.h"
+#include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -343,6 +344,7 @@ void Reconcile(Oid relation) {
 }
 
 HELIOS_FUNCTION(track) {
+  PreventCommandIfReadOnly("heliosdb.track()");
   const Oid relation = PG_GETARG_OID(0);
   LockOwned(relation);
   Track(relation, InvalidOid);
@@ -350,6 +352,7 @@ HELIOS_FUNCTION(track) {
 }
 
 HELIOS_FUNCTION(untrack) {
+  PreventCommandIfReadOnly("heliosdb.untrack()");
   const Oid relation = PG_GETARG_OID(0);
   LockOwned(relation);
   TrackedTable tracked;

@@ -12,6 +12,7 @@ extern "C" {
 #include "catalog/partition.h"
 #include "executor/spi.h"
 #include "storage/lmgr.h"
+#include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -105,6 +106,7 @@ int64 TrimOne(const TrackedTable &tracked) {
 }  // namespace
 
 HELIOS_FUNCTION(trim_log) {
+  PreventCommandIfReadOnly("heliosdb.trim_log()");
   const Oid relation = PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0);
   if (OidIsValid(relation)) CheckOwner(relation);
   int64 deleted = 0;
@@ -140,6 +142,7 @@ HELIOS_FUNCTION(trim_log) {
 }
 
 HELIOS_FUNCTION(set_retention) {
+  PreventCommandIfReadOnly("heliosdb.set_retention()");
   const Oid relation = PG_GETARG_OID(0);
   CheckOwner(relation);
   TrackedTable tracked;
