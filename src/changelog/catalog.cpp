@@ -16,6 +16,7 @@ extern "C" {
 #include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/fmgroids.h"
+#include "utils/guc.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -296,8 +297,14 @@ FullTransactionId WidenXmin(TransactionId xmin) {
 void OwnerScope::Enter() {
   GetUserIdAndSecContext(&user_, &context_);
   SetUserIdAndSecContext(ExtensionOwner(), context_ | SECURITY_LOCAL_USERID_CHANGE);
+  settings_ = NewGUCNestLevel();
+  set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
+                    GUC_ACTION_SAVE, true, 0, false);
 }
 
-void OwnerScope::Leave() { SetUserIdAndSecContext(user_, context_); }
+void OwnerScope::Leave() {
+  AtEOXact_GUC(false, settings_);
+  SetUserIdAndSecContext(user_, context_);
+}
 
 }  // namespace helios::changelog

@@ -46,7 +46,8 @@ void ForgetTracked(Oid relation);
 // Remembers which top-level transaction the current subtransaction belongs to, if it is one.
 void RememberSubtransaction();
 
-// Runs as the owner of the extension until Leave; the abort of the transaction ends it as well.
+// Runs as the owner of the extension, with nothing of the user's on the search path, until Leave; the
+// abort of the transaction ends it as well.
 class OwnerScope {
  public:
   void Enter();
@@ -55,6 +56,7 @@ class OwnerScope {
  private:
   Oid user_;
   int context_;
+  int settings_;
 };
 
 }  // namespace helios::changelog
