@@ -104,6 +104,14 @@ SELECT relation, retention FROM heliosdb.tracked_tables ORDER BY 1;
 SET heliosdb.time_travel_retention = 'soon';
 RESET heliosdb.time_travel_retention;
 
+-- What trimming goes by is bounded itself.
+SET heliosdb.time_travel_retention = '0';
+SELECT heliosdb.trim_log() >= 0 AS trimmed;
+SELECT heliosdb.trim_log() >= 0 AS trimmed;
+SELECT count(*) AS moments FROM heliosdb_log.moments;
+SELECT count(*) AS instants FROM heliosdb_log.instants;
+RESET heliosdb.time_travel_retention;
+
 -- Rights: owners decide, nobody reads a log.
 CREATE ROLE regress_log_owner;
 CREATE ROLE regress_log_other;

@@ -152,6 +152,23 @@ CALL work(60);
 SELECT * FROM compare();
 SELECT tab, count(*) FROM differences WHERE n <> 0 GROUP BY tab;
 
+
+-- More subtransactions than a snapshot has room for.
+DO $$
+BEGIN
+  FOR i IN 1 .. 150 LOOP
+    BEGIN
+      UPDATE bag SET n = n + i % 2 WHERE a = i % 3;
+      INSERT INTO parent VALUES (2000 + i, 'sub') ON CONFLICT DO NOTHING;
+      IF i % 7 = 0 THEN RAISE EXCEPTION 'undone' USING ERRCODE = 'P0099'; END IF;
+    EXCEPTION WHEN SQLSTATE 'P0099' THEN NULL;
+    END;
+  END LOOP;
+END $$;
+CALL work(30);
+SELECT * FROM compare();
+SELECT tab, count(*) FROM differences WHERE n <> 0 GROUP BY tab;
+
 -- The comparison can fail.
 BEGIN;
 SELECT log::regclass AS log FROM heliosdb.tracked WHERE relid = 'keyed'::regclass \gset

@@ -36,13 +36,24 @@ void Run(const char *sql, int expected) {
   owner.Leave();
 }
 
-// Notes this moment, and forgets those that no table needs any more.
+// Notes this moment.
 void NoteMoment() {
   Run(psprintf("INSERT INTO heliosdb_log.moments (at, xid, seen) "
                "VALUES (pg_catalog.clock_timestamp(), '" UINT64_FORMAT "', %s)",
                U64FromFullTransactionId(GetTopFullTransactionId()),
                quote_literal_cstr(PositionOf(GetLatestSnapshot()))),
       SPI_OK_INSERT);
+}
+
+// Forgets what is older than the newest moment that every retention has passed.
+void ForgetMoments() {
+  const char *oldest = psprintf(
+      "(SELECT pg_catalog.max(m.at) FROM heliosdb_log.moments m WHERE m.at <= "
+      "pg_catalog.clock_timestamp() - (SELECT GREATEST(pg_catalog.max(t.retention), " INT64_FORMAT
+      " * interval '1 microsecond') FROM heliosdb.tracked t))",
+      DefaultRetention());
+  Run(psprintf("DELETE FROM heliosdb_log.instants WHERE at < %s", oldest), SPI_OK_DELETE);
+  Run(psprintf("DELETE FROM heliosdb_log.moments WHERE at < %s", oldest), SPI_OK_DELETE);
 }
 
 // Writes the condition that no consumer of a table, or of what it is a partition of, needs a record.
@@ -131,12 +142,7 @@ HELIOS_FUNCTION(trim_log) {
     TrackedTable tracked;
     if (FindTracked(lfirst_oid(cell), &tracked)) deleted += TrimOne(tracked);
   }
-  Run("DELETE FROM heliosdb_log.moments WHERE at < (SELECT pg_catalog.max(m.at) FROM "
-      "heliosdb_log.moments m WHERE m.at <= pg_catalog.clock_timestamp() - (SELECT "
-      "GREATEST(pg_catalog.max(retention), "
-      "pg_catalog.current_setting('heliosdb.time_travel_retention')::interval) "
-      "FROM heliosdb.tracked))",
-      SPI_OK_DELETE);
+  ForgetMoments();
   SPI_finish();
   PG_RETURN_INT64(deleted);
 }
