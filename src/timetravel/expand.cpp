@@ -21,10 +21,12 @@
 #include "pg/pg.hpp"
 #include "timetravel/carrier.hpp"
 #include "timetravel/instant.hpp"
+#include "timetravel/session.hpp"
 
 extern "C" {
 #include "access/attmap.h"
 #include "access/table.h"
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
@@ -384,18 +386,21 @@ void ExpandTable(Query *query, int index, RangeTblEntry *entry, const Past &past
 
 bool ExpandNode(Node *node, void *context);
 
-// Expands the tables of a query and of the queries inside it.
+// Expands the tables of the queries inside a query, and then its own: what replaces a table is not looked
+// into again.
 bool ExpandQuery(Query *query) {
+  query_tree_walker(query, pg::AsWalker(ExpandNode), nullptr, 0);
   int index = 0;
   ListCell *cell;
   foreach (cell, query->rtable) {
     auto *entry = lfirst_node(RangeTblEntry, cell);
     index++;
-    Past past;
-    if (entry->rtekind == RTE_RELATION && FindPast(entry, &past))
+    Past past = {};
+    if (entry->rtekind != RTE_RELATION || index == query->resultRelation) continue;
+    if (FindPast(entry, &past) || FindSessionPast(entry, &past.moment))
       ExpandTable(query, index, entry, past);
   }
-  return query_tree_walker(query, pg::AsWalker(ExpandNode), nullptr, 0);
+  return false;
 }
 
 bool ExpandNode(Node *node, void *context) {
@@ -428,7 +433,8 @@ bool HasSample(Query *query) {
 }
 
 PlannedStmt *PlanWithPast(Query *query, const char *text, int options, ParamListInfo params) {
-  if (HasSample(query)) ExpandQuery(query);
+  if (SessionReadsPast()) XactReadOnly = true;
+  if (SessionReadsPast() || HasSample(query)) ExpandQuery(query);
   const planner_hook_type next =
       planner_chain.previous() != nullptr ? planner_chain.previous() : standard_planner;
   return next(query, text, options, params);

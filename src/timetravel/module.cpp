@@ -2,6 +2,7 @@
 
 #include "pg/pg.hpp"
 #include "timetravel/expand.hpp"
+#include "timetravel/session.hpp"
 
 extern "C" {
 #include "access/commit_ts.h"
@@ -14,6 +15,7 @@ extern "C" {
 namespace helios::timetravel {
 
 void InitTimetravel() {
+  InitSession();
   InstallExpansion();
   // An instant is told by commit timestamps. The administrator's own word, in a file or on the command
   // line, ranks above this default.
