@@ -39,6 +39,8 @@ SELECT * FROM t TABLESAMPLE as_of (now(), now());
 SELECT * FROM t TABLESAMPLE heliosdb.as_of_transaction (now());
 SELECT * FROM t TABLESAMPLE as_of (now()) REPEATABLE (1);
 SELECT * FROM t TABLESAMPLE as_of (count(*));
+SELECT * FROM t TABLESAMPLE as_of (NULL);
+SELECT * FROM t TABLESAMPLE heliosdb.as_of_transaction (NULL);
 SELECT * FROM t TABLESAMPLE as_of (t.note::timestamptz);
 
 -- Where it cannot stand.

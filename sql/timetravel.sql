@@ -11,10 +11,10 @@ CREATE FUNCTION heliosdb.as_of_transaction(internal) RETURNS tsm_handler
 COMMENT ON FUNCTION heliosdb.as_of_transaction(internal) IS 'carrier of FROM t AS OF TRANSACTION';
 
 CREATE FUNCTION heliosdb.as_of_instant("table" oid, at timestamptz) RETURNS timestamptz
-  AS 'MODULE_PATHNAME', 'helios_as_of_instant' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+  AS 'MODULE_PATHNAME', 'helios_as_of_instant' LANGUAGE C STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION heliosdb.as_of_instant(oid, timestamptz) IS 'the instant, once the table can answer for it';
 CREATE FUNCTION heliosdb.as_of_transaction("table" oid, transaction bigint) RETURNS timestamptz
-  AS 'MODULE_PATHNAME', 'helios_as_of_transaction' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+  AS 'MODULE_PATHNAME', 'helios_as_of_transaction' LANGUAGE C STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION heliosdb.as_of_transaction(oid, bigint) IS 'the instant right after a transaction committed';
 CREATE FUNCTION heliosdb.past_floor("table" oid, at timestamptz) RETURNS xid8
   AS 'MODULE_PATHNAME', 'helios_past_floor' LANGUAGE C STABLE STRICT PARALLEL SAFE;

@@ -4,12 +4,13 @@
 //     (SELECT columns, in_past(t, xmin, at) AS alive FROM t
 //      UNION ALL
 //      SELECT columns, op <> 'I' AND xid >= past_floor(t, at) AND was_alive(t, creator, xid, at) FROM log_of_t)
-//   WHERE alive
+//   WHERE alive AND as_of_instant(t, x) IS NOT NULL
 //
-// with `at` from an initplan, (SELECT as_of_instant(t, x)), which also refuses instants that the table cannot
-// answer for. The planner flattens this into an append relation (which it does only for branches without WHERE,
-// hence the column): quals go into both branches, indexes of the table and the log serve them, and ORDER BY
-// merges. Of a partitioned table each partition has a log.
+// with `at` from an initplan, (SELECT as_of_instant(t, x)). The function refuses instants that the table cannot
+// answer for; the outer condition asks it up front, also where no row is found. The planner flattens this into
+// an append relation (which it does only for branches without WHERE, hence the column): quals go into both
+// branches, indexes of the table and the log serve them, and ORDER BY merges. Of a partitioned table each
+// partition has a log.
 //
 // Privileges and row-level security: the first branch keeps the entry of the table with its permission
 // checks, the quals of the policies go into every branch; nobody needs rights on logs.
@@ -295,13 +296,24 @@ Query *UniteBranches(List *branches) {
   return query;
 }
 
-// SELECT columns FROM united WHERE alive; alive is the last column.
-Query *SelectAlive(Query *united) {
+// as_of_instant(relation, moment) IS NOT NULL, which is true or an error.
+Expr *Answerable(Oid relation, const Past &past) {
+  NullTest *test = makeNode(NullTest);
+  test->arg = InstantExpr(relation, past, 1);
+  test->nulltesttype = IS_NOT_NULL;
+  test->location = -1;
+  return reinterpret_cast<Expr *>(test);
+}
+
+// SELECT columns FROM united WHERE alive AND answerable; alive is the last column.
+Query *SelectAlive(Query *united, List *answerable) {
   const int columns = list_length(united->targetList) - 1;
   Query *query = MakeQuery(list_make1(MakeSubqueryEntry(united, "past")), 1);
   query->targetList = PassColumns(united, columns);
-  query->jointree->quals = reinterpret_cast<Node *>(
-      makeVar(1, static_cast<AttrNumber>(columns + 1), BOOLOID, -1, InvalidOid, 0));
+  Var *alive = makeVar(1, static_cast<AttrNumber>(columns + 1), BOOLOID, -1, InvalidOid, 0);
+  query->jointree->quals =
+      reinterpret_cast<Node *>(makeBoolExpr(AND_EXPR, lappend(answerable, alive), -1));
+  query->hasSubLinks = checkExprHasSubLink(query->jointree->quals);
   return query;
 }
 
@@ -349,6 +361,7 @@ void ExpandTable(Query *query, int index, RangeTblEntry *entry, const Past &past
   }
   Relation table = table_open(entry->relid, NoLock);
   List *branches = list_make1(CurrentBranch(entry, table, past));
+  List *answerable = list_make1(Answerable(entry->relid, past));
   if (table->rd_rel->relkind == RELKIND_PARTITIONED_TABLE) {
     TrackedOrError(entry->relid);
     List *partitions = find_all_inheritors(entry->relid, AccessShareLock, nullptr);
@@ -361,6 +374,7 @@ void ExpandTable(Query *query, int index, RangeTblEntry *entry, const Past &past
         branches = lappend(
             branches,
             LogBranch(entry, table, TrackedOrError(RelationGetRelid(partition)), attributes, past));
+        answerable = lappend(answerable, Answerable(RelationGetRelid(partition), past));
       }
       table_close(partition, NoLock);
     }
@@ -372,7 +386,7 @@ void ExpandTable(Query *query, int index, RangeTblEntry *entry, const Past &past
 
   // As for a view, relid stays, so that whole rows keep the table's row type.
   entry->rtekind = RTE_SUBQUERY;
-  entry->subquery = SelectAlive(UniteBranches(branches));
+  entry->subquery = SelectAlive(UniteBranches(branches), answerable);
   entry->lateral = contain_vars_of_level(past.moment, 0);
   entry->relkind = 0;
   entry->rellockmode = 0;

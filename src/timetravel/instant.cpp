@@ -24,6 +24,13 @@ changelog::TrackedTable TrackedOrError(Oid relation) {
 
 namespace {
 
+// Refuses null, for which an empty table would be no answer.
+void RequireArguments(FunctionCallInfo fcinfo) {
+  if (!PG_ARGISNULL(0) && !PG_ARGISNULL(1)) return;
+  ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+                  errmsg("the instant or transaction of AS OF must not be null")));
+}
+
 // An instant needs commit timestamps.
 void RequireCommitTimestamps() {
   if (track_commit_timestamp) return;
@@ -73,7 +80,8 @@ void RequireSettled(TimestampTz at) {
 // Refuses an instant before the table's history.
 void RequireHistory(Oid relation, TimestampTz at) {
   const changelog::TrackedTable table = TrackedOrError(relation);
-  changelog::CheckCapture(relation);
+  // The triggers are those of the partitions, which are asked on their own.
+  if (OidIsValid(table.log)) changelog::CheckCapture(relation);
   TimestampTz since;
   const TransactionId xid = XidFromFullTransactionId(table.since);
   if (!TransactionIdGetCommitTsData(xid, &since, nullptr)) since = table.since_at;
@@ -94,6 +102,7 @@ void RequireHistory(Oid relation, TimestampTz at) {
 
 // as_of_instant(table oid, at timestamptz): the instant, once the table can answer for it.
 HELIOS_FUNCTION(as_of_instant) {
+  helios::timetravel::RequireArguments(fcinfo);
   const TimestampTz at = PG_GETARG_TIMESTAMPTZ(1);
   helios::timetravel::RequireCommitTimestamps();
   helios::timetravel::RequireFirstEpoch();
@@ -110,6 +119,7 @@ HELIOS_FUNCTION(past_floor) {
 
 // as_of_transaction(table oid, transaction bigint): the instant right after a transaction committed.
 HELIOS_FUNCTION(as_of_transaction) {
+  helios::timetravel::RequireArguments(fcinfo);
   const int64 number = PG_GETARG_INT64(1);
   helios::timetravel::RequireCommitTimestamps();
   helios::timetravel::RequireFirstEpoch();
