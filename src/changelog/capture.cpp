@@ -143,6 +143,7 @@ class Appender {
 
  private:
   void Append(Datum *values, bool *nulls, char op);
+  void InsertEntry(Oid index_oid, Datum *values, bool *nulls, HeapTuple record);
   void Allocate(Datum **values, bool **nulls);
   void Deform(HeapTuple row, Datum *values, bool *nulls);
 
@@ -200,6 +201,18 @@ void Appender::Deform(HeapTuple row, Datum *values, bool *nulls) {
   }
 }
 
+// Makes an entry in one index. The lock on the log keeps its indexes from changing; further locks
+// would exceed what a backend can take without the shared lock table.
+void Appender::InsertEntry(Oid index_oid, Datum *values, bool *nulls, HeapTuple record) {
+  IndexInfo info = {};
+  info.type = T_IndexInfo;
+  info.ii_Context = CurrentMemoryContext;
+  Relation index = RelationIdGetRelation(index_oid);
+  if (index == nullptr) elog(ERROR, "index %u of a change log is gone", index_oid);
+  index_insert(index, values, nulls, &record->t_self, log_, UNIQUE_CHECK_NO, false, &info);
+  RelationClose(index);
+}
+
 // Writes one record and its index entries.
 void Appender::Append(Datum *values, bool *nulls, char op) {
   RememberSubtransaction();
@@ -212,9 +225,6 @@ void Appender::Append(Datum *values, bool *nulls, char op) {
   // No subscriber gets logs: tables that are published are tracked at the other end, if at all.
   heap_insert(log_, record, GetCurrentCommandId(true), HEAP_INSERT_NO_LOGICAL, nullptr);
 
-  IndexInfo info = {};
-  info.type = T_IndexInfo;
-  info.ii_Context = CurrentMemoryContext;
   if (op != kOpInsert && HasKey()) {
     Datum key[INDEX_MAX_KEYS];
     bool key_nulls[INDEX_MAX_KEYS];
@@ -222,16 +232,12 @@ void Appender::Append(Datum *values, bool *nulls, char op) {
       key[i] = values[target_->key[i] + kLogColumns - 1];
       key_nulls[i] = nulls[target_->key[i] + kLogColumns - 1];
     }
-    Relation index = index_open(target_->key_index, RowExclusiveLock);
-    index_insert(index, key, key_nulls, &record->t_self, log_, UNIQUE_CHECK_NO, false, &info);
-    index_close(index, NoLock);
+    InsertEntry(target_->key_index, key, key_nulls, record);
   }
   const Covered here = {pg::FileOf(log_), ItemPointerGetBlockNumber(&record->t_self),
                         GetTopFullTransactionId(), GetCurrentFullTransactionId()};
   if (!(here == covered)) {
-    Relation index = index_open(target_->xid_index, RowExclusiveLock);
-    index_insert(index, values, nulls, &record->t_self, log_, UNIQUE_CHECK_NO, false, &info);
-    index_close(index, NoLock);
+    InsertEntry(target_->xid_index, values, nulls, record);
     covered = here;
   }
   heap_freetuple(record);
