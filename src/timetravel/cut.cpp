@@ -17,7 +17,32 @@ extern "C" {
 
 namespace helios::timetravel {
 
-Cut::Cut(Oid relation, TimestampTz at) : relation_(relation), at_(at), remembered_{} {
+namespace {
+
+// Commit times that this backend has looked up, each in the place that its number falls on. They never change.
+struct CommitTime {
+  FullTransactionId xid;
+  TimestampTz at;
+};
+
+constexpr int kCommitTimes = 1024;
+constinit CommitTime commit_times[kCommitTimes] = {};
+
+// Looks up when a transaction committed; false if that is not known.
+bool FindCommitTime(FullTransactionId xid, TimestampTz *at) {
+  CommitTime *known = &commit_times[XidFromFullTransactionId(xid) % kCommitTimes];
+  if (!FullTransactionIdEquals(known->xid, xid)) {
+    TimestampTz found;
+    if (!TransactionIdGetCommitTsData(XidFromFullTransactionId(xid), &found, nullptr)) return false;
+    *known = {xid, found};
+  }
+  *at = known->at;
+  return true;
+}
+
+}  // namespace
+
+Cut::Cut(Oid relation, TimestampTz at) : relation_(relation), at_(at) {
   floor_ = changelog::FloorAt(TrackedOrError(relation), at);
   next_ = ReadNextFullTransactionId();
 }
@@ -25,24 +50,14 @@ Cut::Cut(Oid relation, TimestampTz at) : relation_(relation), at_(at), remembere
 bool Cut::Contains(FullTransactionId xid) {
   if (FullTransactionIdPrecedes(xid, floor_)) return true;
   const TransactionId low = XidFromFullTransactionId(xid);
-  Entry *entry = &remembered_[low % kRemembered];
-  if (entry->xid == low) return entry->inside;
   TimestampTz committed;
-  bool inside;
-  if (TransactionIdGetCommitTsData(low, &committed, nullptr)) {
-    inside = committed <= at_;
-  } else if (TransactionIdIsCurrentTransactionId(low)) {
-    return false;
-  } else {
-    ereport(ERROR,
-            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-             errmsg("commit time of transaction %u, which wrote to table \"%s\", is not known", low,
-                    get_rel_name(relation_)),
-             errhint("track_commit_timestamp must be on as long as the table is tracked; "
-                     "heliosdb.track() begins its history anew.")));
-  }
-  *entry = {low, inside};
-  return inside;
+  if (FindCommitTime(xid, &committed)) return committed <= at_;
+  if (TransactionIdIsCurrentTransactionId(low)) return false;
+  ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                  errmsg("commit time of transaction %u, which wrote to table \"%s\", is not known",
+                         low, get_rel_name(relation_)),
+                  errhint("track_commit_timestamp must be on as long as the table is tracked; "
+                          "heliosdb.track() begins its history anew.")));
 }
 
 // A raw xmin is taken to lie in the past: one that would be in the future belongs to the epoch before.

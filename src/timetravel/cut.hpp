@@ -34,17 +34,10 @@ class Cut {
   bool ContainsXmin(TransactionId xmin);
 
  private:
-  static constexpr int kRemembered = 1024;
-  struct Entry {
-    TransactionId xid;
-    bool inside;
-  };
-
   Oid relation_;
   TimestampTz at_;
   FullTransactionId floor_;
   FullTransactionId next_;
-  Entry remembered_[kRemembered];
 };
 
 }  // namespace helios::timetravel
