@@ -94,7 +94,8 @@ ROLLBACK;
 BEGIN;
 SELECT transfers(:a, :a % 40 + 1, 80);
 SAVEPOINT s;
-DELETE FROM journal;
+UPDATE accounts SET balance = 0 WHERE id = :a;
+INSERT INTO journal VALUES (:a, 1000);
 ROLLBACK TO s;
 END;
 },
@@ -138,6 +139,8 @@ my $writers = IPC::Run::start(
 	'<', \$in, '>', \$out, '2>&1');
 
 # ---- Reader ----
+
+$node->poll_query_until('postgres', 'SELECT count(*) > 100 FROM journal') or BAIL_OUT('no writer writes');
 
 # An instant is read at once, also that of the statement itself; where it is not settled yet, soon again.
 my $script = '';
