@@ -23,7 +23,7 @@ CREATE FUNCTION heliosdb.past_selectivity(internal) RETURNS internal
   AS 'MODULE_PATHNAME', 'helios_past_selectivity' LANGUAGE C STRICT;
 COMMENT ON FUNCTION heliosdb.past_selectivity(internal) IS 'planner support of in_past and was_alive';
 CREATE FUNCTION heliosdb.in_past("table" oid, xmin xid, at timestamptz) RETURNS boolean
-  AS 'MODULE_PATHNAME', 'helios_in_past' LANGUAGE C STABLE STRICT PARALLEL SAFE SUPPORT heliosdb.past_selectivity;
+  AS 'MODULE_PATHNAME', 'helios_in_past' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5 SUPPORT heliosdb.past_selectivity;
 COMMENT ON FUNCTION heliosdb.in_past(oid, xid, timestamptz) IS 'whether a row of the table was there already';
 CREATE FUNCTION heliosdb.was_alive("table" oid, creator xid8, ender xid8, at timestamptz) RETURNS boolean
   AS 'MODULE_PATHNAME', 'helios_was_alive' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10 SUPPORT heliosdb.past_selectivity;

@@ -73,11 +73,10 @@ FullTransactionId FloorAt(const TrackedTable &tracked, TimestampTz at) {
   static Instant remembered = {};
   const bool near = remembered.at != 0 && remembered.at <= at && at - remembered.at < kFloorLag;
   if (!near) {
+    // Where none is recorded yet, a floor of 0 is remembered, and the table's own holds.
     Instant found = {};
-    if (FindInstant(at, &found))
-      remembered = {at, found.floor};
-    else
-      return tracked.floor;
+    FindInstant(at, &found);
+    remembered = {at, found.floor};
   }
   return FullTransactionIdPrecedes(tracked.floor, remembered.floor) ? remembered.floor
                                                                     : tracked.floor;

@@ -28,7 +28,8 @@ struct CommitTime {
 constexpr int kCommitTimes = 1024;
 constinit CommitTime commit_times[kCommitTimes] = {};
 
-// Looks up when a transaction committed; false if that is not known.
+}  // namespace
+
 bool FindCommitTime(FullTransactionId xid, TimestampTz *at) {
   CommitTime *known = &commit_times[XidFromFullTransactionId(xid) % kCommitTimes];
   if (!FullTransactionIdEquals(known->xid, xid)) {
@@ -40,9 +41,8 @@ bool FindCommitTime(FullTransactionId xid, TimestampTz *at) {
   return true;
 }
 
-}  // namespace
-
 Cut::Cut(Oid relation, TimestampTz at) : relation_(relation), at_(at) {
+  RequireAnswer(relation, at);
   floor_ = changelog::FloorAt(TrackedOrError(relation), at);
   next_ = ReadNextFullTransactionId();
 }

@@ -23,9 +23,13 @@ extern "C" {
 
 namespace helios::timetravel {
 
+// Looks up when a transaction committed, and remembers it; false if that is not known.
+bool FindCommitTime(FullTransactionId xid, TimestampTz *at);
+
 // Decides about transactions for one table and one instant; lives in an fmgr cache.
 class Cut {
  public:
+  // Raises an error if the table cannot answer for the instant.
   Cut(Oid relation, TimestampTz at);
   bool IsFor(Oid relation, TimestampTz at) const { return relation_ == relation && at_ == at; }
   // True if the changes of a transaction or subtransaction are there.

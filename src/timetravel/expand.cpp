@@ -3,14 +3,15 @@
 //   SELECT columns FROM
 //     (SELECT columns, in_past(t, xmin, at) AS alive FROM t
 //      UNION ALL
-//      SELECT columns, op <> 'I' AND xid >= past_floor(t, at) AND was_alive(t, creator, xid, at) FROM log_of_t)
-//   WHERE alive AND as_of_instant(t, x) IS NOT NULL
+//      SELECT columns, op <> 'I' AND xid >= past_floor(t, at) AND was_alive(t, creator, xid, at)
+//        AND as_of_instant(t, x) IS NOT NULL FROM log_of_t)
+//   WHERE alive
 //
-// with `at` from an initplan, (SELECT as_of_instant(t, x)). The function refuses instants that the table cannot
-// answer for; the outer condition asks it up front, also where no row is found. The planner flattens this into
-// an append relation (which it does only for branches without WHERE, hence the column): quals go into both
-// branches, indexes of the table and the log serve them, and ORDER BY merges. Of a partitioned table each
-// partition has a log.
+// The instant `at` is x itself where that is a constant or parameter, else from an initplan. That the table can
+// answer for it is asked by the filters, and up front by the branch of the log, also where no row is found. The
+// planner flattens this into an append relation (which it does only for branches without WHERE, hence the
+// column): quals go into both branches, indexes of the table and the log serve them, and ORDER BY merges. Of a
+// partitioned table each partition has a log.
 //
 // Privileges and row-level security: the first branch keeps the entry of the table with its permission
 // checks, the quals of the policies go into every branch; nobody needs rights on logs.
@@ -115,6 +116,25 @@ Expr *Once(Expr *value) {
   return reinterpret_cast<Expr *>(link);
 }
 
+// The instant in a branch: the moment itself where that costs nothing; in_past and was_alive ask then whether
+// the table can answer.
+Expr *BranchInstant(Oid relation, const Past &past) {
+  const bool simple = IsA(past.moment, Const) ||
+                      (IsA(past.moment, Param) &&
+                       reinterpret_cast<Param *>(past.moment)->paramkind == PARAM_EXTERN);
+  if (simple && !past.by_transaction) return static_cast<Expr *>(copyObjectImpl(past.moment));
+  return Once(InstantExpr(relation, past, kMomentDepth));
+}
+
+// as_of_instant(relation, moment) IS NOT NULL, which is true or an error.
+Expr *Answerable(Oid relation, const Past &past, int depth) {
+  NullTest *test = makeNode(NullTest);
+  test->arg = InstantExpr(relation, past, depth);
+  test->nulltesttype = IS_NOT_NULL;
+  test->location = -1;
+  return reinterpret_cast<Expr *>(test);
+}
+
 // The entry of a subquery whose columns are those of `query`.
 RangeTblEntry *MakeSubqueryEntry(Query *query, const char *name) {
   RangeTblEntry *entry = makeNode(RangeTblEntry);
@@ -180,9 +200,9 @@ Query *CurrentBranch(const RangeTblEntry *original, Relation table, const Past &
   entry->tablesample = nullptr;
   entry->lateral = false;
   Var *xmin = makeVar(1, MinTransactionIdAttributeNumber, XIDOID, -1, InvalidOid, 0);
-  Expr *condition = Call("in_past", {OIDOID, XIDOID, TIMESTAMPTZOID}, BOOLOID,
-                         list_make3(OidConst(original->relid), xmin,
-                                    Once(InstantExpr(original->relid, past, kMomentDepth))));
+  Expr *condition =
+      Call("in_past", {OIDOID, XIDOID, TIMESTAMPTZOID}, BOOLOID,
+           list_make3(OidConst(original->relid), xmin, BranchInstant(original->relid, past)));
   return MakeBranch(entry, BranchColumns(table, nullptr, 0), condition);
 }
 
@@ -249,20 +269,22 @@ Query *LogBranch(const RangeTblEntry *original, Relation table,
                      CHAROID, -1, InvalidOid, 1, CharGetDatum(changelog::kOpInsert), false, true)));
   Expr *alive = Call("was_alive", {OIDOID, XID8OID, XID8OID, TIMESTAMPTZOID}, BOOLOID,
                      list_make4(OidConst(tracked.relation), creator, ender,
-                                Once(InstantExpr(tracked.relation, past, kMomentDepth))));
+                                BranchInstant(tracked.relation, past)));
   // Records of transactions that had ended long before are skipped by the index on xid.
-  Expr *floor = Once(Call(
-      "past_floor", {OIDOID, TIMESTAMPTZOID}, XID8OID,
-      list_make2(OidConst(tracked.relation), InstantExpr(tracked.relation, past, kMomentDepth))));
+  Expr *floor = Call("past_floor", {OIDOID, TIMESTAMPTZOID}, XID8OID,
+                     list_make2(OidConst(tracked.relation), BranchInstant(tracked.relation, past)));
   Expr *recent = Comparison(">=", XID8OID, reinterpret_cast<Expr *>(copyObjectImpl(ender)), floor);
-  Expr *condition =
-      reinterpret_cast<Expr *>(makeBoolExpr(AND_EXPR, list_make3(not_insert, recent, alive), -1));
+  // Up front, so that it holds also where no row is found.
+  Expr *answerable = Answerable(tracked.relation, past, kMomentDepth - 1);
+  Expr *condition = reinterpret_cast<Expr *>(
+      makeBoolExpr(AND_EXPR, list_make4(answerable, not_insert, recent, alive), -1));
   return MakeBranch(entry, BranchColumns(table, attributes, changelog::kLogColumns), condition);
 }
 
 // UNION ALL of the branches, as the parser would have made it.
 Query *UniteBranches(List *branches) {
-  const Query *first = linitial_node(Query, branches);
+  Query *first = linitial_node(Query, branches);
+  if (list_length(branches) == 1) return first;  // a partitioned table without partitions
   Query *query = MakeQuery(NIL, 0);
   query->targetList = PassColumns(first, list_length(first->targetList));
   List *types = NIL, *typmods = NIL, *collations = NIL;
@@ -296,23 +318,13 @@ Query *UniteBranches(List *branches) {
   return query;
 }
 
-// as_of_instant(relation, moment) IS NOT NULL, which is true or an error.
-Expr *Answerable(Oid relation, const Past &past) {
-  NullTest *test = makeNode(NullTest);
-  test->arg = InstantExpr(relation, past, 1);
-  test->nulltesttype = IS_NOT_NULL;
-  test->location = -1;
-  return reinterpret_cast<Expr *>(test);
-}
-
-// SELECT columns FROM united WHERE alive AND answerable; alive is the last column.
-Query *SelectAlive(Query *united, List *answerable) {
+// SELECT columns FROM united WHERE alive AND condition; alive is the last column.
+Query *SelectAlive(Query *united, List *conditions) {
   const int columns = list_length(united->targetList) - 1;
   Query *query = MakeQuery(list_make1(MakeSubqueryEntry(united, "past")), 1);
   query->targetList = PassColumns(united, columns);
   Var *alive = makeVar(1, static_cast<AttrNumber>(columns + 1), BOOLOID, -1, InvalidOid, 0);
-  query->jointree->quals =
-      reinterpret_cast<Node *>(makeBoolExpr(AND_EXPR, lappend(answerable, alive), -1));
+  query->jointree->quals = reinterpret_cast<Node *>(make_ands_explicit(lappend(conditions, alive)));
   query->hasSubLinks = checkExprHasSubLink(query->jointree->quals);
   return query;
 }
@@ -361,9 +373,9 @@ void ExpandTable(Query *query, int index, RangeTblEntry *entry, const Past &past
   }
   Relation table = table_open(entry->relid, NoLock);
   List *branches = list_make1(CurrentBranch(entry, table, past));
-  List *answerable = list_make1(Answerable(entry->relid, past));
+  List *conditions = NIL;
   if (table->rd_rel->relkind == RELKIND_PARTITIONED_TABLE) {
-    TrackedOrError(entry->relid);
+    conditions = list_make1(Answerable(entry->relid, past, 1));
     List *partitions = find_all_inheritors(entry->relid, AccessShareLock, nullptr);
     ListCell *cell;
     foreach (cell, partitions) {
@@ -374,7 +386,6 @@ void ExpandTable(Query *query, int index, RangeTblEntry *entry, const Past &past
         branches = lappend(
             branches,
             LogBranch(entry, table, TrackedOrError(RelationGetRelid(partition)), attributes, past));
-        answerable = lappend(answerable, Answerable(RelationGetRelid(partition), past));
       }
       table_close(partition, NoLock);
     }
@@ -386,7 +397,7 @@ void ExpandTable(Query *query, int index, RangeTblEntry *entry, const Past &past
 
   // As for a view, relid stays, so that whole rows keep the table's row type.
   entry->rtekind = RTE_SUBQUERY;
-  entry->subquery = SelectAlive(UniteBranches(branches), answerable);
+  entry->subquery = SelectAlive(UniteBranches(branches), conditions);
   entry->lateral = contain_vars_of_level(past.moment, 0);
   entry->relkind = 0;
   entry->rellockmode = 0;

@@ -1,5 +1,7 @@
 #include "timetravel/instant.hpp"
 
+#include "timetravel/cut.hpp"
+
 extern "C" {
 #include "access/commit_ts.h"
 #include "access/xact.h"
@@ -84,7 +86,7 @@ void RequireHistory(Oid relation, TimestampTz at) {
   if (OidIsValid(table.log)) changelog::CheckCapture(relation);
   TimestampTz since;
   const TransactionId xid = XidFromFullTransactionId(table.since);
-  if (!TransactionIdGetCommitTsData(xid, &since, nullptr)) since = table.since_at;
+  if (!FindCommitTime(table.since, &since)) since = table.since_at;
   if (TransactionIdIsCurrentTransactionId(xid) || at < since) {
     ereport(ERROR,
             (errcode(ERRCODE_SNAPSHOT_TOO_OLD),
@@ -96,7 +98,21 @@ void RequireHistory(Oid relation, TimestampTz at) {
   }
 }
 
+// Decides for past_floor(), kept from one row to the next.
+struct Floor {
+  Oid relation;
+  TimestampTz at;
+  FullTransactionId floor;
+};
+
 }  // namespace
+
+void RequireAnswer(Oid relation, TimestampTz at) {
+  RequireCommitTimestamps();
+  RequireFirstEpoch();
+  RequireSettled(at);
+  RequireHistory(relation, at);
+}
 
 }  // namespace helios::timetravel
 
@@ -104,17 +120,26 @@ void RequireHistory(Oid relation, TimestampTz at) {
 HELIOS_FUNCTION(as_of_instant) {
   helios::timetravel::RequireArguments(fcinfo);
   const TimestampTz at = PG_GETARG_TIMESTAMPTZ(1);
-  helios::timetravel::RequireCommitTimestamps();
-  helios::timetravel::RequireFirstEpoch();
-  helios::timetravel::RequireSettled(at);
-  helios::timetravel::RequireHistory(PG_GETARG_OID(0), at);
+  helios::timetravel::RequireAnswer(PG_GETARG_OID(0), at);
   PG_RETURN_TIMESTAMPTZ(at);
 }
 
 // past_floor(table oid, at timestamptz): a transaction below which all had ended by then.
 HELIOS_FUNCTION(past_floor) {
-  const auto table = helios::timetravel::TrackedOrError(PG_GETARG_OID(0));
-  PG_RETURN_FULLTRANSACTIONID(helios::changelog::FloorAt(table, PG_GETARG_TIMESTAMPTZ(1)));
+  const Oid relation = PG_GETARG_OID(0);
+  const TimestampTz at = PG_GETARG_TIMESTAMPTZ(1);
+  auto *known = static_cast<helios::timetravel::Floor *>(fcinfo->flinfo->fn_extra);
+  if (known == nullptr || known->relation != relation || known->at != at) {
+    if (known == nullptr)
+      known = static_cast<helios::timetravel::Floor *>(
+          MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(*known)));
+    known->relation = InvalidOid;
+    fcinfo->flinfo->fn_extra = known;
+    known->floor = helios::changelog::FloorAt(helios::timetravel::TrackedOrError(relation), at);
+    known->at = at;
+    known->relation = relation;
+  }
+  PG_RETURN_FULLTRANSACTIONID(known->floor);
 }
 
 // as_of_transaction(table oid, transaction bigint): the instant right after a transaction committed.
@@ -138,7 +163,6 @@ HELIOS_FUNCTION(as_of_transaction) {
                            static_cast<long long>(number)),
                     errhint("It runs, was rolled back, or its commit time was cleaned up.")));
   }
-  helios::timetravel::RequireSettled(at);
-  helios::timetravel::RequireHistory(PG_GETARG_OID(0), at);
+  helios::timetravel::RequireAnswer(PG_GETARG_OID(0), at);
   PG_RETURN_TIMESTAMPTZ(at);
 }
