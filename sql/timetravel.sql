@@ -28,3 +28,126 @@ COMMENT ON FUNCTION heliosdb.in_past(oid, xid, timestamptz) IS 'whether a row of
 CREATE FUNCTION heliosdb.was_alive("table" oid, creator xid8, ender xid8, at timestamptz) RETURNS boolean
   AS 'MODULE_PATHNAME', 'helios_was_alive' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10 SUPPORT heliosdb.past_selectivity;
 COMMENT ON FUNCTION heliosdb.was_alive(oid, xid8, xid8, timestamptz) IS 'whether a row version in the change log was there';
+
+-- One statement, so that foreign keys are checked when all is back; what it counts makes deletes run before
+-- updates and these before inserts, so that values of unique columns are free when they are needed.
+CREATE FUNCTION heliosdb.flashback_table(relation regclass, at timestamptz, OUT inserted bigint, OUT updated bigint, OUT deleted bigint)
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE AS $body$
+DECLARE
+  name text;       -- qualified
+  targets text;    -- "a", "b": the columns that are stored
+  now_row text;    -- ROW(c."a", c."b")
+  past_row text;   -- ROW(p."a", p."b")
+  past_columns text;
+  numbered text;   -- c1, c2: the columns where other names stand beside them
+  assignments text;
+  same text;       -- whether c and p are versions of the same row; null without a primary key
+BEGIN
+  IF relation IS NULL THEN
+    RAISE EXCEPTION 'the table to bring back must not be null' USING ERRCODE = 'null_value_not_allowed';
+  END IF;
+  SELECT pg_catalog.format('%I.%I', n.nspname, r.relname) INTO name
+    FROM pg_catalog.pg_class r JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace WHERE r.oid = relation::oid;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'table with OID % does not exist', relation USING ERRCODE = 'undefined_table';
+  END IF;
+  IF pg_catalog.current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+    RAISE EXCEPTION 'table % cannot be brought back in a transaction with one snapshot', name
+      USING ERRCODE = 'active_sql_transaction',
+            DETAIL = 'Its snapshot may lack changes that were committed before the table was locked.',
+            HINT = 'Use a READ COMMITTED transaction.';
+  END IF;
+
+  EXECUTE pg_catalog.format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', name);
+  IF pg_catalog.row_security_active(relation::oid) THEN
+    RAISE EXCEPTION 'table % has row-level security for this role', name
+      USING ERRCODE = 'insufficient_privilege',
+            DETAIL = 'A row that the role may not see now, or could not see then, would be taken for missing.',
+            HINT = 'Let a role do it that bypasses row-level security.';
+  END IF;
+
+  SELECT pg_catalog.string_agg(pg_catalog.format('%I', a.attname), ', ' ORDER BY a.attnum),
+         pg_catalog.format('ROW(%s)', pg_catalog.string_agg(pg_catalog.format('c.%I', a.attname), ', ' ORDER BY a.attnum)),
+         pg_catalog.format('ROW(%s)', pg_catalog.string_agg(pg_catalog.format('p.%I', a.attname), ', ' ORDER BY a.attnum)),
+         pg_catalog.string_agg(pg_catalog.format('p.%I AS c%s', a.attname, a.attnum), ', ' ORDER BY a.attnum),
+         pg_catalog.string_agg(pg_catalog.format('c%s', a.attnum), ', ' ORDER BY a.attnum),
+         -- An identity column that is GENERATED ALWAYS cannot be updated.
+         pg_catalog.string_agg(pg_catalog.format('%1$I = p.%1$I', a.attname), ', ' ORDER BY a.attnum)
+           FILTER (WHERE a.attidentity <> 'a')
+    INTO targets, now_row, past_row, past_columns, numbered, assignments
+    FROM pg_catalog.pg_attribute a
+    WHERE a.attrelid = relation::oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '';
+  IF targets IS NULL THEN
+    RAISE EXCEPTION 'table % has no columns', name USING ERRCODE = 'feature_not_supported';
+  END IF;
+
+  SELECT pg_catalog.string_agg(pg_catalog.format('c.%1$I OPERATOR(%2$I.%3$s) p.%1$I', a.attname, n.nspname, o.oprname), ' AND ')
+    INTO same
+    FROM pg_catalog.pg_index i
+      CROSS JOIN ROWS FROM (pg_catalog.unnest(i.indkey), pg_catalog.unnest(i.indclass)) k (attnum, opclass)
+      JOIN pg_catalog.pg_attribute a ON a.attrelid = relation::oid AND a.attnum = k.attnum
+      JOIN pg_catalog.pg_opclass f ON f.oid = k.opclass
+      JOIN pg_catalog.pg_amop m ON m.amopfamily = f.opcfamily AND m.amoplefttype = f.opcintype
+                               AND m.amoprighttype = f.opcintype AND m.amopstrategy = 3
+      JOIN pg_catalog.pg_operator o ON o.oid = m.amopopr
+      JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
+    WHERE i.indrelid = relation::oid AND i.indisprimary;
+  SELECT pg_catalog.concat_ws(' AND ', same, pg_catalog.string_agg(
+           pg_catalog.format('c.%1$I OPERATOR(pg_catalog.=) p.%1$I', a.attname), ' AND '))
+    INTO same
+    FROM pg_catalog.pg_attribute a
+    WHERE same IS NOT NULL AND a.attrelid = relation::oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attidentity = 'a';
+
+  IF same <> '' THEN
+    EXECUTE pg_catalog.format($sql$
+      WITH gone AS (
+        DELETE FROM %1$s c
+        WHERE NOT EXISTS (SELECT FROM %1$s p TABLESAMPLE heliosdb.as_of($1) WHERE %2$s)
+        RETURNING 1
+      ), changed AS (%3$s), back AS (
+        INSERT INTO %1$s (%4$s) OVERRIDING SYSTEM VALUE
+        SELECT %4$s FROM %1$s p TABLESAMPLE heliosdb.as_of($1)
+        WHERE NOT EXISTS (SELECT FROM %1$s c WHERE %2$s) AND (SELECT pg_catalog.count(*) FROM changed) IS NOT NULL
+        RETURNING 1
+      )
+      SELECT (SELECT pg_catalog.count(*) FROM back), (SELECT pg_catalog.count(*) FROM changed),
+             (SELECT pg_catalog.count(*) FROM gone)$sql$,
+      name, same,
+      CASE WHEN assignments IS NULL THEN 'SELECT FROM gone WHERE false' ELSE pg_catalog.format($sql$
+        UPDATE %1$s c SET %2$s FROM %1$s p TABLESAMPLE heliosdb.as_of($1)
+        WHERE %3$s AND NOT pg_catalog.record_image_eq(%4$s, %5$s)
+          AND (SELECT pg_catalog.count(*) FROM gone) IS NOT NULL
+        RETURNING 1$sql$, name, assignments, same, now_row, past_row) END,
+      targets)
+      USING at INTO inserted, updated, deleted;
+  ELSE
+    EXECUTE pg_catalog.format($sql$
+      WITH present AS (
+        SELECT c.tableoid AS leaf, c.ctid AS place, pg_catalog.record_send(%2$s) AS image,
+               pg_catalog.row_number() OVER (PARTITION BY pg_catalog.record_send(%2$s)) AS number
+        FROM %1$s c
+      ), past AS (
+        SELECT %4$s, pg_catalog.record_send(%3$s) AS image,
+               pg_catalog.row_number() OVER (PARTITION BY pg_catalog.record_send(%3$s)) AS number
+        FROM %1$s p TABLESAMPLE heliosdb.as_of($1)
+      ), gone AS (
+        DELETE FROM %1$s c USING present n
+        WHERE c.tableoid OPERATOR(pg_catalog.=) n.leaf AND c.ctid OPERATOR(pg_catalog.=) n.place
+          AND NOT EXISTS (SELECT FROM past p WHERE p.image OPERATOR(pg_catalog.=) n.image
+                                               AND p.number OPERATOR(pg_catalog.=) n.number)
+        RETURNING 1
+      ), back AS (
+        INSERT INTO %1$s (%5$s) OVERRIDING SYSTEM VALUE
+        SELECT %6$s FROM past p
+        WHERE NOT EXISTS (SELECT FROM present n WHERE p.image OPERATOR(pg_catalog.=) n.image
+                                                  AND p.number OPERATOR(pg_catalog.=) n.number)
+          AND (SELECT pg_catalog.count(*) FROM gone) IS NOT NULL
+        RETURNING 1
+      )
+      SELECT (SELECT pg_catalog.count(*) FROM back), 0, (SELECT pg_catalog.count(*) FROM gone)$sql$,
+      name, now_row, past_row, past_columns, targets, numbered)
+      USING at INTO inserted, updated, deleted;
+  END IF;
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.flashback_table(regclass, timestamptz) IS 'brings a tracked table back to what it was at an instant';
