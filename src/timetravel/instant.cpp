@@ -5,6 +5,10 @@
 extern "C" {
 #include "access/commit_ts.h"
 #include "access/xact.h"
+#include "access/xlog.h"
+#include "access/xlogrecovery.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -51,6 +55,37 @@ void RequireFirstEpoch() {
            errdetail("Rows of long ago could be taken for new ones.")));
 }
 
+// A transaction that has taken its commit time notes it at once, but for a process that was stopped between.
+constexpr TimestampTz kNotedWithin = 60 * USECS_PER_SEC;
+// How far the order of commit times may differ from that of the WAL.
+constexpr TimestampTz kReplayMargin = USECS_PER_SEC;
+
+// Waits for transactions that have taken their commit time but perhaps not noted it: until they have, they keep
+// checkpoints from starting.
+void AwaitCommitTimes() {
+  constexpr long kPause = 100;  // microseconds
+  int count;
+  VirtualTransactionId *committing = GetVirtualXIDsDelayingChkpt(&count, DELAY_CHKPT_START);
+  while (HaveVirtualXIDsDelayingChkpt(committing, count, DELAY_CHKPT_START)) {
+    CHECK_FOR_INTERRUPTS();
+    pg_usleep(kPause);
+  }
+  pfree(committing);
+}
+
+// Refuses an instant that a standby has not reached: what it will replay may belong to it.
+void RequireReplayed(TimestampTz at) {
+  const TimestampTz replayed = GetLatestXTime();
+  if (replayed != 0 && at <= replayed - kReplayMargin) return;
+  ereport(ERROR,
+          (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+           errmsg("this standby has not replayed all of AS OF %s", timestamptz_to_str(at)),
+           replayed == 0 ? errdetail("It has not replayed a commit since it was started.")
+                         : errdetail("The last commit that it replayed was at %s.",
+                                     timestamptz_to_str(replayed)),
+           errhint("Ask for an instant at least a second before that, or ask the primary.")));
+}
+
 // Refuses an instant that the statement's snapshot does not reach: what commits from now on would still
 // belong to it.
 void RequireSettled(TimestampTz at) {
@@ -67,14 +102,20 @@ void RequireSettled(TimestampTz at) {
   }
   // A transaction gets its commit timestamp a moment before others see it.
   const Snapshot snapshot = GetActiveSnapshot();
-  for (uint32 i = 0; i < snapshot->xcnt; i++) {
+  if (RecoveryInProgress()) RequireReplayed(at);
+  if (snapshot->xcnt > 0 && at > settled - kNotedWithin) AwaitCommitTimes();
+  // A standby lists all transactions among the subtransactions.
+  const bool standby = snapshot->takenDuringRecovery;
+  const int running = standby ? snapshot->subxcnt : static_cast<int>(snapshot->xcnt);
+  for (int i = 0; i < running; i++) {
+    const TransactionId xid = standby ? snapshot->subxip[i] : snapshot->xip[i];
     TimestampTz committed;
-    if (TransactionIdGetCommitTsData(snapshot->xip[i], &committed, nullptr) && committed <= at) {
-      ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-                      errmsg("AS OF %s is not settled yet", timestamptz_to_str(at)),
-                      errdetail("Transaction %u has committed but is not visible to this snapshot.",
-                                snapshot->xip[i]),
-                      errhint("Run the statement again.")));
+    if (TransactionIdGetCommitTsData(xid, &committed, nullptr) && committed <= at) {
+      ereport(ERROR,
+              (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+               errmsg("AS OF %s is not settled yet", timestamptz_to_str(at)),
+               errdetail("Transaction %u has committed but is not visible to this snapshot.", xid),
+               errhint("Run the statement again.")));
     }
   }
 }

@@ -312,6 +312,9 @@ std::vector<bool> MarkTableItems(const Tokens& tokens) {
       outer.pop_back();
     } else if (IsWord(token, "from") || IsWord(token, "join")) {
       inside = inside || !(i > 0 && IsWord(tokens[i - 1], "distinct"));
+    } else if (IsWord(token, "using")) {
+      // Of DELETE and MERGE; that of a join has a list of columns.
+      inside = inside || (i + 1 < tokens.size() && IsNameLike(tokens[i + 1]));
     } else if (!label && token.kind == TokenKind::kWord &&
                std::any_of(std::begin(kOthers), std::end(kOthers),
                            [&](std::string_view word) { return IsWord(token, word); })) {
@@ -329,8 +332,8 @@ bool EndsTableName(const Tokens& tokens, const std::vector<bool>& marks, int end
   while (i >= 3 && IsSymbol(tokens[i - 1], ".") && IsNameLike(tokens[i - 2])) i -= 2;
   i--;
   while (i > 0 && (IsWord(tokens[i], "only") || IsSymbol(tokens[i], "("))) i--;
-  return marks[i] &&
-         (IsWord(tokens[i], "from") || IsWord(tokens[i], "join") || IsSymbol(tokens[i], ","));
+  return marks[i] && (IsWord(tokens[i], "from") || IsWord(tokens[i], "join") ||
+                      IsWord(tokens[i], "using") || IsSymbol(tokens[i], ","));
 }
 
 bool ApplyToTables(const Form& form, const Sequence& pattern, Tokens* statement) {

@@ -217,6 +217,8 @@ TEST(ApplyForm, Tables) {
   EXPECT_EQ(apply("FROM a at 1, b at 2 c"), "FROM a = 1, b = 2 c");
   EXPECT_EQ(apply("FROM (a at 1)"), "FROM (a = 1)");
   EXPECT_EQ(apply("SELECT a at 1 FROM b WHERE c at 1"), "no match");
+  EXPECT_EQ(apply("DELETE FROM x USING a at 1 WHERE true"), "DELETE FROM x USING a = 1 WHERE true");
+  EXPECT_EQ(apply("MERGE INTO x USING s.a at 1 b ON true"), "MERGE INTO x USING s.a = 1 b ON true");
   EXPECT_EQ(apply("SELECT x IS DISTINCT FROM a at 1"), "no match");
   EXPECT_EQ(apply("SELECT 1 FROM t JOIN s.a at 1 ON p, ONLY b at 2"),
             "SELECT 1 FROM t JOIN s.a = 1 ON p, ONLY b = 2");
