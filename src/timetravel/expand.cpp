@@ -458,8 +458,10 @@ bool HasSample(Query *query) {
 }
 
 PlannedStmt *PlanWithPast(Query *query, const char *text, int options, ParamListInfo params) {
-  if (SessionReadsPast()) XactReadOnly = true;
-  if (SessionReadsPast() || HasSample(query)) ExpandQuery(query);
+  if (unlikely(SessionReadsPast() || HasSample(query))) {
+    if (SessionReadsPast()) XactReadOnly = true;
+    ExpandQuery(query);
+  }
   const planner_hook_type next =
       planner_chain.previous() != nullptr ? planner_chain.previous() : standard_planner;
   return next(query, text, options, params);

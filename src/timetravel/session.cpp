@@ -24,10 +24,11 @@ extern "C" {
 
 namespace helios::timetravel {
 
+constinit TimestampTz session_instant = 0;
+
 namespace {
 
 char *as_of_text;
-TimestampTz session_instant;  // 0: the present
 
 constinit pg::HookChain<ProcessUtility_hook_type> utility_chain;
 
@@ -95,8 +96,6 @@ bool IsOfPresent(Oid relation) {
 }
 
 }  // namespace
-
-bool SessionReadsPast() { return session_instant != 0; }
 
 bool FindSessionPast(const RangeTblEntry *entry, Node **moment) {
   if (!SessionReadsPast() || entry->rtekind != RTE_RELATION || IsOfPresent(entry->relid))

@@ -5,6 +5,7 @@
 
 extern "C" {
 #include "nodes/parsenodes.h"
+#include "utils/timestamp.h"
 }
 #undef Min
 #undef Max
@@ -15,8 +16,11 @@ namespace helios::timetravel {
 // Defines heliosdb.as_of and makes sessions that set it read-only.
 void InitSession();
 
+// The instant of the session; 0: the present.
+extern TimestampTz session_instant;
+
 // Tells whether the session reads the past.
-bool SessionReadsPast();
+inline bool SessionReadsPast() { return session_instant != 0; }
 
 // True if a table of a statement is read as of the instant of the session; then `moment` is that. An error
 // for what has no past, such as a materialized view.
