@@ -152,3 +152,18 @@ FROM packages p
 
 SELECT heliosdb.flux_to_sql('FROM packages |> WHERE id < 3 |> AGGREGATE count(*) GROUP BY section');
 \set ECHO none
+
+\echo '── 9. Time travel: a table as it was ──────────────────────────────────────────────────'
+\echo
+SELECT heliosdb.track('packages') \g /dev/null
+SELECT clock_timestamp() AS noon \gset
+\set ECHO queries
+UPDATE packages SET summary = 'gone wrong' WHERE section = 'database';
+DELETE FROM packages WHERE name LIKE 'nginx%';
+
+FROM packages now JOIN packages AS OF TIMESTAMP :'noon' before USING (id)
+|> WHERE now.summary <> before.summary
+|> AGGREGATE count(*) AS "rows gone wrong";
+
+SELECT * FROM heliosdb.flashback_table('packages', :'noon');
+\set ECHO none

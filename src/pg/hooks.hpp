@@ -16,6 +16,8 @@ class HookChain {
     *slot = mine;
   }
   Hook previous() const { return previous_; }
+  // What `mine` goes on with: the previous hook, or what the server does without any.
+  Hook next(Hook standard) const { return previous_ != nullptr ? previous_ : standard; }
 
  private:
   Hook previous_ = nullptr;

@@ -89,9 +89,8 @@ void ProcessUtility(PlannedStmt *planned, const char *query, bool read_only_tree
       if (dotted != nullptr) *name = pstrdup(dotted);
     });
   }
-  const ProcessUtility_hook_type next =
-      chain.previous() != nullptr ? chain.previous() : standard_ProcessUtility;
-  next(planned, query, read_only_tree, context, params, environment, dest, completion);
+  chain.next(standard_ProcessUtility)(planned, query, read_only_tree, context, params, environment,
+                                      dest, completion);
   // ALTER SYSTEM checks a value as one of a file, without a word.
   if (IsA(planned->utilityStmt, AlterSystemStmt)) {
     const auto *set = castNode(AlterSystemStmt, planned->utilityStmt)->setstmt;

@@ -5,8 +5,6 @@
 #include "syntax/rescue.hpp"
 #include "syntax/settings.hpp"
 
-#include <cstring>
-
 extern "C" {
 #include "nodes/parsenodes.h"
 

@@ -70,9 +70,11 @@ Lexed *Lex(const char *text) {
   {
     client_min_messages = client_level;
     log_min_messages = log_level;
-    const int sqlstate = geterrcode();
-    if (sqlstate == ERRCODE_QUERY_CANCELED || sqlstate == ERRCODE_ADMIN_SHUTDOWN ||
-        sqlstate == ERRCODE_OUT_OF_MEMORY)
+    // The scanner complains in these classes; whatever else was raised, a cancel or a conflict with
+    // recovery, is not about the text.
+    const int category = ERRCODE_TO_CATEGORY(geterrcode());
+    if (category != ERRCODE_TO_CATEGORY(ERRCODE_SYNTAX_ERROR) &&
+        category != ERRCODE_DATA_EXCEPTION && category != ERRCODE_FEATURE_NOT_SUPPORTED)
       PG_RE_THROW();
     MemoryContextSwitchTo(context);
     lexed->error = CopyErrorData();

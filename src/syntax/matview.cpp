@@ -78,9 +78,8 @@ void CheckUtility(PlannedStmt *statement, const char *text, bool read_only,
                   QueryEnvironment *environment, DestReceiver *receiver,
                   QueryCompletion *completion) {
   CheckStatement(statement->utilityStmt);
-  const ProcessUtility_hook_type next =
-      utility_chain.previous() != nullptr ? utility_chain.previous() : standard_ProcessUtility;
-  next(statement, text, read_only, context, params, environment, receiver, completion);
+  utility_chain.next(standard_ProcessUtility)(statement, text, read_only, context, params,
+                                              environment, receiver, completion);
 }
 
 }  // namespace

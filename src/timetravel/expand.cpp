@@ -462,9 +462,7 @@ PlannedStmt *PlanWithPast(Query *query, const char *text, int options, ParamList
     if (SessionReadsPast()) XactReadOnly = true;
     ExpandQuery(query);
   }
-  const planner_hook_type next =
-      planner_chain.previous() != nullptr ? planner_chain.previous() : standard_planner;
-  return next(query, text, options, params);
+  return planner_chain.next(standard_planner)(query, text, options, params);
 }
 
 }  // namespace

@@ -81,9 +81,8 @@ void RefuseWrites(PlannedStmt *statement, const char *text, bool read_only,
   if (SessionReadsPast() && !IsA(statement->utilityStmt, TransactionStmt) &&
       !IsA(statement->utilityStmt, VariableSetStmt))
     XactReadOnly = true;
-  const ProcessUtility_hook_type next =
-      utility_chain.previous() != nullptr ? utility_chain.previous() : standard_ProcessUtility;
-  next(statement, text, read_only, context, params, environment, receiver, completion);
+  utility_chain.next(standard_ProcessUtility)(statement, text, read_only, context, params,
+                                              environment, receiver, completion);
 }
 
 // Catalogs, temporary tables and the extension's own tables are always those of the present.

@@ -247,8 +247,7 @@ void FluxTranslator::Query(int begin, int end, Tokens* out) {
     });
     if (missing < end) {
       Fail(missing + 1,
-           "The stages are WHERE, SELECT, EXTEND, AGGREGATE, JOIN, ORDER BY, LIMIT, "
-           "DISTINCT, "
+           "The stages are WHERE, SELECT, EXTEND, AGGREGATE, JOIN, ORDER BY, LIMIT, DISTINCT, "
            "UNION, INTERSECT, EXCEPT and AS.",
            "there is no pipe stage \"" + std::string(in_[missing + 1].text) + "\"", true);
     }
