@@ -108,8 +108,7 @@ RESET heliosdb.time_travel_retention;
 SET heliosdb.time_travel_retention = '0';
 SELECT heliosdb.trim_log() >= 0 AS trimmed;
 SELECT heliosdb.trim_log() >= 0 AS trimmed;
-SELECT count(*) AS moments FROM heliosdb_log.moments;
-SELECT count(*) AS instants FROM heliosdb_log.instants;
+SELECT count(*) AS snapshots FROM heliosdb_log.snapshots;
 RESET heliosdb.time_travel_retention;
 
 -- Rights: owners decide, nobody reads a log.

@@ -19,6 +19,7 @@ CREATE TABLE heliosdb.tracked (
   since_xid xid8 NOT NULL,
   floor xid8 NOT NULL,
   since_at timestamptz NOT NULL,
+  since_scn bigint NOT NULL,
   reason text NOT NULL,
   started_at timestamptz NOT NULL,
   key smallint[] NOT NULL,
@@ -30,6 +31,7 @@ COMMENT ON COLUMN heliosdb.tracked.root IS 'partitioned table that the table is 
 COMMENT ON COLUMN heliosdb.tracked.since_xid IS 'history holds for instants at or after the commit of this transaction';
 COMMENT ON COLUMN heliosdb.tracked.floor IS 'every transaction below it had ended when history started';
 COMMENT ON COLUMN heliosdb.tracked.since_at IS 'clock when history was started';
+COMMENT ON COLUMN heliosdb.tracked.since_scn IS 'of a trimmed log: the SCN from which history holds; else 0';
 COMMENT ON COLUMN heliosdb.tracked.reason IS 'why history starts there';
 COMMENT ON COLUMN heliosdb.tracked.started_at IS 'when recording began, or began anew; trimming does not move it';
 COMMENT ON COLUMN heliosdb.tracked.key IS 'columns of the primary key; none: the table is a bag';
@@ -38,9 +40,29 @@ COMMENT ON COLUMN heliosdb.tracked.retention IS 'age up to which records are kep
 CREATE TABLE heliosdb_log.subxacts (sub xid8 PRIMARY KEY, top xid8 NOT NULL);
 COMMENT ON TABLE heliosdb_log.subxacts IS 'top-level transactions of subtransactions that wrote tracked tables';
 
-CREATE TABLE heliosdb_log.instants (at timestamptz NOT NULL, floor xid8 NOT NULL);
-CREATE INDEX instants_at ON heliosdb_log.instants (at);
-COMMENT ON TABLE heliosdb_log.instants IS 'instants at which every transaction below the floor had ended';
+CREATE TABLE heliosdb_log.snapshots (
+  scn bigint PRIMARY KEY,
+  at timestamptz NOT NULL,
+  xid xid8 NOT NULL,
+  until xid8 NOT NULL,
+  seen pg_snapshot NOT NULL,
+  automatic boolean NOT NULL,
+  description text
+);
+CREATE INDEX snapshots_at ON heliosdb_log.snapshots (at);
+CREATE INDEX snapshots_until ON heliosdb_log.snapshots (until, scn);
+COMMENT ON TABLE heliosdb_log.snapshots IS 'recorded states of the database; see the view pg_snapshots';
+COMMENT ON COLUMN heliosdb_log.snapshots.scn IS 'position of the WAL when the snapshot was taken';
+COMMENT ON COLUMN heliosdb_log.snapshots.at IS 'clock after the snapshot was taken';
+COMMENT ON COLUMN heliosdb_log.snapshots.xid IS 'transaction that recorded it';
+COMMENT ON COLUMN heliosdb_log.snapshots.seen IS 'which transactions had ended';
+
+CREATE TABLE heliosdb_log.pins (scn bigint NOT NULL, holder text NOT NULL, PRIMARY KEY (holder));
+CREATE INDEX pins_scn ON heliosdb_log.pins (scn);
+COMMENT ON TABLE heliosdb_log.pins IS 'who needs the log back to which recorded snapshot';
+
+CREATE TABLE heliosdb_log.clock_steps (low timestamptz NOT NULL, high timestamptz NOT NULL);
+COMMENT ON TABLE heliosdb_log.clock_steps IS 'instants that name no single state, because the clock was set back';
 
 CREATE FUNCTION heliosdb.changelog_capture() RETURNS trigger
   AS 'MODULE_PATHNAME', 'helios_changelog_capture' LANGUAGE C;
@@ -114,10 +136,6 @@ CREATE FUNCTION heliosdb.read_changes(name text, "row" anyelement, advance boole
   AS 'MODULE_PATHNAME', 'helios_read_changes' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION heliosdb.read_changes(text, anyelement, boolean) IS 'net changes of a table since the position of a consumer; pass NULL::table as row';
 
-CREATE TABLE heliosdb_log.moments (at timestamptz NOT NULL, xid xid8 NOT NULL, seen pg_snapshot NOT NULL);
-CREATE INDEX moments_at ON heliosdb_log.moments (at);
-COMMENT ON TABLE heliosdb_log.moments IS 'clock and snapshot, noted at each trimming: what had ended by then';
-
 CREATE FUNCTION heliosdb.trim_log(relation regclass DEFAULT NULL) RETURNS bigint
   AS 'MODULE_PATHNAME', 'helios_trim_log' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION heliosdb.trim_log(regclass) IS 'deletes records that no retention and no consumer needs, of one table or of all that you own';
@@ -128,7 +146,7 @@ COMMENT ON FUNCTION heliosdb.set_retention(regclass, interval) IS 'sets how long
 
 CREATE VIEW heliosdb.tracked_tables AS
   SELECT t.relid::regclass AS relation, NULLIF(t.root, 0)::regclass AS root,
-         COALESCE(CASE WHEN current_setting('track_commit_timestamp') = 'on'
+         COALESCE(CASE WHEN current_setting('track_commit_timestamp') = 'on' AND t.since_scn = 0
                        THEN pg_xact_commit_timestamp(t.since_xid::xid) END, t.since_at) AS history_since,
          t.reason,
          CASE WHEN t.log <> 0 THEN pg_stat_get_live_tuples(t.log) END AS records,
@@ -143,3 +161,45 @@ COMMENT ON COLUMN heliosdb.tracked_tables.records IS 'records in the log, as the
 COMMENT ON COLUMN heliosdb.tracked_tables.bytes IS 'size of the log with its indexes';
 COMMENT ON COLUMN heliosdb.tracked_tables.consumers IS 'consumers that keep records from being trimmed';
 GRANT SELECT ON heliosdb.tracked_tables TO PUBLIC;
+
+CREATE FUNCTION pg_current_scn() RETURNS bigint
+  AS 'MODULE_PATHNAME', 'helios_current_scn' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION pg_current_scn() IS 'records the present state of the database and returns its number, for AS OF SCN';
+
+CREATE FUNCTION heliosdb.create_snapshot(description text) RETURNS bigint
+  AS 'MODULE_PATHNAME', 'helios_current_scn' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION heliosdb.create_snapshot(text) IS 'the same with a description, which pg_snapshots shows';
+
+CREATE FUNCTION heliosdb.transaction_scn(transaction xid8) RETURNS bigint
+  AS 'MODULE_PATHNAME', 'helios_transaction_scn' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION heliosdb.transaction_scn(xid8) IS 'the first recorded SCN that includes a transaction';
+
+CREATE FUNCTION heliosdb.transactions_of(relation regclass) RETURNS SETOF xid8
+  AS 'MODULE_PATHNAME', 'helios_transactions_of' LANGUAGE C STABLE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION heliosdb.transactions_of(regclass) IS 'the transactions that changed a tracked table which you may read';
+
+CREATE VIEW pg_snapshots AS
+  SELECT s.scn AS snapshot_id, s.at AS created_at, s.scn, s.until::text::bigint - 1 AS transaction_id,
+         s.description, pg_column_size(s.*)::bigint AS size_bytes, s.automatic AS is_automatic
+  FROM heliosdb_log.snapshots s;
+COMMENT ON VIEW pg_snapshots IS 'recorded states of the database';
+COMMENT ON COLUMN pg_snapshots.transaction_id IS 'the newest transaction that had ended';
+GRANT SELECT ON pg_snapshots TO PUBLIC;
+
+CREATE VIEW pg_scn_map AS
+  SELECT s.scn, s.at AS snapshot_timestamp, s.until::text::bigint - 1 AS transaction_id, s.at AS created_at
+  FROM heliosdb_log.snapshots s;
+COMMENT ON VIEW pg_scn_map IS 'system change numbers and their instants';
+GRANT SELECT ON pg_scn_map TO PUBLIC;
+
+CREATE VIEW pg_transaction_map AS
+  SELECT x.transaction_id, s.at AS snapshot_timestamp, s.scn,
+         CASE WHEN current_setting('track_commit_timestamp') = 'on'
+              THEN pg_xact_commit_timestamp(x.xid::xid) END AS created_at
+  FROM (SELECT DISTINCT t.xid, t.xid::text::bigint AS transaction_id
+        FROM heliosdb.tracked r, LATERAL heliosdb.transactions_of(r.relid) AS t (xid)
+        WHERE r.log <> 0 AND has_table_privilege(r.relid, 'SELECT')) x
+    LEFT JOIN heliosdb_log.snapshots s ON s.scn = heliosdb.transaction_scn(x.xid);
+COMMENT ON VIEW pg_transaction_map IS 'transactions that changed tracked tables, and the first recorded snapshot that includes each';
+COMMENT ON COLUMN pg_transaction_map.created_at IS 'when the transaction committed';
+GRANT SELECT ON pg_transaction_map TO PUBLIC;

@@ -10,6 +10,28 @@ CREATE FUNCTION heliosdb.as_of_transaction(internal) RETURNS tsm_handler
   AS 'MODULE_PATHNAME', 'helios_as_of_transaction_sample' LANGUAGE C STRICT;
 COMMENT ON FUNCTION heliosdb.as_of_transaction(internal) IS 'carrier of FROM t AS OF TRANSACTION';
 
+CREATE FUNCTION heliosdb.as_of_scn(internal) RETURNS tsm_handler
+  AS 'MODULE_PATHNAME', 'helios_as_of_scn_sample' LANGUAGE C STRICT;
+COMMENT ON FUNCTION heliosdb.as_of_scn(internal) IS 'carrier of FROM t AS OF SCN';
+CREATE FUNCTION heliosdb.versions(internal) RETURNS tsm_handler
+  AS 'MODULE_PATHNAME', 'helios_versions_sample' LANGUAGE C STRICT;
+COMMENT ON FUNCTION heliosdb.versions(internal) IS 'carrier of FROM t VERSIONS BETWEEN: (low instant, low SCN, high instant, high SCN), one of each pair null';
+CREATE FUNCTION heliosdb.view_as_of(at timestamptz) RETURNS boolean
+  AS 'MODULE_PATHNAME', 'helios_view_as_of' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION heliosdb.view_as_of(timestamptz) IS 'carrier of FROM v AS OF TIMESTAMP, where v is a view: (SELECT v.* FROM v, (SELECT heliosdb.view_as_of(at)) moment)';
+CREATE FUNCTION heliosdb.view_as_of_transaction(transaction bigint) RETURNS boolean
+  AS 'MODULE_PATHNAME', 'helios_view_as_of_transaction' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION heliosdb.view_as_of_transaction(bigint) IS 'carrier of FROM v AS OF TRANSACTION, where v is a view';
+CREATE FUNCTION heliosdb.view_as_of_scn(scn bigint) RETURNS boolean
+  AS 'MODULE_PATHNAME', 'helios_view_as_of_scn' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION heliosdb.view_as_of_scn(bigint) IS 'carrier of FROM v AS OF SCN, where v is a view';
+
+CREATE FUNCTION heliosdb.commit_time(transaction bigint) RETURNS timestamptz
+  AS 'MODULE_PATHNAME', 'helios_commit_time' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION heliosdb.commit_time(bigint) IS 'when a transaction committed; an error if that is not known';
+CREATE FUNCTION heliosdb.as_of_scn("table" oid, scn bigint) RETURNS bigint
+  AS 'MODULE_PATHNAME', 'helios_as_of_scn' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION heliosdb.as_of_scn(oid, bigint) IS 'the SCN, once the table can answer for it';
 CREATE FUNCTION heliosdb.as_of_instant("table" oid, at timestamptz) RETURNS timestamptz
   AS 'MODULE_PATHNAME', 'helios_as_of_instant' LANGUAGE C STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION heliosdb.as_of_instant(oid, timestamptz) IS 'the instant, once the table can answer for it';
@@ -28,6 +50,53 @@ COMMENT ON FUNCTION heliosdb.in_past(oid, xid, timestamptz) IS 'whether a row of
 CREATE FUNCTION heliosdb.was_alive("table" oid, creator xid8, ender xid8, at timestamptz) RETURNS boolean
   AS 'MODULE_PATHNAME', 'helios_was_alive' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10 SUPPORT heliosdb.past_selectivity;
 COMMENT ON FUNCTION heliosdb.was_alive(oid, xid8, xid8, timestamptz) IS 'whether a row version in the change log was there';
+
+CREATE FUNCTION heliosdb.past_floor("table" oid, scn bigint) RETURNS xid8
+  AS 'MODULE_PATHNAME', 'helios_past_floor_scn' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION heliosdb.past_floor(oid, bigint) IS 'a transaction below which all had ended at an SCN';
+CREATE FUNCTION heliosdb.in_past("table" oid, xmin xid, scn bigint) RETURNS boolean
+  AS 'MODULE_PATHNAME', 'helios_in_past_scn' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5 SUPPORT heliosdb.past_selectivity;
+COMMENT ON FUNCTION heliosdb.in_past(oid, xid, bigint) IS 'whether a row of the table was there already at an SCN';
+CREATE FUNCTION heliosdb.was_alive("table" oid, creator xid8, ender xid8, scn bigint) RETURNS boolean
+  AS 'MODULE_PATHNAME', 'helios_was_alive_scn' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10 SUPPORT heliosdb.past_selectivity;
+COMMENT ON FUNCTION heliosdb.was_alive(oid, xid8, xid8, bigint) IS 'whether a row version in the change log was there at an SCN';
+
+-- VERSIONS BETWEEN: what the query asks that stands in place of the table. The bounds are (low instant, low SCN, high
+-- instant, high SCN), one of each pair null.
+CREATE FUNCTION heliosdb.version_place("table" oid, transaction xid8, low timestamptz, low_scn bigint, high timestamptz, high_scn bigint)
+  RETURNS integer AS 'MODULE_PATHNAME', 'helios_version_place' LANGUAGE C STABLE PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION heliosdb.version_place(oid, xid8, timestamptz, bigint, timestamptz, bigint) IS '-1: up to the lower bound, 0: in between, 1: after the upper bound';
+CREATE FUNCTION heliosdb.version_floor("table" oid, low timestamptz, low_scn bigint, high timestamptz, high_scn bigint)
+  RETURNS xid8 AS 'MODULE_PATHNAME', 'helios_version_floor' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION heliosdb.version_floor(oid, timestamptz, bigint, timestamptz, bigint) IS 'a transaction below which all had ended at the lower bound';
+CREATE FUNCTION heliosdb.version_answerable("table" oid, low timestamptz, low_scn bigint, high timestamptz, high_scn bigint)
+  RETURNS boolean AS 'MODULE_PATHNAME', 'helios_version_answerable' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION heliosdb.version_answerable(oid, timestamptz, bigint, timestamptz, bigint) IS 'true, or an error if the table cannot answer for the bounds';
+CREATE FUNCTION heliosdb.version_creator(xmin xid) RETURNS xid8
+  AS 'MODULE_PATHNAME', 'helios_version_creator' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION heliosdb.version_creator(xid) IS 'the top-level transaction that created a row';
+CREATE FUNCTION heliosdb.version_time(transaction xid8) RETURNS timestamptz
+  AS 'MODULE_PATHNAME', 'helios_version_time' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION heliosdb.version_time(xid8) IS 'when a transaction committed, null if it has not';
+
+CREATE FUNCTION heliosdb.versions_startscn("row" record) RETURNS bigint
+  AS 'MODULE_PATHNAME', 'helios_versions_pseudo_column' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION heliosdb.versions_startscn(record) IS 'pseudo-column of VERSIONS BETWEEN: the first recorded SCN that has the version; null if it is older than the lower bound';
+CREATE FUNCTION heliosdb.versions_starttime("row" record) RETURNS timestamptz
+  AS 'MODULE_PATHNAME', 'helios_versions_pseudo_column' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION heliosdb.versions_starttime(record) IS 'pseudo-column of VERSIONS BETWEEN: when the version was committed';
+CREATE FUNCTION heliosdb.versions_endscn("row" record) RETURNS bigint
+  AS 'MODULE_PATHNAME', 'helios_versions_pseudo_column' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION heliosdb.versions_endscn(record) IS 'pseudo-column of VERSIONS BETWEEN: the first recorded SCN that has the version no more; null if the upper bound still has it';
+CREATE FUNCTION heliosdb.versions_endtime("row" record) RETURNS timestamptz
+  AS 'MODULE_PATHNAME', 'helios_versions_pseudo_column' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION heliosdb.versions_endtime(record) IS 'pseudo-column of VERSIONS BETWEEN: when the version was replaced or deleted';
+CREATE FUNCTION heliosdb.versions_xid("row" record) RETURNS xid8
+  AS 'MODULE_PATHNAME', 'helios_versions_pseudo_column' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION heliosdb.versions_xid(record) IS 'pseudo-column of VERSIONS BETWEEN: the transaction that made the version';
+CREATE FUNCTION heliosdb.versions_operation("row" record) RETURNS text
+  AS 'MODULE_PATHNAME', 'helios_versions_pseudo_column' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION heliosdb.versions_operation(record) IS 'pseudo-column of VERSIONS BETWEEN: I, U or D';
 
 -- One statement, so that foreign keys are checked when all is back; what it counts makes deletes run before
 -- updates and these before inserts, so that values of unique columns are free when they are needed.

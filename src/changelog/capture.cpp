@@ -1,7 +1,7 @@
 // The row trigger that appends to the log of its table: no SPI, no executor, no privilege check.
 #include "changelog/catalog.hpp"
 #include "changelog/changelog.hpp"
-#include "changelog/instants.hpp"
+#include "changelog/snapshots.hpp"
 #include "changelog/track.hpp"
 #include "pg/compat.hpp"
 #include "pg/pg.hpp"

@@ -13,6 +13,7 @@ extern "C" {
 #include "catalog/pg_extension.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
+#include "executor/spi.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/fmgroids.h"
@@ -23,6 +24,7 @@ extern "C" {
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
+#include "utils/tuplestore.h"
 #include "utils/xid8.h"
 }
 #undef Min
@@ -45,6 +47,7 @@ enum TrackedColumn {
   kSinceXid,
   kFloor,
   kSinceAt,
+  kSinceScn,
   kReason,
   kStartedAt,
   kKey,
@@ -100,6 +103,7 @@ void Decode(HeapTuple tuple, TupleDesc desc, TrackedTable *tracked) {
   tracked->since = DatumGetFullTransactionId(values[kSinceXid - 1]);
   tracked->floor = DatumGetFullTransactionId(values[kFloor - 1]);
   tracked->since_at = DatumGetTimestampTz(values[kSinceAt - 1]);
+  tracked->since_scn = DatumGetInt64(values[kSinceScn - 1]);
   tracked->reason = KnownReason(TextDatumGetCString(values[kReason - 1]));
   tracked->started_at = DatumGetTimestampTz(values[kStartedAt - 1]);
   ArrayType *key = DatumGetArrayTypeP(values[kKey - 1]);
@@ -197,6 +201,7 @@ void SaveTracked(const TrackedTable &tracked) {
   values[kSinceXid - 1] = FullTransactionIdGetDatum(tracked.since);
   values[kFloor - 1] = FullTransactionIdGetDatum(tracked.floor);
   values[kSinceAt - 1] = TimestampTzGetDatum(tracked.since_at);
+  values[kSinceScn - 1] = Int64GetDatum(tracked.since_scn);
   values[kReason - 1] = CStringGetTextDatum(tracked.reason);
   values[kStartedAt - 1] = TimestampTzGetDatum(tracked.started_at);
   values[kKey - 1] = PointerGetDatum(
@@ -305,6 +310,28 @@ void OwnerScope::Enter() {
 void OwnerScope::Leave() {
   AtEOXact_GUC(false, settings_);
   SetUserIdAndSecContext(user_, context_);
+}
+
+void StoreAsOwner(const char *sql, const ReturnSetInfo *result) {
+  constexpr long kBatch = 1000;
+  const int columns = result->setDesc->natts;
+  auto *values = static_cast<Datum *>(palloc(columns * sizeof(Datum)));
+  auto *nulls = static_cast<bool *>(palloc(columns * sizeof(bool)));
+  OwnerScope owner;
+  owner.Enter();
+  Portal portal = SPI_cursor_open(nullptr, SPI_prepare(sql, 0, nullptr), nullptr, nullptr, true);
+  for (SPI_cursor_fetch(portal, true, kBatch); SPI_processed > 0;
+       SPI_cursor_fetch(portal, true, kBatch)) {
+    for (uint64 row = 0; row < SPI_processed; row++) {
+      for (int i = 0; i < columns; i++) {
+        values[i] = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, i + 1, &nulls[i]);
+      }
+      tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+    }
+    SPI_freetuptable(SPI_tuptable);
+  }
+  SPI_cursor_close(portal);
+  owner.Leave();
 }
 
 }  // namespace helios::changelog

@@ -5,6 +5,7 @@
 #include "pg/pg.hpp"
 
 extern "C" {
+#include "nodes/execnodes.h"
 #include "nodes/pg_list.h"
 #include "utils/relcache.h"
 }
@@ -25,7 +26,6 @@ inline constexpr const char *kColumnTypeChanged = "column type changed";
 inline constexpr const char *kKeyChanged = "primary key changed";
 inline constexpr const char *kTriggerWasDisabled = "trigger was disabled";
 inline constexpr const char *kPartitionsChanged = "partitions changed";
-inline constexpr const char *kTrimmed = "trimmed";
 
 // Finds one of the extension's own relations; an error if the extension is not created here.
 Oid OwnRelation(const char *schema, const char *name);
@@ -58,5 +58,8 @@ class OwnerScope {
   int context_;
   int settings_;
 };
+
+// Runs a query as the owner of the extension, in the caller's snapshot, and stores its rows; needs SPI.
+void StoreAsOwner(const char *sql, const ReturnSetInfo *result);
 
 }  // namespace helios::changelog

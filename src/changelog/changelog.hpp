@@ -40,6 +40,7 @@ struct TrackedTable {
   FullTransactionId since;  // history holds for instants at or after the commit of this transaction
   FullTransactionId floor;  // every transaction below it had ended when history started
   TimestampTz since_at;     // the clock when that was written
+  int64 since_scn;          // of a trimmed log: history holds for this SCN and later ones; else 0
   const char *reason;       // why history starts there; lives forever
   TimestampTz started_at;   // when recording began or began anew; trimming leaves it
   int key_count;            // columns of the primary key; 0: the table is a bag
@@ -59,11 +60,47 @@ void CheckCapture(Oid relation);
 // transaction unchanged.
 FullTransactionId TopOf(FullTransactionId xid);
 
+// A state of the database that has a number; see snapshots.hpp.
+struct RecordedSnapshot {
+  int64 scn;
+  TimestampTz at;
+  FullTransactionId xmin;  // every transaction below it had ended
+  FullTransactionId xmax;  // none at or above it had
+  Datum seen;              // pg_snapshot, in the memory context of the caller
+};
+
+// Records the present snapshot under a new SCN; the transaction counts as running in it.
+RecordedSnapshot RecordSnapshot(const char *description);
+
+// Finds a recorded snapshot by its number.
+bool FindSnapshot(int64 scn, RecordedSnapshot *found);
+
+// Finds the first recorded snapshot in which a top-level transaction had ended.
+bool FindFirstSeeing(FullTransactionId xid, RecordedSnapshot *found);
+
+// Tells whether a top-level transaction had ended in a snapshot.
+bool IsSeen(const RecordedSnapshot &snapshot, FullTransactionId xid);
+
+// Tells whether the clock was set back so that an instant names no single state, and for which instants.
+bool IsAmbiguous(TimestampTz at, TimestampTz *low, TimestampTz *high);
+
+// Why the history of a table starts where it does, if that is because its log was trimmed.
+inline constexpr const char *kTrimmed = "trimmed";
+
 // Returns a transaction below which all had ended at an instant of the table's history.
 FullTransactionId FloorAt(const TrackedTable &tracked, TimestampTz at);
 
 // Widens the raw xmin of a row version to 64 bits.
 FullTransactionId WidenXmin(TransactionId xmin);
+
+// Writes the qualified name of the log of a table that holds rows.
+char *LogName(const TrackedTable &tracked);
+
+// Finds the table of a log; invalid if the relation is no log.
+Oid TableOfLog(Oid relation);
+
+// Writes the operator by which the primary key of a table compares its column number `column`, counted from 0.
+char *KeyOperator(Oid relation, int column);
 
 // Microseconds that history is kept where a table says nothing else.
 int64 DefaultRetention();

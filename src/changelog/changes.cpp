@@ -30,7 +30,7 @@ char *QualifiedName(Oid relation) {
 }
 
 // Writes the operator by which the primary key compares one of its columns.
-char *KeyOperator(Relation primary, int column) {
+char *OperatorText(Relation primary, int column) {
   const Oid type = primary->rd_opcintype[column];
   const Oid op =
       get_opfamily_member(primary->rd_opfamily[column], type, type, BTEqualStrategyNumber);
@@ -89,7 +89,7 @@ void AppendKeyed(StringInfo sql, Relation shape, Relation leaf, const TrackedTab
   initStringInfo(&of_new);
   for (int i = 0; i < tracked.key_count; i++) {
     const int key = tracked.key[i];
-    const char *op = KeyOperator(primary, i);
+    const char *op = OperatorText(primary, i);
     appendStringInfo(&keys, "%sc%d", i == 0 ? "" : ", ", key);
     appendStringInfo(&of_old, "%so.c%d %s k.c%d", i == 0 ? "" : " AND ", key, op, key);
     appendStringInfo(
@@ -149,6 +149,17 @@ void ForEachLeaf(const TrackedTable &tracked, Append append) {
 }
 
 }  // namespace
+
+char *LogName(const TrackedTable &tracked) { return QualifiedName(tracked.log); }
+
+char *KeyOperator(Oid relation, int column) {
+  Relation table = table_open(relation, AccessShareLock);
+  Relation primary = index_open(RelationGetPrimaryKeyIndex(table), AccessShareLock);
+  char *text = OperatorText(primary, column);
+  index_close(primary, AccessShareLock);
+  table_close(table, AccessShareLock);
+  return text;
+}
 
 char *BuildChangesQuery(const TrackedTable &tracked, const char *position) {
   const char *literal = psprintf("%s::pg_catalog.pg_snapshot", quote_literal_cstr(position));

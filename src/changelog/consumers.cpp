@@ -18,7 +18,6 @@ extern "C" {
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
-#include "utils/tuplestore.h"
 #include "utils/xid8.h"
 }
 #undef Min
@@ -43,30 +42,6 @@ void Run(const char *sql, bool read_only, int expected) {
   OwnerScope owner;
   owner.Enter();
   if (SPI_execute(sql, read_only, 0) != expected) elog(ERROR, "cannot run: %s", sql);
-  owner.Leave();
-}
-
-// Runs a query of three columns as the owner of the extension, in the caller's snapshot, and stores
-// its rows.
-void Store(const char *sql, const ReturnSetInfo *result) {
-  constexpr int kColumns = 3;
-  constexpr long kBatch = 1000;
-  OwnerScope owner;
-  owner.Enter();
-  Portal portal = SPI_cursor_open(nullptr, SPI_prepare(sql, 0, nullptr), nullptr, nullptr, true);
-  for (SPI_cursor_fetch(portal, true, kBatch); SPI_processed > 0;
-       SPI_cursor_fetch(portal, true, kBatch)) {
-    for (uint64 row = 0; row < SPI_processed; row++) {
-      Datum values[kColumns];
-      bool nulls[kColumns];
-      for (int i = 0; i < kColumns; i++) {
-        values[i] = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, i + 1, &nulls[i]);
-      }
-      tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-    }
-    SPI_freetuptable(SPI_tuptable);
-  }
-  SPI_cursor_close(portal);
   owner.Leave();
 }
 
@@ -278,7 +253,7 @@ HELIOS_FUNCTION(read_changes) {
   RefuseOwnWrites(tracked);
   // Only who advances needs a transaction number; a standby has none to give.
   const char *position = advance ? PositionOf(GetActiveSnapshot()) : nullptr;
-  Store(BuildChangesQuery(tracked, consumer.position), result);
+  StoreAsOwner(BuildChangesQuery(tracked, consumer.position), result);
   if (advance) Advance(name, consumer, position);
   SPI_finish();
   PG_RETURN_NULL();

@@ -28,6 +28,8 @@ extern "C" {
 #undef Max
 #undef Abs
 
+#include <cstring>
+
 namespace helios::changelog {
 
 namespace {
@@ -187,6 +189,14 @@ void DropLog(Oid log) {
   CommandCounterIncrement();
   performDeletion(&self, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
   CommandCounterIncrement();
+}
+
+Oid TableOfLog(Oid relation) {
+  constexpr const char *kPrefix = "log_";
+  if (get_rel_namespace(relation) != get_namespace_oid(kLogSchema, true)) return InvalidOid;
+  const char *name = get_rel_name(relation);
+  const size_t length = std::strlen(kPrefix);
+  return std::strncmp(name, kPrefix, length) == 0 ? atooid(name + length) : InvalidOid;
 }
 
 LogFit CompareLog(Relation table, Relation log) {

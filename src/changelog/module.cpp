@@ -1,4 +1,5 @@
 #include "changelog/changelog.hpp"
+#include "changelog/clock.hpp"
 #include "pg/guc.hpp"
 #include "pg/pg.hpp"
 #include "settings/settings.hpp"
@@ -23,6 +24,7 @@ void InitChangelog() {
        .range = settings::kIntervalRange,
        .unit = "interval"},
       &retention_text, "7 days", PGC_USERSET, {settings::CheckInterval, AssignRetention});
+  InitClock();
 }
 
 int64 DefaultRetention() { return retention_microseconds; }

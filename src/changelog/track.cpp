@@ -78,6 +78,7 @@ void StartNow(TrackedTable *tracked, const char *reason) {
   tracked->since = GetTopFullTransactionId();
   tracked->floor = WidenXmin(GetLatestSnapshot()->xmin);
   tracked->since_at = GetCurrentTimestamp();
+  tracked->since_scn = 0;
   tracked->started_at = tracked->since_at;
   tracked->reason = reason;
 }

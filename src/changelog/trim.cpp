@@ -1,7 +1,7 @@
 // Trimming: deletes records that no retention and no consumer needs.
 //
-// Commits carry no order that could be compared with a clock here; so every call notes a moment, the
-// clock with a snapshot. What ended before the newest moment older than the retention may go.
+// What had ended in the newest recorded snapshot that is older than the retention may go, unless somebody has
+// pinned that snapshot or an older one.
 #include "changelog/catalog.hpp"
 #include "changelog/changelog.hpp"
 #include "changelog/consumers.hpp"
@@ -36,24 +36,24 @@ void Run(const char *sql, int expected) {
   owner.Leave();
 }
 
-// Notes this moment.
-void NoteMoment() {
-  Run(psprintf("INSERT INTO heliosdb_log.moments (at, xid, seen) "
-               "VALUES (pg_catalog.clock_timestamp(), '" UINT64_FORMAT "', %s)",
-               U64FromFullTransactionId(GetTopFullTransactionId()),
-               quote_literal_cstr(PositionOf(GetLatestSnapshot()))),
-      SPI_OK_INSERT);
-}
+// Writes the condition that nobody needs a snapshot `s` or an older one to be answered for.
+constexpr const char *kUnpinned =
+    "s.scn <= COALESCE((SELECT pg_catalog.min(p.scn) FROM heliosdb_log.pins p), s.scn)";
 
-// Forgets what is older than the newest moment that every retention has passed.
-void ForgetMoments() {
-  const char *oldest = psprintf(
-      "(SELECT pg_catalog.max(m.at) FROM heliosdb_log.moments m WHERE m.at <= "
-      "pg_catalog.clock_timestamp() - (SELECT GREATEST(pg_catalog.max(t.retention), " INT64_FORMAT
-      " * interval '1 microsecond') FROM heliosdb.tracked t))",
-      DefaultRetention());
-  Run(psprintf("DELETE FROM heliosdb_log.instants WHERE at < %s", oldest), SPI_OK_DELETE);
-  Run(psprintf("DELETE FROM heliosdb_log.moments WHERE at < %s", oldest), SPI_OK_DELETE);
+// Forgets what is older than the newest snapshot that every retention has passed, and subtransactions that had
+// ended in all snapshots that are left.
+void ForgetSnapshots() {
+  Run(psprintf("DELETE FROM heliosdb_log.snapshots WHERE scn < (SELECT pg_catalog.max(s.scn) FROM "
+               "heliosdb_log.snapshots s WHERE s.at <= pg_catalog.clock_timestamp() - (SELECT "
+               "GREATEST(pg_catalog.max(t.retention), " INT64_FORMAT
+               " * interval '1 microsecond') FROM heliosdb.tracked t) AND %s)",
+               DefaultRetention(), kUnpinned),
+      SPI_OK_DELETE);
+  Run("DELETE FROM heliosdb_log.subxacts WHERE sub < LEAST("
+      "(SELECT pg_catalog.pg_snapshot_xmin(seen) FROM heliosdb_log.snapshots ORDER BY scn LIMIT "
+      "1), "
+      "(SELECT pg_catalog.min(pg_catalog.pg_snapshot_xmin(position)) FROM heliosdb.consumers))",
+      SPI_OK_DELETE);
 }
 
 // Writes the condition that no consumer of a table, or of what it is a partition of, needs a record.
@@ -65,22 +65,23 @@ const char *ReadByAll(const TrackedTable &tracked) {
 }
 
 // Lets the history of a table start later, where it does not yet.
-void MoveStart(Oid relation, FullTransactionId since, TimestampTz since_at) {
+void MoveStart(Oid relation, FullTransactionId since, TimestampTz since_at, int64 since_scn) {
   TrackedTable tracked;
   if (!FindTracked(relation, &tracked) || since_at <= tracked.since_at) return;
   tracked.since = since;
   tracked.since_at = since_at;
+  tracked.since_scn = since_scn;
   tracked.reason = kTrimmed;
   SaveTracked(tracked);
 }
 
 // Trims one log; returns how many records went.
 int64 TrimOne(const TrackedTable &tracked) {
-  Run(psprintf("SELECT m.xid, m.at, m.seen::text FROM heliosdb_log.moments m, heliosdb.tracked t "
-               "WHERE t.relid = %u AND m.at <= pg_catalog.clock_timestamp() - "
+  Run(psprintf("SELECT s.xid, s.at, s.seen::text, s.scn FROM heliosdb_log.snapshots s, "
+               "heliosdb.tracked t WHERE t.relid = %u AND s.at <= pg_catalog.clock_timestamp() - "
                "COALESCE(t.retention, " INT64_FORMAT
-               " * interval '1 microsecond') ORDER BY m.at DESC LIMIT 1",
-               tracked.relation, DefaultRetention()),
+               " * interval '1 microsecond') AND %s ORDER BY s.scn DESC LIMIT 1",
+               tracked.relation, DefaultRetention(), kUnpinned),
       SPI_OK_SELECT);
   if (SPI_processed == 0) return 0;
   bool is_null;
@@ -89,6 +90,8 @@ int64 TrimOne(const TrackedTable &tracked) {
   const TimestampTz since_at =
       DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &is_null));
   const char *seen = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3);
+  const int64 since_scn =
+      DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 4, &is_null));
 
   const char *log = quote_qualified_identifier(kLogSchema, get_rel_name(tracked.log));
   const char *batch = psprintf(
@@ -104,11 +107,11 @@ int64 TrimOne(const TrackedTable &tracked) {
   } while (SPI_processed == kBatch);
   // A log that held nothing older answers for older instants still.
   if (deleted > 0) {
-    MoveStart(tracked.relation, since, since_at);
+    MoveStart(tracked.relation, since, since_at, since_scn);
     ListCell *cell;
     if (OidIsValid(tracked.root)) {
       foreach (cell, get_partition_ancestors(tracked.relation))
-        MoveStart(lfirst_oid(cell), since, since_at);
+        MoveStart(lfirst_oid(cell), since, since_at, since_scn);
     }
   }
   return deleted;
@@ -122,7 +125,7 @@ HELIOS_FUNCTION(trim_log) {
   if (OidIsValid(relation)) CheckOwner(relation);
   int64 deleted = 0;
   SPI_connect();
-  NoteMoment();
+  RecordSnapshot(nullptr);
   Run(psprintf("SELECT relid FROM heliosdb.tracked WHERE log <> 0 AND (%u IN (0, relid, root)) "
                "ORDER BY relid",
                relation),
@@ -142,7 +145,7 @@ HELIOS_FUNCTION(trim_log) {
     TrackedTable tracked;
     if (FindTracked(lfirst_oid(cell), &tracked)) deleted += TrimOne(tracked);
   }
-  ForgetMoments();
+  ForgetSnapshots();
   SPI_finish();
   PG_RETURN_INT64(deleted);
 }

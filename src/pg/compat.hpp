@@ -11,6 +11,7 @@ extern "C" {
 #include "nodes/nodeFuncs.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
+#include "storage/proc.h"
 #include "utils/rel.h"
 }
 #undef Min
@@ -69,6 +70,15 @@ inline IndexScanDesc BeginIndexScan(Relation heap, Relation index, Snapshot snap
   return index_beginscan(heap, index, snapshot, nullptr, keys, orderbys);
 #else
   return index_beginscan(heap, index, snapshot, keys, orderbys);
+#endif
+}
+
+// Names the transaction of this backend, also while it has no number.
+inline LocalTransactionId CurrentLocalTransaction() {
+#if PG_VERSION_NUM >= 170000
+  return MyProc->vxid.lxid;
+#else
+  return MyProc->lxid;
 #endif
 }
 

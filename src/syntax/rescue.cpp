@@ -2,6 +2,7 @@
 
 #include "pg/memory.hpp"
 #include "syntax/settings.hpp"
+#include "syntax/syntax.hpp"
 
 #include <algorithm>
 
@@ -27,6 +28,9 @@ struct Supply {
 };
 
 constinit Supply *supply = nullptr;
+
+using Look = void (*)(List *trees);
+constinit Look look_at_rescued = nullptr;
 
 // Hands out the next token of a translation.
 pg_noinline int NextOfSupply(void *value, int *location, core_yyscan_t scanner) {
@@ -95,10 +99,13 @@ List *Rescue(const char *text, RawParseMode mode, ErrorData *error) {
   PG_END_TRY();
   supply = nullptr;
   FreeErrorData(error);
+  if (look_at_rescued != nullptr) look_at_rescued(tree);
   return tree;
 }
 
 }  // namespace
+
+void OnRescue(void (*look)(List *trees)) { look_at_rescued = look; }
 
 const Translation *TranslateLexed(const Lexed &lexed, const TranslateOptions &options,
                                   bool internal) {

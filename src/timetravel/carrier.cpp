@@ -1,12 +1,18 @@
 #include "timetravel/carrier.hpp"
 
 extern "C" {
+#include "access/transam.h"
 #include "access/tsmapi.h"
 #include "catalog/pg_type.h"
 #include "nodes/execnodes.h"
 
 PGDLLEXPORT Datum helios_as_of(PG_FUNCTION_ARGS);
 PGDLLEXPORT Datum helios_as_of_transaction_sample(PG_FUNCTION_ARGS);
+PGDLLEXPORT Datum helios_as_of_scn_sample(PG_FUNCTION_ARGS);
+PGDLLEXPORT Datum helios_versions_sample(PG_FUNCTION_ARGS);
+PGDLLEXPORT Datum helios_view_as_of(PG_FUNCTION_ARGS);
+PGDLLEXPORT Datum helios_view_as_of_transaction(PG_FUNCTION_ARGS);
+PGDLLEXPORT Datum helios_view_as_of_scn(PG_FUNCTION_ARGS);
 }
 #undef Min
 #undef Max
@@ -16,12 +22,13 @@ namespace helios::timetravel {
 
 namespace {
 
-// The planner's expansion takes the clause away. Where it was not asked (a function inlined later), the
-// present must not be returned instead of the past.
+// The planner's expansion takes the clause away. Where it was not asked, the present must not be returned instead of
+// the past.
 [[noreturn]] void Refuse() {
   ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                  errmsg("AS OF is not supported in an SQL function that the planner inlines"),
-                  errhint("Declare the function VOLATILE, or write it in PL/pgSQL.")));
+                  errmsg("AS OF was not seen when this statement was planned"),
+                  errhint("Run it again; with shared_preload_libraries = 'heliosdb' it does not "
+                          "happen.")));
 }
 
 void EstimateNothing(PlannerInfo *, RelOptInfo *relation, List *, BlockNumber *pages,
@@ -34,9 +41,9 @@ void BeginNothing(SampleScanState *, Datum *, int, uint32) { Refuse(); }
 
 OffsetNumber NextNothing(SampleScanState *, BlockNumber, OffsetNumber) { Refuse(); }
 
-TsmRoutine *MakeMethod(Oid argument) {
+TsmRoutine *MakeMethod(List *arguments) {
   TsmRoutine *method = makeNode(TsmRoutine);
-  method->parameterTypes = list_make1_oid(argument);
+  method->parameterTypes = arguments;
   method->repeatable_across_queries = false;
   method->repeatable_across_scans = true;
   method->SampleScanGetSampleSize = EstimateNothing;
@@ -45,26 +52,96 @@ TsmRoutine *MakeMethod(Oid argument) {
   return method;
 }
 
+// The C function behind a function.
+PGFunction AddressOf(Oid function) {
+  FmgrInfo info;
+  fmgr_info(function, &info);
+  return info.fn_addr;
+}
+
 }  // namespace
 
-bool FindPast(const RangeTblEntry *entry, Past *past) {
-  if (entry->tablesample == nullptr) return false;
-  FmgrInfo handler;
-  fmgr_info(entry->tablesample->tsmhandler, &handler);
-  past->by_transaction = handler.fn_addr == helios_as_of_transaction_sample;
-  if (!past->by_transaction && handler.fn_addr != helios_as_of) return false;
+Clause ReadClause(const RangeTblEntry *entry, Past *past, Versions *versions) {
+  if (entry->tablesample == nullptr) return Clause::kNone;
+  const PGFunction handler = AddressOf(entry->tablesample->tsmhandler);
+  if (handler == helios_versions_sample) {
+    versions->bounds = entry->tablesample->args;
+    return Clause::kVersions;
+  }
+  if (handler == helios_as_of) {
+    past->kind = Past::Kind::kInstant;
+  } else if (handler == helios_as_of_transaction_sample) {
+    past->kind = Past::Kind::kTransaction;
+  } else if (handler == helios_as_of_scn_sample) {
+    past->kind = Past::Kind::kScn;
+  } else {
+    return Clause::kNone;
+  }
   past->moment = static_cast<Node *>(linitial(entry->tablesample->args));
+  return Clause::kPast;
+}
+
+bool FindViewMoment(const RangeTblEntry *entry, Past *past) {
+  if (entry->rtekind != RTE_SUBQUERY) return false;
+  const Query *query = entry->subquery;
+  if (query->rtable != NIL || list_length(query->targetList) != 1) return false;
+  const auto *call =
+      reinterpret_cast<const FuncExpr *>(linitial_node(TargetEntry, query->targetList)->expr);
+  if (!IsA(call, FuncExpr) || call->funcid < FirstNormalObjectId || list_length(call->args) != 1)
+    return false;
+  const PGFunction function = AddressOf(call->funcid);
+  if (function == helios_view_as_of) {
+    past->kind = Past::Kind::kInstant;
+  } else if (function == helios_view_as_of_transaction) {
+    past->kind = Past::Kind::kTransaction;
+  } else if (function == helios_view_as_of_scn) {
+    past->kind = Past::Kind::kScn;
+  } else {
+    return false;
+  }
+  past->moment = static_cast<Node *>(linitial(call->args));
   return true;
+}
+
+bool IsSimple(const Node *node) {
+  return IsA(node, Const) ||
+         (IsA(node, Param) && reinterpret_cast<const Param *>(node)->paramkind == PARAM_EXTERN);
 }
 
 }  // namespace helios::timetravel
 
 HELIOS_FUNCTION(as_of) {
   (void)fcinfo;
-  PG_RETURN_POINTER(helios::timetravel::MakeMethod(TIMESTAMPTZOID));
+  PG_RETURN_POINTER(helios::timetravel::MakeMethod(list_make1_oid(TIMESTAMPTZOID)));
 }
 
 HELIOS_FUNCTION(as_of_transaction_sample) {
   (void)fcinfo;
-  PG_RETURN_POINTER(helios::timetravel::MakeMethod(INT8OID));
+  PG_RETURN_POINTER(helios::timetravel::MakeMethod(list_make1_oid(INT8OID)));
+}
+
+HELIOS_FUNCTION(as_of_scn_sample) {
+  (void)fcinfo;
+  PG_RETURN_POINTER(helios::timetravel::MakeMethod(list_make1_oid(INT8OID)));
+}
+
+HELIOS_FUNCTION(versions_sample) {
+  (void)fcinfo;
+  PG_RETURN_POINTER(helios::timetravel::MakeMethod(
+      list_make4_oid(TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID)));
+}
+
+HELIOS_FUNCTION(view_as_of) {
+  (void)fcinfo;
+  helios::timetravel::Refuse();
+}
+
+HELIOS_FUNCTION(view_as_of_transaction) {
+  (void)fcinfo;
+  helios::timetravel::Refuse();
+}
+
+HELIOS_FUNCTION(view_as_of_scn) {
+  (void)fcinfo;
+  helios::timetravel::Refuse();
 }

@@ -1,4 +1,8 @@
-// The carriers of AS OF in the stock grammar: TABLESAMPLE as_of(instant) and as_of_transaction(number).
+// The carriers of time travel in the stock grammar:
+//
+//   t TABLESAMPLE as_of(instant), as_of_transaction(number), as_of_scn(scn)
+//   t TABLESAMPLE versions(low instant, low scn, high instant, high scn)     one of each pair is null
+//   (SELECT v.* FROM v, (SELECT view_as_of(instant)) moment)                 a view; also _transaction, _scn
 #pragma once
 
 #include "pg/pg.hpp"
@@ -12,17 +16,31 @@ extern "C" {
 
 namespace helios::timetravel {
 
-// Queries between the one with the clause and the one that computes its instant: what replaces the table, the
+// Queries between the one with the clause and the one that computes its moment: what replaces the table, the
 // union, a branch, and that one itself.
 inline constexpr int kMomentDepth = 4;
 
 // The moment that a clause names.
 struct Past {
-  Node *moment;  // timestamptz, or the number of a transaction as bigint
-  bool by_transaction;
+  enum class Kind { kInstant, kTransaction, kScn };
+  Kind kind;
+  Node *moment;  // timestamptz, or a number as bigint
 };
 
-// Reads the clause of a range table entry; false if it has none of ours.
-bool FindPast(const RangeTblEntry *entry, Past *past);
+// The bounds of VERSIONS BETWEEN, both included.
+struct Versions {
+  List *bounds;  // the four arguments of the carrier
+};
+
+enum class Clause { kNone, kPast, kVersions };
+
+// Reads the clause of a range table entry.
+Clause ReadClause(const RangeTblEntry *entry, Past *past, Versions *versions);
+
+// Tells whether an entry is the subquery that carries the moment of the views beside it.
+bool FindViewMoment(const RangeTblEntry *entry, Past *past);
+
+// True if an expression costs nothing to evaluate again: a constant or a parameter of the statement.
+bool IsSimple(const Node *node);
 
 }  // namespace helios::timetravel

@@ -1,7 +1,6 @@
 #include "timetravel/cut.hpp"
 
 #include "changelog/changelog.hpp"
-#include "timetravel/instant.hpp"
 
 #include <new>
 
@@ -9,6 +8,7 @@ extern "C" {
 #include "access/commit_ts.h"
 #include "nodes/supportnodes.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/xid8.h"
 }
 #undef Min
@@ -19,19 +19,25 @@ namespace helios::timetravel {
 
 namespace {
 
-// Commit times that this backend has looked up, each in the place that its number falls on. They never change.
+// What this backend has looked up of transactions, each in the place that its number falls on. It never changes.
 struct CommitTime {
   FullTransactionId xid;
   TimestampTz at;
 };
+struct TopLevel {
+  FullTransactionId xid;
+  FullTransactionId top;
+};
 
-constexpr int kCommitTimes = 1024;
-constinit CommitTime commit_times[kCommitTimes] = {};
+constexpr int kRemembered = 1024;
+constinit CommitTime commit_times[kRemembered] = {};
+constinit TopLevel top_levels[kRemembered] = {};
 
 }  // namespace
 
 bool FindCommitTime(FullTransactionId xid, TimestampTz *at) {
-  CommitTime *known = &commit_times[XidFromFullTransactionId(xid) % kCommitTimes];
+  if (!track_commit_timestamp) return false;
+  CommitTime *known = &commit_times[XidFromFullTransactionId(xid) % kRemembered];
   if (!FullTransactionIdEquals(known->xid, xid)) {
     TimestampTz found;
     if (!TransactionIdGetCommitTsData(XidFromFullTransactionId(xid), &found, nullptr)) return false;
@@ -41,17 +47,28 @@ bool FindCommitTime(FullTransactionId xid, TimestampTz *at) {
   return true;
 }
 
-Cut::Cut(Oid relation, TimestampTz at) : relation_(relation), at_(at) {
-  RequireAnswer(relation, at);
-  floor_ = changelog::FloorAt(TrackedOrError(relation), at);
+FullTransactionId TopOfEnded(FullTransactionId xid) {
+  TopLevel *known = &top_levels[XidFromFullTransactionId(xid) % kRemembered];
+  if (!FullTransactionIdEquals(known->xid, xid)) *known = {xid, changelog::TopOf(xid)};
+  return known->top;
+}
+
+Cut::Cut(Oid relation, Moment moment) : relation_(relation), moment_(moment), snapshot_{} {
+  RequireAnswer(relation, moment);
+  floor_ = FloorOf(relation, moment);
   next_ = ReadNextFullTransactionId();
+  if (moment.kind == Moment::Kind::kScn) snapshot_ = SnapshotOfScn(moment.value);
 }
 
 bool Cut::Contains(FullTransactionId xid) {
   if (FullTransactionIdPrecedes(xid, floor_)) return true;
-  const TransactionId low = XidFromFullTransactionId(xid);
+  return moment_.kind == Moment::Kind::kScn ? HadEnded(xid) : CommittedBefore(xid);
+}
+
+bool Cut::CommittedBefore(FullTransactionId xid) const {
   TimestampTz committed;
-  if (FindCommitTime(xid, &committed)) return committed <= at_;
+  if (FindCommitTime(xid, &committed)) return committed <= moment_.value;
+  const TransactionId low = XidFromFullTransactionId(xid);
   if (TransactionIdIsCurrentTransactionId(low)) return false;
   ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                   errmsg("commit time of transaction %u, which wrote to table \"%s\", is not known",
@@ -60,51 +77,76 @@ bool Cut::Contains(FullTransactionId xid) {
                           "heliosdb.track() begins its history anew.")));
 }
 
+bool Cut::HadEnded(FullTransactionId xid) const {
+  if (!changelog::IsSeen(snapshot_, xid)) return false;
+  // A subtransaction ends with its top level, which is the one that the snapshot lists.
+  const FullTransactionId top =
+      TransactionIdIsCurrentTransactionId(XidFromFullTransactionId(xid)) ? xid : TopOfEnded(xid);
+  return FullTransactionIdEquals(top, xid) || changelog::IsSeen(snapshot_, top);
+}
+
 // A raw xmin is taken to lie in the past: one that would be in the future belongs to the epoch before.
-bool Cut::ContainsXmin(TransactionId xmin) {
-  if (!TransactionIdIsNormal(xmin)) return true;
+FullTransactionId Cut::Widen(TransactionId xmin) {
+  if (!TransactionIdIsNormal(xmin)) return FirstNormalFullTransactionId;
   uint32 epoch = EpochFromFullTransactionId(next_);
   if (xmin >= XidFromFullTransactionId(next_)) {
     // Assigned since the cut was made, by this statement's transaction or one that it does not see.
     next_ = ReadNextFullTransactionId();
     epoch = EpochFromFullTransactionId(next_);
     if (xmin >= XidFromFullTransactionId(next_)) {
-      if (epoch == 0) return true;
+      if (epoch == 0) return FirstNormalFullTransactionId;
       epoch--;
     }
   }
-  return Contains(FullTransactionIdFromEpochAndXid(epoch, xmin));
+  return FullTransactionIdFromEpochAndXid(epoch, xmin);
 }
 
 namespace {
 
 // The cut of a function call, kept from one row to the next.
-Cut *CutOf(FunctionCallInfo fcinfo, Oid relation, TimestampTz at) {
+Cut *CutOf(FunctionCallInfo fcinfo, Oid relation, Moment moment) {
   auto *cut = static_cast<Cut *>(fcinfo->flinfo->fn_extra);
-  if (cut != nullptr && cut->IsFor(relation, at)) return cut;
-  if (cut == nullptr)
-    cut = static_cast<Cut *>(MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, sizeof(Cut)));
+  if (likely(cut != nullptr && cut->IsFor(relation, moment))) return cut;
+  MemoryContext before = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+  if (cut == nullptr) cut = static_cast<Cut *>(palloc(sizeof(Cut)));
   fcinfo->flinfo->fn_extra = nullptr;
-  new (cut) Cut(relation, at);
+  new (cut) Cut(relation, moment);
   fcinfo->flinfo->fn_extra = cut;
+  MemoryContextSwitchTo(before);
   return cut;
+}
+
+Datum InPast(FunctionCallInfo fcinfo, Moment moment) {
+  auto *cut = CutOf(fcinfo, PG_GETARG_OID(0), moment);
+  PG_RETURN_BOOL(cut->ContainsXmin(DatumGetTransactionId(PG_GETARG_DATUM(1))));
+}
+
+Datum WasAlive(FunctionCallInfo fcinfo, Moment moment) {
+  auto *cut = CutOf(fcinfo, PG_GETARG_OID(0), moment);
+  PG_RETURN_BOOL(!cut->Contains(PG_GETARG_FULLTRANSACTIONID(2)) &&
+                 cut->Contains(PG_GETARG_FULLTRANSACTIONID(1)));
 }
 
 }  // namespace
 
 }  // namespace helios::timetravel
 
-// in_past(table oid, xmin xid, at timestamptz): whether a row of the table was there already.
+// in_past(table oid, xmin xid, moment): whether a row of the table was there already.
 HELIOS_FUNCTION(in_past) {
-  auto *cut = helios::timetravel::CutOf(fcinfo, PG_GETARG_OID(0), PG_GETARG_TIMESTAMPTZ(2));
-  PG_RETURN_BOOL(cut->ContainsXmin(DatumGetTransactionId(PG_GETARG_DATUM(1))));
+  return helios::timetravel::InPast(fcinfo,
+                                    helios::timetravel::AtInstant(PG_GETARG_TIMESTAMPTZ(2)));
+}
+HELIOS_FUNCTION(in_past_scn) {
+  return helios::timetravel::InPast(fcinfo, helios::timetravel::AtScn(PG_GETARG_INT64(2)));
 }
 
-// was_alive(table oid, creator xid8, ender xid8, at timestamptz): whether a version in the log was there.
+// was_alive(table oid, creator xid8, ender xid8, moment): whether a version in the log was there.
 HELIOS_FUNCTION(was_alive) {
-  auto *cut = helios::timetravel::CutOf(fcinfo, PG_GETARG_OID(0), PG_GETARG_TIMESTAMPTZ(3));
-  PG_RETURN_BOOL(!cut->Contains(PG_GETARG_FULLTRANSACTIONID(2)) &&
-                 cut->Contains(PG_GETARG_FULLTRANSACTIONID(1)));
+  return helios::timetravel::WasAlive(fcinfo,
+                                      helios::timetravel::AtInstant(PG_GETARG_TIMESTAMPTZ(3)));
+}
+HELIOS_FUNCTION(was_alive_scn) {
+  return helios::timetravel::WasAlive(fcinfo, helios::timetravel::AtScn(PG_GETARG_INT64(3)));
 }
 
 // Planner support: rows of the past are mostly those of the present, and of the log what is recent enough

@@ -1,16 +1,20 @@
-// A cut: the transactions that count as committed at an instant of the past.
+// A cut: the transactions that count as committed at a moment of the past.
 //
-//   transaction          its changes, seen AS OF at
+//   of an instant                                    its changes, seen AS OF at
 //   below the floor      there: it had ended when the table began to be tracked, or at an instant
 //                        between that and `at` that the change log has recorded
 //   committed at or before `at` (commit timestamp)   there
 //   later, or not at all                             not there
+//
+//   of an SCN: what had ended in the recorded snapshot is there, of a subtransaction what its top level says
 //
 // The commit timestamp is taken before a transaction becomes visible; so a statement refuses instants for
 // which its own snapshot still misses a transaction.
 #pragma once
 
 #include "pg/pg.hpp"
+
+#include "timetravel/moment.hpp"
 
 extern "C" {
 #include "access/transam.h"
@@ -26,22 +30,34 @@ namespace helios::timetravel {
 // Looks up when a transaction committed, and remembers it; false if that is not known.
 bool FindCommitTime(FullTransactionId xid, TimestampTz *at);
 
-// Decides about transactions for one table and one instant; lives in an fmgr cache.
+// Returns the top-level transaction of one that has ended, and remembers it.
+FullTransactionId TopOfEnded(FullTransactionId xid);
+
+// Decides about transactions for one table and one moment; lives in an fmgr cache, in whose memory context it must
+// be made.
 class Cut {
  public:
-  // Raises an error if the table cannot answer for the instant.
-  Cut(Oid relation, TimestampTz at);
-  bool IsFor(Oid relation, TimestampTz at) const { return relation_ == relation && at_ == at; }
+  // Raises an error if the table cannot answer for the moment.
+  Cut(Oid relation, Moment moment);
+  bool IsFor(Oid relation, Moment moment) const {
+    return relation_ == relation && moment_ == moment;
+  }
   // True if the changes of a transaction or subtransaction are there.
   bool Contains(FullTransactionId xid);
   // The same for the raw xmin of a row version that the statement sees.
-  bool ContainsXmin(TransactionId xmin);
+  bool ContainsXmin(TransactionId xmin) { return Contains(Widen(xmin)); }
+  // Widens a raw xmin; FirstNormal for those that are always there.
+  FullTransactionId Widen(TransactionId xmin);
 
  private:
+  bool CommittedBefore(FullTransactionId xid) const;
+  bool HadEnded(FullTransactionId xid) const;
+
   Oid relation_;
-  TimestampTz at_;
+  Moment moment_;
   FullTransactionId floor_;
   FullTransactionId next_;
+  changelog::RecordedSnapshot snapshot_;  // of an SCN
 };
 
 }  // namespace helios::timetravel

@@ -3,6 +3,7 @@
 #include "pg/pg.hpp"
 #include "timetravel/expand.hpp"
 #include "timetravel/session.hpp"
+#include "timetravel/view.hpp"
 
 extern "C" {
 #include "access/commit_ts.h"
@@ -17,6 +18,7 @@ namespace helios::timetravel {
 void InitTimetravel() {
   InitSession();
   InstallExpansion();
+  InitViews();
   // An instant is told by commit timestamps. The administrator's own word, in a file or on the command
   // line, ranks above this default.
   if (process_shared_preload_libraries_in_progress)

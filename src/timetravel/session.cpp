@@ -96,21 +96,22 @@ bool IsOfPresent(Oid relation) {
 
 }  // namespace
 
-bool FindSessionPast(const RangeTblEntry *entry, Node **moment) {
-  if (!SessionReadsPast() || entry->rtekind != RTE_RELATION || IsOfPresent(entry->relid))
-    return false;
+Node *SessionMoment() {
+  return reinterpret_cast<Node *>(makeConst(TIMESTAMPTZOID, -1, InvalidOid, sizeof(TimestampTz),
+                                            TimestampTzGetDatum(session_instant), false,
+                                            FLOAT8PASSBYVAL));
+}
+
+bool HasPast(const RangeTblEntry *entry) {
+  if (entry->rtekind != RTE_RELATION || IsOfPresent(entry->relid)) return false;
   // A view has been replaced by its query, and keeps an entry for its permissions only.
   if (entry->relkind == RELKIND_VIEW || entry->relkind == RELKIND_SEQUENCE) return false;
   if (entry->tablesample != nullptr ||
       (entry->relkind != RELKIND_RELATION && entry->relkind != RELKIND_PARTITIONED_TABLE)) {
-    ereport(ERROR,
-            (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-             errmsg("\"%s\" has no past", get_rel_name(entry->relid)),
-             errdetail("heliosdb.as_of is set; only tables without TABLESAMPLE can be read.")));
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("\"%s\" has no past", get_rel_name(entry->relid)),
+                    errdetail("Only tables without TABLESAMPLE can be read as of an instant.")));
   }
-  *moment = reinterpret_cast<Node *>(makeConst(TIMESTAMPTZOID, -1, InvalidOid, sizeof(TimestampTz),
-                                               TimestampTzGetDatum(session_instant), false,
-                                               FLOAT8PASSBYVAL));
   return true;
 }
 

@@ -22,8 +22,11 @@ extern TimestampTz session_instant;
 // Tells whether the session reads the past.
 inline bool SessionReadsPast() { return session_instant != 0; }
 
-// True if a table of a statement is read as of the instant of the session; then `moment` is that. An error
-// for what has no past, such as a materialized view.
-bool FindSessionPast(const RangeTblEntry *entry, Node **moment);
+// Returns the instant of the session as a constant.
+Node *SessionMoment();
+
+// True if an entry of a range table is a table that has a past; false for what is always that of the present, such
+// as catalogs. An error for what has no past, such as a materialized view.
+bool HasPast(const RangeTblEntry *entry);
 
 }  // namespace helios::timetravel

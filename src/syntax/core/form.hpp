@@ -32,7 +32,7 @@ namespace helios::syntax {
 
 enum class FormPlace : uint8_t {
   kStatement,  // the whole of a statement
-  kTable,      // behind the name of a table in FROM and JOIN
+  kTable,      // behind the name of a table in FROM and JOIN; $table is that name, $name its last part
 };
 
 struct Form {

@@ -48,13 +48,34 @@ constexpr Form kForms[] = {
     {"as_of", FormPlace::kTable, true,
      "AS OF { TIMESTAMP <time:expr> | TRANSACTION <xid:expr> | <time:string> | NOW } "
      "[ { AS <alias:name> | <alias:alias> } [ <columns:group> ] ]",
-     "[ AS $alias ] [ $columns ] [ TABLESAMPLE heliosdb . as_of ( $time ) ] "
+     "$table [ AS $alias ] [ $columns ] [ TABLESAMPLE heliosdb . as_of ( $time ) ] "
      "[ TABLESAMPLE heliosdb . as_of_transaction ( $xid ) ]",
      "table as it was at an instant, or when a transaction had committed"},
-    {"as_of_scn", FormPlace::kTable, false,
+    {"as_of_scn", FormPlace::kTable, true,
      "AS OF SCN <scn:expr> [ { AS <alias:name> | <alias:alias> } [ <columns:group> ] ]",
-     "[ AS $alias ] [ $columns ] TABLESAMPLE heliosdb . as_of_scn ( $scn )",
+     "$table [ AS $alias ] [ $columns ] TABLESAMPLE heliosdb . as_of_scn ( $scn )",
      "table as it was at a system change number"},
+    {"versions_between", FormPlace::kTable, true,
+     "VERSIONS BETWEEN { { TIMESTAMP | SCN } MINVALUE <first:mark> | MINVALUE <first:mark> | "
+     "TIMESTAMP <low:expr> | TRANSACTION <low_xid:expr> | SCN <low_scn:expr> | "
+     "NOW <low_now:mark> | <low:string> } "
+     "AND { { TIMESTAMP | SCN } MAXVALUE <last:mark> | MAXVALUE <last:mark> | "
+     "TIMESTAMP <high:expr> | TRANSACTION <high_xid:expr> | SCN <high_scn:expr> | "
+     "NOW <last:mark> | <high:string> | <high_scn:number> } "
+     "[ { AS <alias:name> | <alias:alias> } [ <columns:group> ] ]",
+     "( SELECT versions . * , heliosdb . versions_startscn ( versions ) AS versions_startscn , "
+     "heliosdb . versions_starttime ( versions ) AS versions_starttime , "
+     "heliosdb . versions_endscn ( versions ) AS versions_endscn , "
+     "heliosdb . versions_endtime ( versions ) AS versions_endtime , "
+     "heliosdb . versions_xid ( versions ) AS versions_xid , "
+     "heliosdb . versions_operation ( versions ) AS versions_operation "
+     "FROM $table AS versions TABLESAMPLE heliosdb . versions ( "
+     "[ $low ] [ heliosdb . commit_time ( $low_xid ) ] [ ?first '-infinity' ] "
+     "[ ?low_now 'infinity' ] [ ?low_scn NULL ] , [ $low_scn ] [ !low_scn NULL ] , "
+     "[ $high ] [ heliosdb . commit_time ( $high_xid ) ] [ ?last 'infinity' ] "
+     "[ ?high_scn NULL ] , [ $high_scn ] [ !high_scn NULL ] ) ) "
+     "AS [ $alias ] [ !alias $name ] [ $columns ]",
+     "all versions of the rows of a table between two moments"},
 };
 
 }  // namespace
