@@ -47,11 +47,13 @@ $node->safe_psql('postgres', q{
 	CREATE TRIGGER a_again AFTER UPDATE ON keyed FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION again();
 
 	CREATE SCHEMA truth;
-	CREATE TABLE truth.moments (n int PRIMARY KEY, at timestamptz, xid bigint);
+	CREATE TABLE truth.moments (n int PRIMARY KEY, at timestamptz, xid bigint, scn bigint);
 } . join('', map { qq{
 	SELECT heliosdb.track('$_');
 	CREATE TABLE truth.$_ (moment int, r public.$_);
 	CREATE FUNCTION truth.$_(int) RETURNS SETOF public.$_ LANGUAGE sql STABLE AS 'SELECT (r).* FROM truth.$_ WHERE moment = \$1';
+	CREATE VIEW inner_$_ AS SELECT * FROM public.$_ LIMIT ALL;
+	CREATE VIEW view_$_ AS WITH c AS (SELECT * FROM inner_$_) SELECT * FROM c;
 } } @tables));
 
 # What psql prints for some SQL, an error included.
@@ -119,7 +121,7 @@ my @steps = (
 sub record
 {
 	my ($n) = @_;
-	return join(";\n", "SELECT pg_sleep(0.002)", "INSERT INTO truth.moments VALUES ($n, clock_timestamp())", "SELECT pg_sleep(0.002)",
+	return join(";\n", "SELECT pg_sleep(0.002)", "INSERT INTO truth.moments VALUES ($n, clock_timestamp(), NULL, pg_current_scn())", "SELECT pg_sleep(0.002)",
 		(map { "INSERT INTO truth.$_ SELECT $n, x FROM $_ x" } @tables), '');
 }
 
@@ -183,17 +185,21 @@ my @settings = (
 	'SET force_parallel_mode = on; SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET min_parallel_index_scan_size = 0',
 );
 
-# A query in one line: of the past where `past` gives the instant as SQL, else of the truth.
+# A query in one line: of the past where `past` gives the moment, or the table at the moment, as SQL, else of the truth.
 sub render
 {
 	my ($query, $past, @moments) = @_;
-	$query =~ s/\{(\w+)\@(\d)\}/$past ? "$1 AS OF " . $past->($moments[$2 - 1]) : "truth.$1(" . $moments[$2 - 1] . ')'/ge;
+	my $at = sub { my ($table, $moment) = @_; my $sql = $past->($moment, $table); return $sql =~ /\b$table\b/ ? $sql : "$table AS OF $sql"; };
+	$query =~ s/\{(\w+)\@(\d)\}/$past ? $at->($1, $moments[$2 - 1]) : "truth.$1(" . $moments[$2 - 1] . ')'/ge;
 	my $order = $query =~ /ORDER BY [^()]*$/ ? '' : 'ORDER BY q::text COLLATE "C"';
 	return "(SELECT md5(string_agg(q::text, E'\\n' $order)) FROM ($query) q)";
 }
 
 my %at = map { split /\|/ } split /\n/, $node->safe_psql('postgres', 'SELECT n, at FROM truth.moments');
 my %xid = map { split /\|/ } split /\n/, $node->safe_psql('postgres', 'SELECT n, xid FROM truth.moments WHERE xid IS NOT NULL');
+my %scn = map { split /\|/ } split /\n/, $node->safe_psql('postgres', 'SELECT n, scn FROM truth.moments');
+my %columns = map { split /\|/ } split /\n/, $node->safe_psql('postgres',
+	"SELECT relname, string_agg(attname, ', ' ORDER BY attnum) FROM pg_class c JOIN pg_attribute a ON attrelid = c.oid WHERE relnamespace = 'public'::regnamespace AND attnum > 0 AND NOT attisdropped GROUP BY 1");
 my %committed = map { my ($n, @times) = split /\|/; ($n => \@times) } split /\n/, $node->safe_psql('postgres',
 	"SELECT n, pg_xact_commit_timestamp(xid::text::xid), pg_xact_commit_timestamp(xid::text::xid) - interval '1 us' FROM truth.moments WHERE xid IS NOT NULL");
 my %spellings = (
@@ -201,6 +207,11 @@ my %spellings = (
 	literal => sub { "'$at{$_[0]}'" },
 	expression => sub { "TIMESTAMP (SELECT at FROM truth.moments WHERE n = $_[0])" },
 	transaction => sub { exists $xid{$_[0]} ? "TRANSACTION $xid{$_[0]}" : "TIMESTAMP '$at{$_[0]}'" },
+	scn => sub { "SCN $scn{$_[0]}" },
+	'SCN of an expression' => sub { "SCN (SELECT scn FROM truth.moments WHERE n = $_[0])" },
+	view => sub { "/* $_[1] */ view_$_[1] AS OF TIMESTAMP '$at{$_[0]}'" },
+	'view at an SCN' => sub { "/* $_[1] */ view_$_[1] AS OF SCN $scn{$_[0]}" },
+	versions => sub { "(SELECT $columns{$_[1]} FROM $_[1] VERSIONS BETWEEN TIMESTAMP '$at{$_[0]}' AND SCN $scn{$_[0]} WHERE versions_operation IS DISTINCT FROM 'D')" },
 	commit => sub { exists $xid{$_[0]} ? "TIMESTAMP '$committed{$_[0]}[0]'" : "TIMESTAMP '$at{$_[0]}'" },
 	'before the next commit' => sub { exists $xid{$_[0] + 1} ? "TIMESTAMP '$committed{$_[0] + 1}[1]'" : "TIMESTAMP '$at{$_[0]}'" },
 );
@@ -231,10 +242,39 @@ sub compare
 my @whole = sort grep { /^whole/ } keys %ways;
 compare($node, "every way, $_", $settings[$_], 'timestamp', 9, sort keys %ways) for 0 .. $#settings;
 compare($node, "every table at every instant: $_", '', $_, 1, @whole) for sort keys %spellings;
+compare($node, "every way, $_", '', $_, 9, grep { $_ ne 'whole row is null' } sort keys %ways) for qw(scn view versions);
 
 # Negative control: another instant than the truth's differs.
 my $control = render($ways{'whole keyed'}, $spellings{timestamp}, 8) . ' = ' . render($ways{'whole keyed'}, undef, 7);
 is($node->safe_psql('postgres', "SELECT $control"), 'f', 'another instant is another state');
+
+# ---- Versions ----
+
+# Every state was recorded: what there was between two moments, and what each transaction did to each key.
+my %keys = (keyed => [ 'a', 'b' ], parts => ['id'], wide => ['id'], parent => ['id'], bag => [], late => []);
+for my $pair ([ 0, $last ], [ 7, 22 ], [ 20, 30 ], [ 33, 33 ])
+{
+	my ($low, $high) = @$pair;
+	my $between = "VERSIONS BETWEEN SCN $scn{$low} AND TIMESTAMP '$at{$high}'";
+	is(ask(join(";\n", map { "SELECT * FROM (SELECT $columns{$_} FROM $_ $between EXCEPT SELECT (r).* FROM truth.$_ WHERE moment BETWEEN $low AND $high) x" } @tables)), '',
+		"no other versions from $low to $high");
+	is(ask(join(";\n", map { "SELECT * FROM (SELECT (r).* FROM truth.$_ WHERE moment BETWEEN $low AND $high EXCEPT SELECT $columns{$_} FROM $_ $between) x" } @tables)), '',
+		"all versions from $low to $high");
+	for my $table (grep { @{ $keys{$_} } } sort keys %keys)
+	{
+		my $key = join ', ', @{ $keys{$table} };
+		my $after = "(SELECT moment, (r).* FROM truth.$table WHERE moment BETWEEN $low AND $high)";
+		my $before = "(SELECT moment + 1 AS moment, (r).* FROM truth.$table WHERE moment BETWEEN $low AND $high - 1)";
+		my $told = "SELECT m.n AS moment, $key, min(versions_operation) AS op FROM $table $between JOIN truth.moments m ON m.n > $low AND versions_starttime > (SELECT at FROM truth.moments WHERE n = m.n - 1) AND versions_starttime < m.at WHERE versions_operation IN ('I', 'D') GROUP BY 1, $key";
+		# By the key: a row of nulls alone counts as null itself.
+		my $true = "SELECT moment, $key, CASE WHEN former IS NULL THEN 'I' ELSE 'D' END FROM (SELECT moment, $key, a.moment AS latter, b.moment AS former FROM $after a FULL JOIN $before b USING (moment, $key)) j WHERE moment BETWEEN $low + 1 AND $high AND (latter IS NULL OR former IS NULL)";
+		is(ask("($told EXCEPT $true) UNION ALL ($true EXCEPT $told)"), '', "$table: inserts and deletes from $low to $high");
+	}
+}
+is(ask('SELECT count(*) FROM keyed VERSIONS BETWEEN TIMESTAMP MINVALUE AND MAXVALUE WHERE versions_operation IS NULL AND versions_startscn IS NOT NULL'), 0, 'what is older than the lower bound has no start');
+is(ask("SELECT count(*) FROM keyed VERSIONS BETWEEN SCN $scn{7} AND SCN $scn{22} v WHERE v.versions_startscn NOT BETWEEN $scn{7} AND $scn{22} OR v.versions_endscn NOT BETWEEN $scn{7} AND $scn{22}"), 0, 'numbers lie between the bounds');
+is(ask("SELECT m.n FROM pg_transaction_map t JOIN truth.moments m ON m.xid = t.transaction_id WHERE t.scn <> m.scn"), '', 'transactions and SCN');
+is(ask("SELECT count(*) > 0 FROM pg_scn_map JOIN pg_snapshots USING (scn) JOIN truth.moments m USING (scn) WHERE snapshot_timestamp < m.at - interval '1 minute'"), 'f', 'SCN and instants');
 
 # ---- Statements and programs ----
 
@@ -324,6 +364,23 @@ refused('not tracked', 'SELECT count(*) FROM fresh AS OF TIMESTAMP now() x', qr/
 refused('in the transaction that tracks', q{BEGIN; SET LOCAL client_min_messages = error; DO $$ BEGIN PERFORM heliosdb.track('fresh'); END $$; SELECT count(*) FROM fresh AS OF TIMESTAMP now() x},
 	qr/ERROR:  72000: history of table "fresh" does not reach back to .*\nDETAIL:  It begins when this transaction commits/);
 
+refused('unknown SCN', 'SELECT count(*) FROM keyed AS OF SCN 17 x', qr/ERROR:  22023: SCN 17 is not recorded\nHINT/);
+refused('SCN before the history', 'SELECT count(*) FROM fresh AS OF SCN (SELECT min(scn) FROM pg_snapshots) x', qr/ERROR:  55000: table "fresh" has no history/);
+refused('SCN that is null', 'SELECT count(*) FROM keyed AS OF SCN NULL x', qr/ERROR:  22004/);
+refused('a view that reads an untracked table', 'BEGIN; CREATE VIEW of_fresh AS SELECT * FROM fresh; SELECT * FROM of_fresh AS OF TIMESTAMP now() x', qr/ERROR:  55000: table "fresh" has no history/);
+refused('a common table expression', "WITH view_bag AS (SELECT 1 AS a) SELECT * FROM view_bag AS OF SCN $scn{5} x", qr/ERROR:  0A000: AS OF does not apply to the common table expression "view_bag"/);
+refused('versions of rows as a whole', "SELECT v FROM bag v TABLESAMPLE heliosdb.versions(NULL, $scn{5}, NULL, $scn{6})", qr/ERROR:  0A000: whole rows of "v" VERSIONS BETWEEN/);
+refused('pseudo-column elsewhere', 'SELECT heliosdb.versions_xid(b) FROM bag b', qr/ERROR:  0A000: a pseudo-column of VERSIONS BETWEEN/);
+refused('versions, bounds exchanged', "SELECT * FROM bag VERSIONS BETWEEN SCN $scn{6} AND $scn{5}", qr/ERROR:  22023: the lower bound of VERSIONS BETWEEN is after/);
+refused('versions, no rows, before the history', "SELECT * FROM bag VERSIONS BETWEEN TIMESTAMP '2020-01-01' AND NOW WHERE a = -5", qr/ERROR:  72000: history of table "bag" does not reach back/);
+refused('versions, locked', "SELECT * FROM bag TABLESAMPLE heliosdb.versions(NULL, $scn{5}, NULL, $scn{6}) FOR UPDATE", qr/ERROR:  0A000: rows of the past cannot be locked/);
+refused('versions of an untracked table', 'SELECT id FROM fresh VERSIONS BETWEEN MINVALUE AND MAXVALUE', qr/ERROR:  55000: table "fresh" has no history/);
+is(ask(q{BEGIN; SELECT pg_current_scn() AS s \gset
+	INSERT INTO bag VALUES (1234, 1); ROLLBACK; SELECT count(*) FROM bag AS OF SCN :s x WHERE a = 1234}), 0, 'an SCN outlives its transaction');
+refused('SCN later than the snapshot', q{BEGIN ISOLATION LEVEL REPEATABLE READ; DO $$ BEGIN PERFORM 1; END $$;
+	\! psql -X -q -d "} . $node->connstr('postgres') . q{" -c "INSERT INTO bag VALUES (5, 5)" -c "DELETE FROM bag WHERE a = 5 AND n = 5" -c "SELECT pg_current_scn()" > /dev/null
+	SELECT count(*) FROM bag AS OF SCN (SELECT max(scn) FROM heliosdb_log.snapshots) x}, qr/ERROR:  40001: SCN \d+ is later than the snapshot/);
+
 # ---- TRUNCATE and rewriting ALTER ----
 
 for my $case ([ 'TRUNCATE fresh', 0 ], [ 'ALTER TABLE fresh ALTER id TYPE bigint', 2 ])
@@ -361,6 +418,7 @@ is(ask("SELECT key FROM renamed AS OF TIMESTAMP '$plain' x WHERE key = 2"), '2',
 $node->safe_psql('postgres', q{
 	CREATE ROLE reader; CREATE ROLE owner_of_rows; CREATE ROLE few;
 	GRANT SELECT ON keyed, parts TO reader, few;
+	GRANT SELECT ON view_keyed TO few;
 	GRANT SELECT ON bag TO reader;
 	GRANT SELECT (id) ON late TO reader;
 	ALTER TABLE keyed ENABLE ROW LEVEL SECURITY;
@@ -376,6 +434,10 @@ $node->safe_psql('postgres', q{CREATE FUNCTION tell(n int) RETURNS boolean LANGU
 is(ask("SET ROLE few; SELECT count(*) > 0 FROM keyed AS OF TIMESTAMP '$at{30}' x WHERE tell(n)"), 't', 'hidden rows do not leak');
 is(ask("SET ROLE reader; SELECT count(*) FROM keyed AS OF TIMESTAMP '$at{5}' x; SELECT count(id) FROM late AS OF TIMESTAMP '$at{5}' x"),
 	ask('SELECT count(*) FROM truth.keyed(5); SELECT count(*) FROM truth.late(5)'), 'SELECT on the table is enough');
+is(ask(join(";\n", 'SET ROLE few', "SELECT count(*), sum(n) FROM view_keyed AS OF SCN $scn{30} x", "SELECT count(*) FROM keyed VERSIONS BETWEEN SCN $scn{5} AND SCN $scn{30} v WHERE n >= 50 OR b = 'c'",
+	"SELECT count(*) > 0 FROM parts VERSIONS BETWEEN SCN $scn{5} AND SCN $scn{30} v WHERE tell(n)")),
+	ask("SELECT count(*), sum(n) FROM truth.keyed(30); SELECT 0; SELECT true"), 'a view shows the past to those who may read it, versions are hidden');
+refused('no right to versions', "SET ROLE few; SELECT a FROM bag VERSIONS BETWEEN SCN $scn{5} AND SCN $scn{6}", qr/ERROR:  42501: permission denied for table bag/);
 refused('no right', "SET ROLE few; SELECT count(*) FROM bag AS OF TIMESTAMP '$at{5}' x", qr/ERROR:  42501: permission denied for table bag/);
 refused('no right to a column', "SET ROLE reader; SELECT n FROM late AS OF TIMESTAMP '$at{5}' x", qr/ERROR:  42501: permission denied for table late/);
 $node->safe_psql('postgres', 'ALTER TABLE keyed DISABLE ROW LEVEL SECURITY; ALTER TABLE parts DISABLE ROW LEVEL SECURITY');
@@ -409,7 +471,7 @@ $node->safe_psql('postgres', 'UPDATE keyed SET n = -1; DELETE FROM late');
 $node->stop('immediate');
 $node->start;
 compare($node, 'after a crash', '', 'timestamp', 2, @whole);
-compare($node, 'after a crash, by transaction', '', 'transaction', 5, @whole);
+compare($node, "after a crash, $_", '', $_, 5, @whole) for 'transaction', 'scn', 'versions', 'view at an SCN';
 
 # ---- Standby ----
 
@@ -423,7 +485,9 @@ $node->safe_psql('postgres', 'UPDATE parts SET n = n * 3');
 $node->safe_psql('postgres', 'SELECT pg_sleep(1.1)');
 $node->safe_psql('postgres', 'CREATE TABLE later ()');
 $node->wait_for_catchup($standby);
-compare($standby, 'standby', '', 'timestamp', 3, @whole);
+compare($standby, "standby, $_", '', $_, 3, @whole) for 'timestamp', 'scn', 'versions';
+is(ask('SELECT pg_current_scn() = max(scn) FROM pg_snapshots', $standby), 't', 'standby: the newest SCN');
+refused('standby: a new snapshot', q{SELECT heliosdb.create_snapshot('x')}, qr/25006: cannot record a snapshot in a read-only transaction/, $standby);
 is(ask("SELECT sum(n) FROM parts AS OF TIMESTAMP '$replicated' x", $standby), ask('SELECT sum(n / 3) FROM parts'), 'standby: changes that it replayed');
 $standby->safe_psql('postgres', 'SELECT pg_wal_replay_pause()');
 my $ahead = $node->safe_psql('postgres', 'UPDATE parts SET n = n + 1; SELECT clock_timestamp()');

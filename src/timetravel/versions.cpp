@@ -27,10 +27,12 @@
 extern "C" {
 #include "access/attmap.h"
 #include "access/table.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
@@ -203,13 +205,20 @@ char *WriteQuery(Relation table, const Versions &versions) {
 
 // ---- From text to tree ----
 
-// Parses a query with parameters of the bounds' types, unseen by hooks for users' queries.
+// Parses a query with parameters of the bounds' types, unseen by hooks for users' queries. Names are looked up as
+// a superuser: the user needs no right to the schemas of logs, nor, through a view, to that of the table. Nothing is
+// run meanwhile, and the rights to the table are asked for when the query is.
 Query *Analyze(const char *sql) {
   List *raw = raw_parser(sql, RAW_PARSE_DEFAULT);
   ParseState *state = make_parsestate(nullptr);
   state->p_sourcetext = sql;
   setup_parse_fixed_parameters(state, kBoundTypes, kBounds);
+  Oid user;
+  int context;
+  GetUserIdAndSecContext(&user, &context);
+  SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, context | SECURITY_LOCAL_USERID_CHANGE);
   Query *query = transformTopLevelStmt(state, linitial_node(RawStmt, raw));
+  SetUserIdAndSecContext(user, context);
   free_parsestate(state);
   return query;
 }
