@@ -165,5 +165,9 @@ FROM packages now JOIN packages AS OF TIMESTAMP :'noon' before USING (id)
 |> WHERE now.summary <> before.summary
 |> AGGREGATE count(*) AS "rows gone wrong";
 
+SELECT name, versions_operation AS op, summary
+FROM packages VERSIONS BETWEEN TIMESTAMP :'noon' AND NOW
+WHERE name LIKE 'nginx%' OR name = 'redis' ORDER BY name, versions_starttime NULLS FIRST;
+
 SELECT * FROM heliosdb.flashback_table('packages', :'noon');
 \set ECHO none

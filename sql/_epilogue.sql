@@ -8,7 +8,8 @@ CREATE VIEW heliosdb.features (feature, available, why_not) AS
          ('FROM-first queries, pipes and forms as statements',
           (SELECT installed FROM heliosdb.syntax_status()),
           (SELECT CASE WHEN NOT installed THEN detail END FROM heliosdb.syntax_status())),
-         ('AS OF: tracked tables at an instant', current_setting('track_commit_timestamp')::boolean,
+         ('AS OF SCN: tracked tables at a recorded snapshot', true, NULL),
+         ('AS OF, VERSIONS BETWEEN: tracked tables at an instant', current_setting('track_commit_timestamp')::boolean,
           CASE WHEN NOT current_setting('track_commit_timestamp')::boolean
                THEN 'set track_commit_timestamp = on, or shared_preload_libraries = ''heliosdb'', and restart' END),
          ('settings hnsw.* and heliosdb.* from the start of every session', heliosdb.preloaded(),
