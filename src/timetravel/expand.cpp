@@ -12,6 +12,7 @@
 #include "pg/hooks.hpp"
 #include "pg/pg.hpp"
 #include "timetravel/carrier.hpp"
+#include "timetravel/log_scan.hpp"
 #include "timetravel/past.hpp"
 #include "timetravel/session.hpp"
 #include "timetravel/versions.hpp"
@@ -216,6 +217,7 @@ PlannedStmt *PlanWithPast(Query *query, const char *text, int options, ParamList
   // A plan depends on the functions that it has no trace of any more.
   planned->invalItems = list_concat(planned->invalItems, root->glob->invalItems);
   planned->dependsOnRole = planned->dependsOnRole || root->glob->dependsOnRole;
+  UseLogScans(planned);
   return planned;
 }
 

@@ -2,6 +2,7 @@
 
 #include "pg/pg.hpp"
 #include "timetravel/expand.hpp"
+#include "timetravel/log_scan.hpp"
 #include "timetravel/session.hpp"
 #include "timetravel/view.hpp"
 
@@ -17,6 +18,7 @@ namespace helios::timetravel {
 
 void InitTimetravel() {
   InitSession();
+  InitLogScan();
   InstallExpansion();
   InitViews();
   // An instant is told by commit timestamps. The administrator's own word, in a file or on the command

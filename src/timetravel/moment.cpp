@@ -187,10 +187,17 @@ bool BeginsHere(const changelog::TrackedTable &table) {
                                   table.reason)));
 }
 
+// Tables whose triggers were in place; what changes that invalidates their relcache entries.
+constexpr int kCaptured = 64;
+constinit Oid captured[kCaptured] = {};
+
 // Refuses a table whose changes are not being recorded.
 void RequireCapture(const changelog::TrackedTable &table) {
   // The triggers are those of the partitions, which are asked on their own.
-  if (OidIsValid(table.log)) changelog::CheckCapture(table.relation);
+  Oid *known = &captured[table.relation % kCaptured];
+  if (!OidIsValid(table.log) || *known == table.relation) return;
+  changelog::CheckCapture(table.relation);
+  *known = table.relation;
 }
 
 void RequireInstant(Oid relation, TimestampTz at) {
@@ -231,8 +238,11 @@ constinit Answer answers[kAnswers] = {};
 constinit int next_answer = 0;
 constinit bool watching_relations = false;
 
-// Forgets the answers for a relation whose tracking or triggers may have changed.
-void ForgetAnswers(Datum, Oid relation) {
+// Forgets what is known of a relation whose tracking or triggers may have changed.
+void ForgetRelation(Datum, Oid relation) {
+  for (Oid &known : captured) {
+    if (!OidIsValid(relation) || known == relation) known = InvalidOid;
+  }
   for (Answer &answer : answers) {
     if (!OidIsValid(relation) || answer.relation == relation) answer.relation = InvalidOid;
   }
@@ -253,7 +263,7 @@ struct Floor {
 }  // namespace
 
 void RequireAnswer(Oid relation, Moment moment) {
-  if (!watching_relations) CacheRegisterRelcacheCallback(ForgetAnswers, 0);
+  if (!watching_relations) CacheRegisterRelcacheCallback(ForgetRelation, 0);
   watching_relations = true;
   const Snapshot snapshot = GetActiveSnapshot();
   const Answer answer = {relation,       moment,         pg::CurrentLocalTransaction(),
