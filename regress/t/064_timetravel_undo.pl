@@ -345,7 +345,7 @@ is(sql(undo($n), $family), "parent|0|1|0\npet|0|0|10\n$start", 'changed and chan
 # The transaction that undoes is one like any other, in its own session, too.
 $n = transaction("UPDATE pet SET name = 'A' WHERE id = 111");
 is(sql('BEGIN', undo($n), 'ROLLBACK', $family), "pet|0|1|0\n" . sql($family), 'rolled back');
-is(sql("SELECT * FROM heliosdb.undo_transaction('$n'::xid8)", $family), "pet|0|1|0\n$start", 'an xid8');
+is(sql("SELECT * FROM heliosdb.undo_transaction('$n')", $family), "pet|0|1|0\n$start", 'a number of unknown type');
 $n = transaction('UPDATE pet SET name = name', 'INSERT INTO child VALUES (99, 1, NULL)', 'DELETE FROM child WHERE id = 99');
 is(sql(undo($n), "SELECT count(*) FROM heliosdb.transaction_changes($n)"), '0', 'nothing changed on balance');
 $n = transaction('CREATE TABLE untracked (a int)', 'INSERT INTO untracked VALUES (1)');
@@ -358,6 +358,12 @@ my ($prepared) = split /\n/, sql('BEGIN', 'SELECT pg_current_xact_id()', 'DELETE
 refused('prepared', qr/ERROR:  22023: transaction $prepared has not committed yet/, undo($prepared));
 sql("COMMIT PREPARED 'p'");
 is(sql(undo($prepared), $family), "pet|2|0|0\n$start", 'a prepared transaction that committed');
+
+# More than fits into memory.
+sql("CREATE TABLE many (id int PRIMARY KEY, t text); SELECT heliosdb.track('many'); INSERT INTO many SELECT i, i FROM generate_series(1, 10000) i");
+$n = transaction("UPDATE many SET t = 'gone wrong'");
+my ($result, $counts, $warnings) = $node->psql('postgres', "SET work_mem = '64kB'; SELECT count(*) FROM heliosdb.transaction_changes($n); " . undo($n) . '; SELECT count(*) FROM many WHERE t = id::text');
+is("$counts$warnings", "10000\nmany|0|10000|0\n10000", 'many rows');
 
 # Columns that came and went, and what is stored out of line.
 sql("CREATE TABLE changing (id int PRIMARY KEY, a int, b text); SELECT heliosdb.track('changing'); INSERT INTO changing VALUES (1, 1, 'x'), (2, 2, (SELECT string_agg(md5(i::text), '') FROM generate_series(1, 1000) i))");
@@ -402,12 +408,22 @@ $undo->finish;
 like($err, qr/cannot be undone/, 'a conflict that was committed while waiting for the lock');
 sql("UPDATE pet SET name = 'a' WHERE id = 111");
 
+# A later transaction may have a smaller number.
+my $older = $node->background_psql('postgres');
+my $smaller = $older->query_safe('BEGIN; SELECT pg_current_xact_id()');
+$n = transaction("INSERT INTO pet VALUES (1, NULL, 'x')");
+$older->query_safe("UPDATE pet SET name = 'y' WHERE id = 1; COMMIT");
+$older->quit;
+cmp_ok($smaller, '<', $n, 'it had its number before');
+refused('changed by it', qr/ERROR:  23000.*\(1\)\nDETAIL:  Their keys: \(1\)/, undo($n));
+sql('DELETE FROM pet WHERE id = 1');
+
 # ---- Which transactions ----
 
 refused('no transaction', qr/ERROR:  22004/, undo('NULL::bigint'));
 refused('in the future', qr/ERROR:  22023: transaction 1000000 does not exist/, undo(1000000));
 refused('negative', qr/ERROR:  22023: transaction -1 does not exist/, undo(-1));
-refused('itself', qr/ERROR:  22023: transaction \d+ has not committed yet/, undo('pg_current_xact_id()'));
+refused('itself', qr/ERROR:  22023: transaction \d+ has not committed yet/, undo('pg_current_xact_id()::text::bigint'));
 my ($aborted) = split /\n/, sql('BEGIN', 'SELECT pg_current_xact_id()', 'DELETE FROM pet', 'ROLLBACK');
 refused('rolled back', qr/ERROR:  22023: transaction $aborted was rolled back/, undo($aborted));
 my ($whole, $part) = transaction('SAVEPOINT s', "UPDATE pet SET name = 'A' WHERE id = 111", 'SELECT xmin FROM pet WHERE id = 111');
@@ -416,6 +432,9 @@ sql(undo($whole));
 refused('one snapshot', qr/ERROR:  25001/, 'BEGIN ISOLATION LEVEL REPEATABLE READ; ' . undo($whole));
 refused('read-only', qr/ERROR:  25006/, 'BEGIN READ ONLY; ' . undo($whole));
 like(sql('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', "SELECT op, conflict FROM heliosdb.transaction_changes($whole)"), qr/^UPDATE\|t$/, 'listing in a read-only snapshot');
+
+refused('a session in the past', qr/ERROR:  55000: heliosdb.as_of is set/, "SET heliosdb.as_of = '" . sql('SELECT clock_timestamp()') . "'; SELECT * FROM heliosdb.transaction_changes($whole)");
+refused('nor can it undo', qr/ERROR:  (55000: heliosdb.as_of is set|25006)/, "SET heliosdb.as_of = '" . sql('SELECT clock_timestamp()') . "'; " . undo($whole));
 
 # ---- Histories that do not reach back ----
 

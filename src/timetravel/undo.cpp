@@ -4,6 +4,8 @@
 // calls operators, casts or triggers of users, runs as the caller.
 #include "timetravel/undo.hpp"
 
+#include "timetravel/session.hpp"
+
 extern "C" {
 #include "access/table.h"
 #include "access/xact.h"
@@ -50,6 +52,15 @@ List *FindChanges(const Request &request) {
     StoreChanges(target, request);
   }
   return targets;
+}
+
+// Frees what FindChanges has stored.
+void DropChanges(const List *targets) {
+  const ListCell *cell;
+  foreach (cell, targets) {
+    auto *target = static_cast<Target *>(lfirst(cell));
+    pg::DropRows(target->changes, &target->plan);
+  }
 }
 
 void Select(const char *query) {
@@ -156,6 +167,12 @@ Request ReadRequest(FunctionCallInfo fcinfo, bool only_listing) {
     ereport(ERROR,
             (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the transaction must not be null")));
   }
+  if (SessionReadsPast()) {
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("heliosdb.as_of is set, and the present is needed"),
+                    errdetail("Whether rows have been changed since shows in the present only."),
+                    errhint("RESET heliosdb.as_of.")));
+  }
   if (!PG_ARGISNULL(1)) {
     request.only = ReadTables(PG_GETARG_ARRAYTYPE_P(1));
     if (request.only == NIL) {
@@ -172,7 +189,7 @@ Request ReadRequest(FunctionCallInfo fcinfo, bool only_listing) {
 
 }  // namespace helios::timetravel
 
-// undo_transaction(transaction bigint or xid8, tables regclass[]): (relation, inserted, updated, deleted)
+// undo_transaction(transaction bigint, tables regclass[]): (relation, inserted, updated, deleted)
 HELIOS_FUNCTION(undo_transaction) {
   using namespace helios::timetravel;
   PreventCommandIfReadOnly("heliosdb.undo_transaction()");
@@ -194,11 +211,12 @@ HELIOS_FUNCTION(undo_transaction) {
     counts[foreach_current_index(cell)] = Count(*static_cast<const Target *>(lfirst(cell)));
   RefuseConflicts(targets, counts, request.effects.xid);
   Undo(targets, counts, reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo));
+  DropChanges(targets);
   SPI_finish();
   PG_RETURN_NULL();
 }
 
-// transaction_changes(transaction bigint or xid8, tables regclass[]): (relation, op, key, old, new, conflict)
+// transaction_changes(transaction bigint, tables regclass[]): (relation, op, key, old, new, conflict)
 HELIOS_FUNCTION(transaction_changes) {
   using namespace helios::timetravel;
   InitMaterializedSRF(fcinfo, 0);
@@ -210,6 +228,7 @@ HELIOS_FUNCTION(transaction_changes) {
   const ListCell *cell;
   foreach (cell, targets)
     helios::pg::StoreRows(ListQuery(*static_cast<const Target *>(lfirst(cell))), true, &rows);
+  DropChanges(targets);
   SPI_finish();
   PG_RETURN_NULL();
 }
