@@ -220,3 +220,15 @@ BEGIN
 END
 $body$;
 COMMENT ON FUNCTION heliosdb.flashback_table(regclass, timestamptz) IS 'brings a tracked table back to what it was at an instant';
+
+-- What one transaction did to tracked tables, and its reverse.
+
+CREATE FUNCTION heliosdb.undo_transaction(transaction bigint, tables regclass[] DEFAULT NULL,
+    OUT relation regclass, OUT inserted bigint, OUT updated bigint, OUT deleted bigint) RETURNS SETOF record
+  AS 'MODULE_PATHNAME', 'helios_undo_transaction' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION heliosdb.undo_transaction(bigint, regclass[]) IS 'undoes what a transaction did to tracked tables, unless rows have been changed since';
+
+CREATE FUNCTION heliosdb.transaction_changes(transaction bigint, tables regclass[] DEFAULT NULL,
+    OUT relation regclass, OUT op text, OUT key jsonb, OUT old jsonb, OUT new jsonb, OUT conflict boolean) RETURNS SETOF record
+  AS 'MODULE_PATHNAME', 'helios_transaction_changes' LANGUAGE C STABLE PARALLEL UNSAFE;
+COMMENT ON FUNCTION heliosdb.transaction_changes(bigint, regclass[]) IS 'net changes of a transaction in tracked tables that you may read; conflict: changed since';

@@ -12,10 +12,13 @@
 #pragma once
 
 #include "pg/pg.hpp"
+#include "pg/rows.hpp"
 
 extern "C" {
 #include "access/attnum.h"
 #include "access/transam.h"
+#include "nodes/pg_list.h"
+#include "utils/relcache.h"
 #include "utils/timestamp.h"
 }
 #undef Min
@@ -101,6 +104,36 @@ Oid TableOfLog(Oid relation);
 
 // Writes the operator by which the primary key of a table compares its column number `column`, counted from 0.
 char *KeyOperator(Oid relation, int column);
+
+// A committed transaction whose changes are asked for.
+struct Effects {
+  FullTransactionId xid;
+  TimestampTz committed;
+  const char *creators;  // raw xmins of the versions that it made, as an array literal
+};
+
+// What a version that ReadVersions finds is to the transaction.
+inline constexpr char kVersionFormer = 'o';  // made by another one, ended by it
+inline constexpr char kVersionLeft = 'l';    // made by it, ended by another one
+inline constexpr char kVersionKey = 'k';     // key of a row that it inserted; keyless: the row
+
+// Lists the tracked tables that hold rows themselves, by OID.
+List *TrackedLeaves();
+
+// True if the table was not tracked before its history begins, and has not been trimmed.
+bool BeganWithTracking(const TrackedTable &tracked);
+
+// Lists the raw xmins of versions that a transaction made: its own number, and those of its subtransactions.
+// This and what follows needs a connection to SPI; read-only: in the caller's snapshot, else in a new one.
+char *CreatorsOf(FullTransactionId xid, bool read_only);
+
+// True if a transaction has changed a leaf.
+bool HasRecords(const TrackedTable &leaf, FullTransactionId xid, bool read_only);
+
+// Reads what the log of a leaf knows of a transaction: (kind "char", c1, c2, …), column n of `shape`, the leaf or
+// a table that it is a partition of, as cn. Nothing checks here whether the user may see that.
+void ReadVersions(const TrackedTable &leaf, Relation shape, const Effects &effects, bool read_only,
+                  pg::StoredRows *versions);
 
 // Microseconds that history is kept where a table says nothing else.
 int64 DefaultRetention();

@@ -41,7 +41,7 @@ constexpr const char *kUnpinned =
     "s.scn <= COALESCE((SELECT pg_catalog.min(p.scn) FROM heliosdb_log.pins p), s.scn)";
 
 // Forgets what is older than the newest snapshot that every retention has passed, and subtransactions that had
-// ended in all snapshots that are left.
+// ended in all snapshots that are left and before every history.
 void ForgetSnapshots() {
   Run(psprintf("DELETE FROM heliosdb_log.snapshots WHERE scn < (SELECT pg_catalog.max(s.scn) FROM "
                "heliosdb_log.snapshots s WHERE s.at <= pg_catalog.clock_timestamp() - (SELECT "
@@ -52,7 +52,8 @@ void ForgetSnapshots() {
   Run("DELETE FROM heliosdb_log.subxacts WHERE sub < LEAST("
       "(SELECT pg_catalog.pg_snapshot_xmin(seen) FROM heliosdb_log.snapshots ORDER BY scn LIMIT "
       "1), "
-      "(SELECT pg_catalog.min(pg_catalog.pg_snapshot_xmin(position)) FROM heliosdb.consumers))",
+      "(SELECT pg_catalog.min(pg_catalog.pg_snapshot_xmin(position)) FROM heliosdb.consumers), "
+      "(SELECT pg_catalog.min(since_xid) FROM heliosdb.tracked))",
       SPI_OK_DELETE);
 }
 

@@ -33,16 +33,6 @@ changelog::TrackedTable TrackedOrError(Oid relation) {
                   errhint("SELECT heliosdb.track('%s'); begins one.", get_rel_name(relation))));
 }
 
-namespace {
-
-// Refuses null, for which an empty table would be no answer.
-void RequireArguments(FunctionCallInfo fcinfo) {
-  if (!PG_ARGISNULL(0) && !PG_ARGISNULL(1)) return;
-  ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-                  errmsg("the instant or transaction of AS OF must not be null")));
-}
-
-// An instant needs commit timestamps.
 void RequireCommitTimestamps() {
   if (track_commit_timestamp) return;
   ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -54,10 +44,20 @@ void RequireCommitTimestamps() {
 // The raw xmin of a frozen row has 32 bits: in a later epoch it may be that of a transaction long ago.
 void RequireFirstEpoch() {
   if (EpochFromFullTransactionId(ReadNextFullTransactionId()) == 0) return;
-  ereport(ERROR,
-          (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-           errmsg("AS OF is not supported yet in a cluster that has used up 2^32 transactions"),
-           errdetail("Rows of long ago could be taken for new ones.")));
+  ereport(
+      ERROR,
+      (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+       errmsg("time travel is not supported yet in a cluster that has used up 2^32 transactions"),
+       errdetail("Rows of long ago could be taken for new ones.")));
+}
+
+namespace {
+
+// Refuses null, for which an empty table would be no answer.
+void RequireArguments(FunctionCallInfo fcinfo) {
+  if (!PG_ARGISNULL(0) && !PG_ARGISNULL(1)) return;
+  ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+                  errmsg("the instant or transaction of AS OF must not be null")));
 }
 
 // A transaction that has taken its commit time notes it at once, but for a process that was stopped between.

@@ -27,6 +27,12 @@ inline Moment AtScn(int64 scn) { return {Moment::Kind::kScn, scn}; }
 // What the change log knows of a table; an error naming it if it is not tracked.
 changelog::TrackedTable TrackedOrError(Oid relation);
 
+// Refuses servers that do not record when transactions committed.
+void RequireCommitTimestamps();
+
+// Refuses clusters in which rows of long ago could be taken for new ones.
+void RequireFirstEpoch();
+
 // Raises an error unless a statement can read a table as of a moment: commit times are recorded, the moment is
 // neither later than the snapshot nor before the table's history, and no change was missed.
 void RequireAnswer(Oid relation, Moment moment);
