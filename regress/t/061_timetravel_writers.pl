@@ -64,6 +64,17 @@ $node->safe_psql('postgres', q{
 			(SELECT count(*) || ':' || coalesce(sum(hashtext(x::text)), 0) FROM journal x TABLESAMPLE as_of (moment)),
 			(SELECT count(*) || ':' || coalesce(sum(hashtext(x::text)), 0) FROM batches x TABLESAMPLE as_of (moment)));
 	END;
+	CREATE FUNCTION rows_of_scn(moment bigint) RETURNS text LANGUAGE sql STABLE BEGIN ATOMIC
+		SELECT concat_ws(' ', (SELECT md5(string_agg(x::text, ',' ORDER BY id)) FROM accounts x TABLESAMPLE heliosdb.as_of_scn (moment)),
+			(SELECT count(*) || ':' || coalesce(sum(hashtext(x::text)), 0) FROM journal x TABLESAMPLE heliosdb.as_of_scn (moment)),
+			(SELECT count(*) || ':' || coalesce(sum(hashtext(x::text)), 0) FROM batches x TABLESAMPLE heliosdb.as_of_scn (moment)));
+	END;
+	CREATE FUNCTION rows_now() RETURNS text LANGUAGE sql STABLE BEGIN ATOMIC
+		SELECT concat_ws(' ', (SELECT md5(string_agg(x::text, ',' ORDER BY id)) FROM accounts x),
+			(SELECT count(*) || ':' || coalesce(sum(hashtext(x::text)), 0) FROM journal x),
+			(SELECT count(*) || ':' || coalesce(sum(hashtext(x::text)), 0) FROM batches x));
+	END;
+	CREATE TABLE seen_by_scn (scn bigint PRIMARY KEY, rows text);
 });
 
 # ---- Writers ----
@@ -155,11 +166,18 @@ for my $n (1 .. $instants)
 	# Not yet read instants are as good.
 	$script .= "INSERT INTO seen VALUES (-$n, clock_timestamp());\n" if $n % 4 == 0;
 }
+# What a transaction sees has a number, unless another one was recorded in between; then it cannot be read yet.
+for my $n (1 .. $instants)
+{
+	$script .= "BEGIN ISOLATION LEVEL REPEATABLE READ;\nSELECT pg_current_scn() AS scn, rows_now() AS rows \\gset\n";
+	$script .= "INSERT INTO seen_by_scn SELECT :scn, :'rows' FROM (SELECT count(*) AS n FROM accounts AS OF SCN :scn x) c WHERE n > 0;\nEND;\n";
+}
 my $file = $node->basedir . '/reader.sql';
 append_to_file($file, $script);
 my ($status, $printed, $error) = $node->psql('postgres', "\\i $file", on_error_stop => 0);
 my $unsettled = () = $error =~ /is not settled yet/g;
 $error =~ s/^.*ERROR:  AS OF .* is not settled yet\n(DETAIL|HINT|CONTEXT): .*\n(HINT: .*\n)?(CONTEXT: .*\n)*//mg;
+$error =~ s/^.*ERROR:  SCN \d+ is later than the snapshot of this statement\n(DETAIL|HINT): .*\n(HINT: .*\n)?//mg;
 unlike($error, qr/ERROR/, 'no other error than that an instant is not settled yet');
 note("$unsettled instants were not settled at once");
 like($node->safe_psql('postgres', 'SELECT count(*) FROM pg_prepared_xacts'), qr/\d/, 'writers are still there');
@@ -171,6 +189,7 @@ $node->safe_psql('postgres', $_) for split /\n/, $node->safe_psql('postgres', q{
 
 cmp_ok($node->safe_psql('postgres', 'SELECT count(*) FROM seen WHERE n > 0'), '>=', $instants * 0.9, 'instants that were read');
 cmp_ok($node->safe_psql('postgres', 'SELECT count(DISTINCT rows) FROM seen'), '>', $instants / 4, 'states that were read');
+cmp_ok($node->safe_psql('postgres', 'SELECT count(DISTINCT rows) FROM seen_by_scn'), '>', $instants / 4, 'numbered states');
 is($node->safe_psql('postgres', q{SELECT DISTINCT sums FROM seen WHERE n > 0}), '60 6000 0 0 0', 'the sums are constant');
 cmp_ok($node->safe_psql('postgres', q{
 	SELECT count(*) FROM heliosdb_log.subxacts}), '>', 64, 'subtransactions');
@@ -194,6 +213,7 @@ for my $maintenance ('SELECT 1', 'VACUUM FREEZE', 'DELETE FROM journal; DELETE F
 		$node->safe_psql('postgres', $maintenance);
 	}
 	is($node->safe_psql('postgres', 'SELECT n, at FROM seen WHERE rows IS DISTINCT FROM rows(at) ORDER BY at'), '', "the same rows after: $maintenance");
+	is($node->safe_psql('postgres', 'SELECT scn FROM seen_by_scn WHERE rows IS DISTINCT FROM rows_of_scn(scn)'), '', "what was seen by SCN after: $maintenance");
 	is($node->safe_psql('postgres', 'SELECT DISTINCT sums(at) FROM seen'), '60 6000 0 0 0', "the same sums after: $maintenance");
 }
 

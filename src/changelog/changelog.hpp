@@ -19,6 +19,7 @@ extern "C" {
 #include "access/transam.h"
 #include "nodes/pg_list.h"
 #include "utils/relcache.h"
+#include "utils/snapshot.h"
 #include "utils/timestamp.h"
 }
 #undef Min
@@ -72,7 +73,8 @@ struct RecordedSnapshot {
   Datum seen;              // pg_snapshot, in the memory context of the caller
 };
 
-// Records the present snapshot under a new SCN; the transaction counts as running in it.
+// Records the snapshot of the statement under a new SCN, or the present one if a later one than that was recorded
+// meanwhile; the transaction counts as running in it.
 RecordedSnapshot RecordSnapshot(const char *description);
 
 // Finds a recorded snapshot by its number.
@@ -83,6 +85,9 @@ bool FindFirstSeeing(FullTransactionId xid, RecordedSnapshot *found);
 
 // Tells whether a top-level transaction had ended in a snapshot.
 bool IsSeen(const RecordedSnapshot &snapshot, FullTransactionId xid);
+
+// Tells whether a snapshot sees all that a recorded one does.
+bool Reaches(Snapshot snapshot, const RecordedSnapshot &recorded);
 
 // Tells whether the clock was set back so that an instant names no single state, and for which instants.
 bool IsAmbiguous(TimestampTz at, TimestampTz *low, TimestampTz *high);

@@ -8,6 +8,7 @@ extern "C" {
 #include "access/genam.h"
 #include "access/heapam.h"
 #include "access/htup_details.h"
+#include "access/subtrans.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "access/xlog.h"
@@ -119,12 +120,15 @@ void UnlockRecording(Oid table) {
   LockRelease(&tag, ExclusiveLock, false);
 }
 
-// Records the present snapshot, of which the newest so far is given; the caller has locked.
+// Records the snapshot of the statement, or the present one if another that was recorded meanwhile, `newest`, is
+// later; the caller has locked.
 RecordedSnapshot Insert(Relation table, const RecordedSnapshot &newest, bool automatic,
                         const char *description) {
+  const bool own = !automatic && (newest.scn == 0 || Reaches(GetActiveSnapshot(), newest));
   RecordedSnapshot made = {};
   // The transactions first, then the clock: what had ended had done so before `at`.
-  made.seen = DirectFunctionCall1(pg_snapshot_in, CStringGetDatum(PositionOf(GetLatestSnapshot())));
+  made.seen = DirectFunctionCall1(
+      pg_snapshot_in, CStringGetDatum(PositionOf(own ? GetActiveSnapshot() : GetLatestSnapshot())));
   made.at = GetCurrentTimestamp();
   made.xmin = DatumGetFullTransactionId(DirectFunctionCall1(pg_snapshot_xmin, made.seen));
   made.xmax = DatumGetFullTransactionId(DirectFunctionCall1(pg_snapshot_xmax, made.seen));
@@ -144,6 +148,20 @@ RecordedSnapshot Insert(Relation table, const RecordedSnapshot &newest, bool aut
 }
 
 }  // namespace
+
+bool Reaches(Snapshot snapshot, const RecordedSnapshot &recorded) {
+  if (FullTransactionIdPrecedes(WidenXmin(snapshot->xmax), recorded.xmax)) return false;
+  // A standby lists all transactions among the subtransactions, and those with their parents.
+  const bool standby = snapshot->takenDuringRecovery;
+  const int running = standby ? snapshot->subxcnt : static_cast<int>(snapshot->xcnt);
+  for (int i = 0; i < running; i++) {
+    TransactionId xid = standby ? snapshot->subxip[i] : snapshot->xip[i];
+    if (standby && TransactionIdFollowsOrEquals(xid, TransactionXmin))
+      xid = SubTransGetTopmostTransaction(xid);
+    if (IsSeen(recorded, WidenXmin(xid))) return false;
+  }
+  return true;
+}
 
 bool FindNewestSnapshot(RecordedSnapshot *found) {
   return Find("snapshots_pkey", BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(0),

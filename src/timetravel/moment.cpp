@@ -5,7 +5,6 @@
 
 extern "C" {
 #include "access/commit_ts.h"
-#include "access/subtrans.h"
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "access/xlogrecovery.h"
@@ -104,19 +103,6 @@ void RequireUnambiguous(TimestampTz at) {
            errhint("Use AS OF SCN with a number from pg_snapshots.")));
 }
 
-// True if a transaction that the snapshot does not see is among what a moment includes: `counts` tells which are.
-template <typename Counts>
-bool FindUnseen(Snapshot snapshot, TransactionId *unseen, Counts counts) {
-  // A standby lists all transactions among the subtransactions.
-  const bool standby = snapshot->takenDuringRecovery;
-  const int running = standby ? snapshot->subxcnt : static_cast<int>(snapshot->xcnt);
-  for (int i = 0; i < running; i++) {
-    *unseen = standby ? snapshot->subxip[i] : snapshot->xip[i];
-    if (counts(*unseen)) return true;
-  }
-  return false;
-}
-
 // Refuses an instant that the statement's snapshot does not reach: what commits from now on would still
 // belong to it.
 void RequireSettled(TimestampTz at) {
@@ -135,32 +121,25 @@ void RequireSettled(TimestampTz at) {
   const Snapshot snapshot = GetActiveSnapshot();
   if (RecoveryInProgress()) RequireReplayed(at);
   if (snapshot->xcnt > 0 && at > settled - kNotedWithin) AwaitCommitTimes();
-  TransactionId xid;
-  if (!FindUnseen(snapshot, &xid, [at](TransactionId running) {
-        TimestampTz committed;
-        return TransactionIdGetCommitTsData(running, &committed, nullptr) && committed <= at;
-      }))
-    return;
-  ereport(ERROR,
-          (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-           errmsg("AS OF %s is not settled yet", timestamptz_to_str(at)),
-           errdetail("Transaction %u has committed but is not visible to this snapshot.", xid),
-           errhint("Run the statement again.")));
+  // A standby lists all transactions among the subtransactions.
+  const bool standby = snapshot->takenDuringRecovery;
+  const int running = standby ? snapshot->subxcnt : static_cast<int>(snapshot->xcnt);
+  for (int i = 0; i < running; i++) {
+    const TransactionId xid = standby ? snapshot->subxip[i] : snapshot->xip[i];
+    TimestampTz committed;
+    if (TransactionIdGetCommitTsData(xid, &committed, nullptr) && committed <= at) {
+      ereport(ERROR,
+              (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+               errmsg("AS OF %s is not settled yet", timestamptz_to_str(at)),
+               errdetail("Transaction %u has committed but is not visible to this snapshot.", xid),
+               errhint("Run the statement again.")));
+    }
+  }
 }
 
 // Refuses an SCN that was recorded after the statement's snapshot was taken.
 void RequireReached(const changelog::RecordedSnapshot &recorded) {
-  const Snapshot snapshot = GetActiveSnapshot();
-  const bool later = FullTransactionIdPrecedes(changelog::WidenXmin(snapshot->xmax), recorded.xmax);
-  TransactionId xid = InvalidTransactionId;
-  if (!later && !FindUnseen(snapshot, &xid, [&recorded, snapshot](TransactionId running) {
-        const TransactionId top =
-            snapshot->takenDuringRecovery && TransactionIdFollowsOrEquals(running, TransactionXmin)
-                ? SubTransGetTopmostTransaction(running)
-                : running;
-        return changelog::IsSeen(recorded, changelog::WidenXmin(top));
-      }))
-    return;
+  if (changelog::Reaches(GetActiveSnapshot(), recorded)) return;
   ereport(ERROR,
           (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
            errmsg("SCN %lld is later than the snapshot of this statement",
