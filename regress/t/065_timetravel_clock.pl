@@ -21,15 +21,13 @@ fsync = off
 # All processes of the server take their clock from a file, which is read at each look.
 my $clock = $node->basedir . '/clock';
 sub set_clock { open my $file, '>', "$clock.new" or die; print $file "$_[0]\n"; close $file; rename "$clock.new", $clock or die; }
-set_clock('+0');
-$ENV{FAKETIME_TIMESTAMP_FILE} = $clock;
-$ENV{FAKETIME_NO_CACHE} = 1;
-$ENV{FAKETIME_DONT_FAKE_MONOTONIC} = 1;
+sub start
 {
-	local $ENV{LD_PRELOAD} = $library;
+	local %ENV = (%ENV, FAKETIME_TIMESTAMP_FILE => $clock, FAKETIME_NO_CACHE => 1, FAKETIME_DONT_FAKE_MONOTONIC => 1, LD_PRELOAD => $library);
 	$node->start;
 }
-delete @ENV{qw(FAKETIME_TIMESTAMP_FILE FAKETIME_NO_CACHE FAKETIME_DONT_FAKE_MONOTONIC)};
+set_clock('+0');
+start();
 $node->safe_psql('postgres', q{
 	CREATE EXTENSION heliosdb;
 	CREATE TABLE t (id int PRIMARY KEY, n int);
@@ -88,14 +86,7 @@ set_clock('+9000');
 step();
 $node->stop;
 set_clock('+8000');
-$ENV{FAKETIME_TIMESTAMP_FILE} = $clock;
-$ENV{FAKETIME_NO_CACHE} = 1;
-$ENV{FAKETIME_DONT_FAKE_MONOTONIC} = 1;
-{
-	local $ENV{LD_PRELOAD} = $library;
-	$node->start;
-}
-delete @ENV{qw(FAKETIME_TIMESTAMP_FILE FAKETIME_NO_CACHE FAKETIME_DONT_FAKE_MONOTONIC)};
+start();
 step();
 at($states[-2][0], \$out, \$error);
 like($error, qr/names no single state/, 'a step while the server was down');
