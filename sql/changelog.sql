@@ -88,7 +88,7 @@ CREATE FUNCTION heliosdb.changelog_drop() RETURNS event_trigger
 COMMENT ON FUNCTION heliosdb.changelog_drop() IS 'event trigger: drops logs with their tables';
 
 CREATE EVENT TRIGGER heliosdb_changelog_ddl_end ON ddl_command_end
-  WHEN TAG IN ('ALTER TABLE', 'ALTER TYPE', 'CREATE TABLE', 'CREATE FOREIGN TABLE', 'CREATE SCHEMA')
+  WHEN TAG IN ('ALTER TABLE', 'ALTER TYPE', 'CREATE TABLE', 'CREATE FOREIGN TABLE', 'CREATE SCHEMA', 'CREATE INDEX')
   EXECUTE FUNCTION heliosdb.changelog_ddl_end();
 COMMENT ON EVENT TRIGGER heliosdb_changelog_ddl_end IS 'change log of heliosdb';
 CREATE EVENT TRIGGER heliosdb_changelog_rewrite ON table_rewrite

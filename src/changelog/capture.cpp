@@ -1,6 +1,7 @@
 // The row trigger that appends to the log of its table: no SPI, no executor, no privilege check.
 #include "changelog/catalog.hpp"
 #include "changelog/changelog.hpp"
+#include "changelog/log_index.hpp"
 #include "changelog/snapshots.hpp"
 #include "changelog/track.hpp"
 #include "pg/compat.hpp"
@@ -18,6 +19,8 @@ extern "C" {
 #include "utils/datum.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/xid8.h"
 }
@@ -31,18 +34,21 @@ namespace helios::changelog {
 
 namespace {
 
-// What capture needs to know of a table, cached until its log or the table changes.
-struct Target {
-  Oid relation;  // hash key
-  bool valid;
-  Oid log;
-  Oid key_index;  // invalid without a key
-  Oid xid_index;
-  int key_count;
-  AttrNumber key[INDEX_MAX_KEYS];
+// Which records have an entry of their own in an index.
+enum class Entries {
+  kNone,  // not yet: somebody builds it concurrently
+  kAll,
+  kPreImages,  // the mirrors of the table's indexes
+  kBlocks,     // one for all records of a transaction in a block: block ranges of xid
 };
 
-constinit HTAB *targets = nullptr;
+// An index of a log.
+struct Index {
+  Oid oid;
+  Entries entries;
+  int count;
+  AttrNumber columns[INDEX_MAX_KEYS];  // of the log
+};
 
 // The block and transaction that the block range index was last told of. Another record of the same
 // (sub)transaction in the same block adds nothing: both are there or neither, whoever summarizes.
@@ -57,29 +63,39 @@ struct Covered {
   }
 };
 
-Covered covered;
-
-// The table whose log this subtransaction has locked last: a lock once taken stays to its end.
+// The subtransaction that has locked a log last: a lock once taken stays to its end.
 struct Held {
-  Oid relation;
   FullTransactionId top;
   SubTransactionId sub;
   bool operator==(const Held &other) const {
-    return relation == other.relation && FullTransactionIdEquals(top, other.top) &&
-           sub == other.sub;
+    return FullTransactionIdEquals(top, other.top) && sub == other.sub;
   }
 };
 
-Held held;
+// What capture needs to know of a table, cached until its log or the table changes.
+struct Target {
+  Oid relation;  // hash key
+  bool valid;
+  Oid log;
+  int index_count;
+  Index *indexes;
+  int key_count;
+  AttrNumber key[INDEX_MAX_KEYS];
+  Held held;
+  Covered covered;
+};
+
+constinit HTAB *targets = nullptr;
 
 // Marks the targets that an invalidated relation belongs to.
 void Invalidate(Datum, Oid relation) {
   HASH_SEQ_STATUS status;
   hash_seq_init(&status, targets);
   while (auto *target = static_cast<Target *>(hash_seq_search(&status))) {
-    if (!OidIsValid(relation) || relation == target->relation || relation == target->log ||
-        relation == target->key_index || relation == target->xid_index) {
+    if (!OidIsValid(relation) || relation == target->relation || relation == target->log)
       target->valid = false;
+    for (int i = 0; i < target->index_count; i++) {
+      if (relation == target->indexes[i].oid) target->valid = false;
     }
   }
 }
@@ -94,6 +110,53 @@ void CreateTargets() {
   CacheRegisterRelcacheCallback(Invalidate, 0);
 }
 
+// Reads what an index of a log is on; false if capture does not know how to keep such a one.
+bool ReadIndex(Index *index) {
+  Relation relation = index_open(index->oid, RowExclusiveLock);
+  const Form_pg_index form = relation->rd_index;
+  const bool is_mirror = IsMirror(relation);
+  bool known = is_mirror || (!form->indisunique && !form->indisexclusion &&
+                             RelationGetIndexPredicate(relation) == NIL);
+  index->count = form->indnatts;
+  for (int i = 0; i < index->count; i++) {
+    index->columns[i] = form->indkey.values[i];
+    if (index->columns[i] == 0) known = false;  // an expression
+  }
+  const bool is_xid =
+      relation->rd_rel->relam == BRIN_AM_OID && index->count == 1 && index->columns[0] == kLogXid;
+  if (!form->indisready || !form->indislive) {
+    index->entries = Entries::kNone;
+    known = true;
+  } else {
+    index->entries = is_mirror ? Entries::kPreImages : is_xid ? Entries::kBlocks : Entries::kAll;
+  }
+  index_close(relation, NoLock);
+  return known;
+}
+
+// Finds the indexes of a log: those of the extension, and what a superuser may have added.
+void LoadIndexes(Relation log, Target *target) {
+  List *oids = RelationGetIndexList(log);
+  if (target->indexes != nullptr) pfree(target->indexes);
+  target->indexes = nullptr;
+  target->index_count = 0;
+  target->indexes = static_cast<Index *>(
+      MemoryContextAlloc(CacheMemoryContext, (list_length(oids) + 1) * sizeof(Index)));
+  ListCell *cell;
+  foreach (cell, oids) {
+    // Listed before it is opened, so that no news about it is missed from then on.
+    Index *index = &target->indexes[target->index_count++];
+    index->oid = lfirst_oid(cell);
+    if (ReadIndex(index)) continue;
+    target->valid = false;
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("change log \"%s\" has an index of a kind that it cannot have: \"%s\"",
+                           RelationGetRelationName(log), get_rel_name(index->oid)),
+                    errhint("Drop the index.")));
+  }
+  list_free(oids);
+}
+
 // Finds the log of a table and its indexes.
 void Load(Relation table, Target *target) {
   TrackedTable tracked;
@@ -103,29 +166,13 @@ void Load(Relation table, Target *target) {
                            RelationGetRelationName(table)),
                     errhint("Run heliosdb.track() or heliosdb.untrack() for it.")));
   }
+  Relation log = table_open(tracked.log, RowExclusiveLock);
   target->valid = true;
   target->log = tracked.log;
   target->key_count = tracked.key_count;
   for (int i = 0; i < tracked.key_count; i++) target->key[i] = tracked.key[i];
-  target->key_index = InvalidOid;
-  target->xid_index = InvalidOid;
-  Relation log = table_open(tracked.log, RowExclusiveLock);
-  List *indexes = RelationGetIndexList(log);
-  ListCell *cell;
-  foreach (cell, indexes) {
-    Relation index = index_open(lfirst_oid(cell), RowExclusiveLock);
-    (index->rd_rel->relam == BTREE_AM_OID ? target->key_index : target->xid_index) =
-        RelationGetRelid(index);
-    index_close(index, NoLock);
-  }
-  list_free(indexes);
+  LoadIndexes(log, target);
   table_close(log, NoLock);
-  if (!OidIsValid(target->xid_index) || (target->key_count > 0) != OidIsValid(target->key_index)) {
-    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                    errmsg("an index of the change log of table \"%s\" is missing",
-                           RelationGetRelationName(table)),
-                    errhint("Run heliosdb.untrack() and heliosdb.track() for it.")));
-  }
 }
 
 // The log of one table, open for appending.
@@ -143,13 +190,13 @@ class Appender {
 
  private:
   void Append(Datum *values, bool *nulls, char op);
-  void InsertEntry(Oid index_oid, Datum *values, bool *nulls, HeapTuple record);
+  void InsertEntry(Index to, const Datum *values, const bool *nulls, HeapTuple record);
   void Allocate(Datum **values, bool **nulls);
   void Deform(HeapTuple row, Datum *values, bool *nulls);
 
   Relation table_;
   Relation log_;
-  const Target *target_;
+  Target *target_;
 };
 
 Appender::Appender(Relation table) : table_(table) {
@@ -157,9 +204,12 @@ Appender::Appender(Relation table) : table_(table) {
   const Oid relid = RelationGetRelid(table);
   bool found;
   auto *target = static_cast<Target *>(hash_search(targets, &relid, HASH_ENTER, &found));
-  if (!found) target->valid = false;
-  const Held here = {relid, GetTopFullTransactionId(), GetCurrentSubTransactionId()};
-  if (target->valid && here == held) {
+  if (!found) {
+    *target = {};
+    target->relation = relid;
+  }
+  const Held here = {GetTopFullTransactionId(), GetCurrentSubTransactionId()};
+  if (target->valid && here == target->held) {
     log_ = RelationIdGetRelation(target->log);
     if (log_ == nullptr) elog(ERROR, "log of relation %u is gone", relid);
   } else {
@@ -171,7 +221,7 @@ Appender::Appender(Relation table) : table_(table) {
       if (log_ != nullptr) table_close(log_, NoLock);
       target->valid = false;
     }
-    held = here;
+    target->held = here;
   }
   target_ = target;
   if (RelationGetDescr(log_)->natts != RelationGetDescr(table)->natts + kLogColumns) {
@@ -203,13 +253,20 @@ void Appender::Deform(HeapTuple row, Datum *values, bool *nulls) {
 
 // Makes an entry in one index. The lock on the log keeps its indexes from changing; further locks
 // would exceed what a backend can take without the shared lock table.
-void Appender::InsertEntry(Oid index_oid, Datum *values, bool *nulls, HeapTuple record) {
+void Appender::InsertEntry(Index to, const Datum *values, const bool *nulls, HeapTuple record) {
+  Datum entry[INDEX_MAX_KEYS];
+  bool entry_nulls[INDEX_MAX_KEYS];
+  for (int i = 0; i < to.count; i++) {
+    entry[i] = values[to.columns[i] - 1];
+    entry_nulls[i] = nulls[to.columns[i] - 1];
+  }
   IndexInfo info = {};
   info.type = T_IndexInfo;
   info.ii_Context = CurrentMemoryContext;
-  Relation index = RelationIdGetRelation(index_oid);
-  if (index == nullptr) elog(ERROR, "index %u of a change log is gone", index_oid);
-  index_insert(index, values, nulls, &record->t_self, log_, UNIQUE_CHECK_NO, false, &info);
+  Relation index = RelationIdGetRelation(to.oid);
+  if (index == nullptr) elog(ERROR, "index %u of a change log is gone", to.oid);
+  index_insert(index, entry, entry_nulls, &record->t_self, log_, UNIQUE_CHECK_NO, false, &info);
+  pg::EndIndexInserts(index, &info);
   RelationClose(index);
 }
 
@@ -225,21 +282,16 @@ void Appender::Append(Datum *values, bool *nulls, char op) {
   // No subscriber gets logs: tables that are published are tracked at the other end, if at all.
   heap_insert(log_, record, GetCurrentCommandId(true), HEAP_INSERT_NO_LOGICAL, nullptr);
 
-  if (op != kOpInsert && HasKey()) {
-    Datum key[INDEX_MAX_KEYS];
-    bool key_nulls[INDEX_MAX_KEYS];
-    for (int i = 0; i < target_->key_count; i++) {
-      key[i] = values[target_->key[i] + kLogColumns - 1];
-      key_nulls[i] = nulls[target_->key[i] + kLogColumns - 1];
-    }
-    InsertEntry(target_->key_index, key, key_nulls, record);
-  }
   const Covered here = {pg::FileOf(log_), ItemPointerGetBlockNumber(&record->t_self),
                         GetTopFullTransactionId(), GetCurrentFullTransactionId()};
-  if (!(here == covered)) {
-    InsertEntry(target_->xid_index, values, nulls, record);
-    covered = here;
+  for (int i = 0; i < target_->index_count; i++) {
+    const Entries entries = target_->indexes[i].entries;
+    if (entries == Entries::kAll || (entries == Entries::kPreImages && op != kOpInsert) ||
+        (entries == Entries::kBlocks && !(here == target_->covered))) {
+      InsertEntry(target_->indexes[i], values, nulls, record);
+    }
   }
+  target_->covered = here;
   heap_freetuple(record);
 }
 

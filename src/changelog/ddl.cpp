@@ -1,8 +1,9 @@
 // Event triggers of the extension: what DDL does to tracked tables.
 //
-//   ddl_command_end  columns, key, triggers and partitions may have changed
+//   ddl_command_end  columns, key, indexes, triggers and partitions may have changed
 //   table_rewrite    every row has got a new creator: history starts anew
-//   sql_drop         a table takes its log along; our triggers may not be dropped singly
+//   sql_drop         a table takes its log along, an index that of the log; our triggers may not be
+//                    dropped singly
 #include "changelog/catalog.hpp"
 #include "changelog/changelog.hpp"
 #include "changelog/consumers.hpp"
@@ -11,11 +12,21 @@
 #include "pg/pg.hpp"
 
 extern "C" {
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/index.h"
+#include "catalog/indexing.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_trigger.h"
 #include "commands/event_trigger.h"
 #include "executor/spi.h"
+#include "storage/lmgr.h"
+#include "tcop/pquery.h"
 #include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 }
 #undef Min
@@ -43,6 +54,7 @@ Oid OidAt(uint64 row, int column) {
 }
 
 void Query(const char *sql) {
+  EnsurePortalSnapshotExists();  // commands that consist of several transactions leave none
   SPI_connect();
   if (SPI_execute(sql, true, 0) != SPI_OK_SELECT) elog(ERROR, "cannot read what DDL has done");
 }
@@ -57,6 +69,43 @@ bool IsOurTrigger(Oid trigger, const char *identity) {
 }
 
 bool Exists(Oid relation) { return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation)); }
+
+// Returns the table of an index, every other relation itself.
+Oid TableOf(Oid relation) {
+  const char kind = get_rel_relkind(relation);
+  if (kind != RELKIND_INDEX && kind != RELKIND_PARTITIONED_INDEX) return relation;
+  return IndexGetRelation(relation, true);
+}
+
+// Returns the table of a relation that this transaction has dropped if that was an index, else 0, and
+// whether a log may have one like it.
+Oid TableOfDropped(Oid relation, bool *may_be_mirrored) {
+  Relation indexes = table_open(IndexRelationId, AccessShareLock);
+  ScanKeyData key;
+  ScanKeyInit(&key, Anum_pg_index_indexrelid, BTEqualStrategyNumber, F_OIDEQ,
+              ObjectIdGetDatum(relation));
+  // Its row is dead for us already, but nobody can have removed it yet.
+  SysScanDesc scan = systable_beginscan(indexes, IndexRelidIndexId, true, SnapshotAny, 1, &key);
+  HeapTuple tuple = systable_getnext(scan);
+  Oid table = InvalidOid;
+  if (HeapTupleIsValid(tuple)) {
+    TupleDesc desc = RelationGetDescr(indexes);
+    table = reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple))->indrelid;
+    *may_be_mirrored = heap_attisnull(tuple, Anum_pg_index_indpred, desc) &&
+                       heap_attisnull(tuple, Anum_pg_index_indexprs, desc);
+  }
+  systable_endscan(scan);
+  table_close(indexes, AccessShareLock);
+  return table;
+}
+
+// Locks the log of a table to drop an index. Two that drop at once and had lesser locks at first would wait
+// for each other.
+void LockLog(Oid table) {
+  TrackedTable tracked;
+  if (FindTracked(table, &tracked) && OidIsValid(tracked.log))
+    LockRelationOid(tracked.log, AccessExclusiveLock);
+}
 
 // Forgets a table that is gone, and its log.
 void ForgetDropped(Oid relation) {
@@ -91,7 +140,7 @@ HELIOS_FUNCTION(changelog_ddl_end) {
   List *relations = NIL;
   for (uint64 row = 0; row < SPI_processed; row++) {
     if (OidAt(row, 1) == RelationRelationId)
-      relations = list_append_unique_oid(relations, OidAt(row, 2));
+      relations = list_append_unique_oid(relations, TableOf(OidAt(row, 2)));
   }
   ReconcileAll(relations);
   SPI_finish();
@@ -126,7 +175,14 @@ HELIOS_FUNCTION(changelog_drop) {
     }
   }
   ListCell *cell;
-  foreach (cell, gone) ForgetDropped(lfirst_oid(cell));
+  foreach (cell, gone) {
+    ForgetDropped(lfirst_oid(cell));
+    bool may_be_mirrored;
+    const Oid table = TableOfDropped(lfirst_oid(cell), &may_be_mirrored);
+    if (!OidIsValid(table) || !Exists(table)) continue;
+    if (may_be_mirrored) LockLog(table);
+    altered = list_append_unique_oid(altered, table);
+  }
   ReconcileAll(altered);
   SPI_finish();
   PG_RETURN_NULL();

@@ -1,6 +1,7 @@
 #include "changelog/log_table.hpp"
 
 #include "changelog/catalog.hpp"
+#include "changelog/log_index.hpp"
 
 extern "C" {
 #include "access/reloptions.h"
@@ -34,11 +35,6 @@ namespace helios::changelog {
 
 namespace {
 
-constexpr Oid kCharNotEqual = 630;  // pg_operator.dat names no symbol for it
-
-// Names the column of a log for one of the table, counted from 0.
-char *ColumnName(int index) { return psprintf("c%d", index + 1); }
-
 // Describes the columns of a log.
 TupleDesc DescribeLog(Relation table) {
   TupleDesc base = RelationGetDescr(table);
@@ -61,59 +57,6 @@ TupleDesc DescribeLog(Relation table) {
     to->attcompression = from->attcompression;
   }
   return desc;
-}
-
-// Builds `op <> 'I'` over a log.
-List *NotInsert() {
-  Expr *op = reinterpret_cast<Expr *>(makeVar(1, kLogOp, CHAROID, -1, InvalidOid, 0));
-  Expr *insert = reinterpret_cast<Expr *>(
-      makeConst(CHAROID, -1, InvalidOid, sizeof(char), CharGetDatum(kOpInsert), false, true));
-  Expr *differs = make_opclause(kCharNotEqual, BOOLOID, false, op, insert, InvalidOid, InvalidOid);
-  reinterpret_cast<OpExpr *>(differs)->opfuncid = F_CHARNE;
-  return list_make1(differs);
-}
-
-// Creates the index of the pre-images on the key, with the operator classes of the primary key.
-void CreateKeyIndex(Relation table, Relation log, const TrackedTable &tracked) {
-  Relation primary = index_open(RelationGetPrimaryKeyIndex(table), AccessShareLock);
-  bool is_null;
-  const auto *classes = reinterpret_cast<oidvector *>(DatumGetPointer(
-      SysCacheGetAttr(INDEXRELID, primary->rd_indextuple, Anum_pg_index_indclass, &is_null)));
-  IndexInfo *info = makeIndexInfo(tracked.key_count, tracked.key_count, BTREE_AM_OID, NIL,
-                                  NotInsert(), false, false, true, false);
-  List *names = NIL;
-  Oid opclasses[INDEX_MAX_KEYS];
-  Oid collations[INDEX_MAX_KEYS];
-  int16 options[INDEX_MAX_KEYS] = {};
-  for (int i = 0; i < tracked.key_count; i++) {
-    info->ii_IndexAttrNumbers[i] = static_cast<AttrNumber>(tracked.key[i] + kLogColumns);
-    names = lappend(names, ColumnName(tracked.key[i] - 1));
-    opclasses[i] = classes->values[i];
-    collations[i] = primary->rd_indcollation[i];
-  }
-  index_create(log, psprintf("log_%u_key", RelationGetRelid(table)), InvalidOid, InvalidOid,
-               InvalidOid, InvalidOid, info, names, BTREE_AM_OID, InvalidOid, collations, opclasses,
-               options, static_cast<Datum>(0), 0, 0, false, true, nullptr);
-  index_close(primary, NoLock);
-}
-
-// Creates the block range index on the ending transaction.
-void CreateXidIndex(Relation table, Relation log) {
-  IndexInfo *info = makeIndexInfo(1, 1, BRIN_AM_OID, NIL, NIL, false, false, true, false);
-  info->ii_IndexAttrNumbers[0] = kLogXid;
-  Oid collation = InvalidOid;
-  Oid opclass = get_opclass_oid(
-      BRIN_AM_OID,
-      list_make2(makeString(pstrdup(kAdminSchema)), makeString(pstrdup("xid8_minmax_ops"))), false);
-  int16 option = 0;
-  constexpr int kPagesPerRange = 16;
-  List *options = list_make1(makeDefElem(
-      pstrdup("pages_per_range"), reinterpret_cast<Node *>(makeInteger(kPagesPerRange)), -1));
-  index_create(log, psprintf("log_%u_xid", RelationGetRelid(table)), InvalidOid, InvalidOid,
-               InvalidOid, InvalidOid, info, list_make1(pstrdup("xid")), BRIN_AM_OID, InvalidOid,
-               &collation, &opclass, &option,
-               transformRelOptions(static_cast<Datum>(0), options, nullptr, nullptr, false, false),
-               0, 0, false, true, nullptr);
 }
 
 // Runs one ALTER TABLE command on a log; commands run no code of users.
@@ -141,6 +84,8 @@ void CopyMissingValue(Relation table, int index, Oid log) {
 
 }  // namespace
 
+char *ColumnName(int index) { return psprintf("c%d", index + 1); }
+
 void ReadKey(Relation table, TrackedTable *tracked) {
   tracked->key_count = 0;
   const Oid primary_oid = RelationGetPrimaryKeyIndex(table);
@@ -155,7 +100,7 @@ void ReadKey(Relation table, TrackedTable *tracked) {
   index_close(primary, NoLock);
 }
 
-Oid CreateLog(Relation table, const TrackedTable &tracked) {
+Oid CreateLog(Relation table) {
   const Oid relid = RelationGetRelid(table);
   const Oid log_oid = heap_create_with_catalog(
       psprintf("log_%u", relid), get_namespace_oid(kLogSchema, false), InvalidOid, InvalidOid,
@@ -172,11 +117,7 @@ Oid CreateLog(Relation table, const TrackedTable &tracked) {
   ObjectAddressSet(extension, ExtensionRelationId, ExtensionOid());
   recordDependencyOn(&self, &extension, DEPENDENCY_EXTENSION);
 
-  Relation log = table_open(log_oid, AccessExclusiveLock);
-  if (tracked.key_count > 0) CreateKeyIndex(table, log, tracked);
-  CreateXidIndex(table, log);
-  table_close(log, NoLock);
-  CommandCounterIncrement();
+  MirrorIndexes(table, log_oid);
   return log_oid;
 }
 

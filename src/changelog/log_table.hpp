@@ -1,4 +1,4 @@
-// Log relations: heliosdb_log.log_<oid of the table>, with their two indexes.
+// Log relations: heliosdb_log.log_<oid of the table>.
 #pragma once
 
 #include "pg/pg.hpp"
@@ -17,8 +17,11 @@ namespace helios::changelog {
 // Reads the columns of the primary key; none if it is missing or deferrable.
 void ReadKey(Relation table, TrackedTable *tracked);
 
-// Creates the log of a table as a member of the extension; tracked->key must be set.
-Oid CreateLog(Relation table, const TrackedTable &tracked);
+// Names the column of a log for one of the table, counted from 0.
+char *ColumnName(int index);
+
+// Creates the log of a table as a member of the extension, with its indexes.
+Oid CreateLog(Relation table);
 
 // Drops a log.
 void DropLog(Oid log);

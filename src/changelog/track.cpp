@@ -2,6 +2,7 @@
 
 #include "changelog/catalog.hpp"
 #include "changelog/consumers.hpp"
+#include "changelog/log_index.hpp"
 #include "changelog/log_table.hpp"
 
 extern "C" {
@@ -96,6 +97,7 @@ void EmptyLog(Oid log_oid) {
   Relation log = table_open(log_oid, AccessExclusiveLock);
   CheckTableNotInUse(log, "TRUNCATE");
   ExecuteTruncateGuts(list_make1(log), list_make1_oid(log_oid), NIL, DROP_RESTRICT, false);
+  LeaveFirstRangeOpen(log);
   table_close(log, NoLock);
   CommandCounterIncrement();
 }
@@ -137,12 +139,13 @@ void TrackLeaf(Relation table, Oid root) {
       tracked.root = root;
       SaveTracked(tracked);
     }
+    MirrorIndexes(table, tracked.log);
     return;
   }
   tracked.relation = relation;
   tracked.root = root;
   ReadKey(table, &tracked);
-  tracked.log = CreateLog(table, tracked);
+  tracked.log = CreateLog(table);
   StartNow(&tracked, kTracked);
   SaveTracked(tracked);
   RepairTriggers(relation);
@@ -225,7 +228,7 @@ void Restart(Oid relation, const char *reason) {
     } else {
       DropLog(tracked.log);
       tracked = present;
-      tracked.log = CreateLog(table, tracked);
+      tracked.log = CreateLog(table);
     }
     table_close(table, NoLock);
   }
@@ -279,6 +282,7 @@ void ReconcileLeaf(Relation table, const TrackedTable &tracked) {
   } else {
     if (fit == LogFit::kLacksColumns) AddColumns(table, tracked.log);
     DropColumns(table, tracked.log);
+    MirrorIndexes(table, tracked.log);
   }
   const Triggers triggers = InspectTriggers(tracked.relation);
   if (triggers == Triggers::kInPlace) return;

@@ -82,6 +82,16 @@ inline LocalTransactionId CurrentLocalTransaction() {
 #endif
 }
 
+// Releases what an access method keeps between insertions.
+inline void EndIndexInserts(Relation index, IndexInfo *info) {
+#if PG_VERSION_NUM >= 170000
+  index_insert_cleanup(index, info);
+#else
+  (void)index;
+  (void)info;
+#endif
+}
+
 // Walkers and mutators of expression trees as PostgreSQL takes them: before 16 without their arguments.
 #if PG_VERSION_NUM >= 160000
 using WalkerFunction = tree_walker_callback;

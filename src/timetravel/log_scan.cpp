@@ -278,9 +278,11 @@ const FuncExpr *TakeAlive(List *quals, List **left, bool *is_scn) {
     Node *qual = static_cast<Node *>(lfirst(cell));
     const FuncExpr *call =
         alive == nullptr ? CallOf(qual, helios_was_alive, helios_was_alive_scn, is_scn) : nullptr;
+    // Of an index that leaves out the records of inserts the planner does not ask for that again.
+    if (IsNotInsert(qual)) return nullptr;
     if (call != nullptr) {
       alive = call;
-    } else if (!IsNotInsert(qual) && !IsFloor(qual)) {
+    } else if (!IsFloor(qual)) {
       *left = lappend(*left, qual);
     }
   }

@@ -103,6 +103,17 @@ void RequireUnambiguous(TimestampTz at) {
            errhint("Use AS OF SCN with a number from pg_snapshots.")));
 }
 
+// Refuses an instant if a transaction that the snapshot does not see committed at or before it.
+void RequireLater(TransactionId unseen, TimestampTz at) {
+  TimestampTz committed;
+  if (!TransactionIdGetCommitTsData(unseen, &committed, nullptr) || committed > at) return;
+  ereport(ERROR,
+          (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+           errmsg("AS OF %s is not settled yet", timestamptz_to_str(at)),
+           errdetail("Transaction %u has committed but is not visible to this snapshot.", unseen),
+           errhint("Run the statement again.")));
+}
+
 // Refuses an instant that the statement's snapshot does not reach: what commits from now on would still
 // belong to it.
 void RequireSettled(TimestampTz at) {
@@ -120,20 +131,21 @@ void RequireSettled(TimestampTz at) {
   // A transaction gets its commit timestamp a moment before others see it.
   const Snapshot snapshot = GetActiveSnapshot();
   if (RecoveryInProgress()) RequireReplayed(at);
-  if (snapshot->xcnt > 0 && at > settled - kNotedWithin) AwaitCommitTimes();
+  const bool recent = at > settled - kNotedWithin;
+  if (recent) AwaitCommitTimes();
   // A standby lists all transactions among the subtransactions.
   const bool standby = snapshot->takenDuringRecovery;
   const int running = standby ? snapshot->subxcnt : static_cast<int>(snapshot->xcnt);
-  for (int i = 0; i < running; i++) {
-    const TransactionId xid = standby ? snapshot->subxip[i] : snapshot->xip[i];
-    TimestampTz committed;
-    if (TransactionIdGetCommitTsData(xid, &committed, nullptr) && committed <= at) {
-      ereport(ERROR,
-              (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-               errmsg("AS OF %s is not settled yet", timestamptz_to_str(at)),
-               errdetail("Transaction %u has committed but is not visible to this snapshot.", xid),
-               errhint("Run the statement again.")));
-    }
+  for (int i = 0; i < running; i++)
+    RequireLater(standby ? snapshot->subxip[i] : snapshot->xip[i], at);
+  if (!recent || standby) return;
+  // A snapshot does not list what runs with a number above all that had ended.
+  const TransactionId next = XidFromFullTransactionId(ReadNextFullTransactionId());
+  TransactionId xid = snapshot->xmax;
+  while (TransactionIdPrecedes(xid, next)) {
+    CHECK_FOR_INTERRUPTS();
+    RequireLater(xid, at);
+    TransactionIdAdvance(xid);
   }
 }
 
