@@ -12,8 +12,8 @@
 #include "pg/hooks.hpp"
 #include "pg/pg.hpp"
 #include "timetravel/carrier.hpp"
-#include "timetravel/log_scan.hpp"
 #include "timetravel/past.hpp"
+#include "timetravel/past_plan.hpp"
 #include "timetravel/session.hpp"
 #include "timetravel/versions.hpp"
 
@@ -217,7 +217,8 @@ PlannedStmt *PlanWithPast(Query *query, const char *text, int options, ParamList
   // A plan depends on the functions that it has no trace of any more.
   planned->invalItems = list_concat(planned->invalItems, root->glob->invalItems);
   planned->dependsOnRole = planned->dependsOnRole || root->glob->dependsOnRole;
-  UseLogScans(planned);
+  // The node cannot go backwards.
+  if ((options & CURSOR_OPT_SCROLL) == 0) UsePastScans(planned);
   return planned;
 }
 

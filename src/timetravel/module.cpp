@@ -2,7 +2,7 @@
 
 #include "pg/pg.hpp"
 #include "timetravel/expand.hpp"
-#include "timetravel/log_scan.hpp"
+#include "timetravel/past_scan.hpp"
 #include "timetravel/session.hpp"
 #include "timetravel/view.hpp"
 
@@ -18,7 +18,7 @@ namespace helios::timetravel {
 
 void InitTimetravel() {
   InitSession();
-  InitLogScan();
+  InitPastScan();
   InstallExpansion();
   InitViews();
   // An instant is told by commit timestamps. The administrator's own word, in a file or on the command
