@@ -108,10 +108,41 @@ void MakeCut(PastScanState *state) {
   MemoryContextSwitchTo(before);
 }
 
+// Opens one of the relations, and its index; false if there is nothing in it.
+bool OpenSide(PastScanState *state, Part part) {
+  Side *side = &state->side[part];
+  EState *estate = state->base.ss.ps.state;
+  side->relation = part == kTable ? state->base.ss.ss_currentRelation
+                                  : ExecGetRangeTableRelation(estate, state->description.log_entry);
+  // Of a table that nobody has changed lately the log is empty.
+  if (part == kLog && RelationGetNumberOfBlocks(side->relation) == 0) return false;
+  side->slot = table_slot_create(side->relation, &estate->es_tupleTable);
+  if (!OidIsValid(state->description.index[part])) return true;
+  side->index = index_open(state->description.index[part], AccessShareLock);
+  ExecIndexBuildScanKeys(&state->base.ss.ps, side->index, state->description.conditions[part],
+                         false, &side->keys, &side->key_count, &side->runtime_keys,
+                         &side->runtime_key_count, nullptr, nullptr);
+  if (side->runtime_key_count == 0 || state->key_context != nullptr) return true;
+  // A context of its own: the keys must outlive the rows.
+  PlanState *plan = &state->base.ss.ps;
+  ExprContext *of_rows = plan->ps_ExprContext;
+  ExecAssignExprContext(estate, plan);
+  state->key_context = plan->ps_ExprContext;
+  plan->ps_ExprContext = of_rows;
+  return true;
+}
+
 // Computes the keys that depend on parameters, and puts a scan at its beginning.
-void BeginSide(PastScanState *state, Side *side) {
+void BeginSide(PastScanState *state, Part part) {
+  Side *side = &state->side[part];
   EState *estate = state->base.ss.ps.state;
   MemoryContext before = MemoryContextSwitchTo(estate->es_query_cxt);
+  side->begun = true;
+  if (side->slot == nullptr) side->ended = !OpenSide(state, part);
+  if (side->ended) {
+    MemoryContextSwitchTo(before);
+    return;
+  }
   if (side->runtime_key_count > 0)
     ExecIndexEvalRuntimeKeys(state->key_context, side->runtime_keys, side->runtime_key_count);
   if (side->index == nullptr) {
@@ -128,7 +159,6 @@ void BeginSide(PastScanState *state, Side *side) {
     index_rescan(side->index_scan, side->keys, side->key_count, nullptr, 0);
   }
   MemoryContextSwitchTo(before);
-  side->begun = true;
 }
 
 // Fetches the next row of a scan into its slot.
@@ -166,8 +196,8 @@ bool Load(PastScanState *state, Part part) {
   Side *side = &state->side[part];
   if (side->loaded) return true;
   if (side->ended) return false;
-  if (!side->begun) BeginSide(state, side);
-  while (Fetch(side, state->description.direction[part])) {
+  if (!side->begun) BeginSide(state, part);
+  while (!side->ended && Fetch(side, state->description.direction[part])) {
     CHECK_FOR_INTERRUPTS();
     side->loaded = part == kTable ? WasThere(state, side->slot) : WasAlive(state, side->slot);
     if (side->loaded) return true;
@@ -241,20 +271,6 @@ TupleTableSlot *NextRow(ScanState *scan_state) {
 // The row itself decides; nothing of it is written down elsewhere.
 bool Recheck(ScanState *, TupleTableSlot *) { return true; }
 
-// Opens one side.
-void OpenSide(PastScanState *state, Part part) {
-  Side *side = &state->side[part];
-  EState *estate = state->base.ss.ps.state;
-  side->relation = part == kTable ? state->base.ss.ss_currentRelation
-                                  : ExecGetRangeTableRelation(estate, state->description.log_entry);
-  side->slot = table_slot_create(side->relation, &estate->es_tupleTable);
-  if (!OidIsValid(state->description.index[part])) return;
-  side->index = index_open(state->description.index[part], AccessShareLock);
-  ExecIndexBuildScanKeys(&state->base.ss.ps, side->index, state->description.conditions[part],
-                         false, &side->keys, &side->key_count, &side->runtime_keys,
-                         &side->runtime_key_count, nullptr, nullptr);
-}
-
 // Prepares the comparison of rows that are merged.
 void PrepareSort(PastScanState *state) {
   const PastScan &d = state->description;
@@ -290,23 +306,13 @@ void BeginPastScan(CustomScanState *node, EState *estate, int flags) {
   // Rows of the table are handed on in the slot that they were fetched into.
   node->ss.ps.scanopsfixed = false;
   if (node->ss.ps.ps_ProjInfo == nullptr) node->ss.ps.resultopsfixed = false;
-  OpenSide(state, kTable);
   if (IsReadByPlan(state)) {
     state->log_plan = ExecInitNode(LogPlanOf(node), estate, flags);
     node->custom_ps = list_make1(state->log_plan);
     node->ss.ps.resultopsfixed = false;
-  } else {
-    OpenSide(state, kLog);
-    state->log_qual = ExecInitQual(state->description.log_quals, &node->ss.ps);
   }
+  state->log_qual = ExecInitQual(state->description.log_quals, &node->ss.ps);
   PrepareSort(state);
-  if (state->side[kTable].runtime_key_count == 0 && state->side[kLog].runtime_key_count == 0)
-    return;
-  // A context of its own: the keys must outlive the rows.
-  ExprContext *of_rows = node->ss.ps.ps_ExprContext;
-  ExecAssignExprContext(estate, &node->ss.ps);
-  state->key_context = node->ss.ps.ps_ExprContext;
-  node->ss.ps.ps_ExprContext = of_rows;
 }
 
 TupleTableSlot *ExecPastScan(CustomScanState *node) {
