@@ -79,9 +79,9 @@ bool Cut::CommittedBefore(FullTransactionId xid) const {
 
 bool Cut::HadEnded(FullTransactionId xid) const {
   if (!changelog::IsSeen(snapshot_, xid)) return false;
-  // A subtransaction ends with its top level, which is the one that the snapshot lists.
-  const FullTransactionId top =
-      TransactionIdIsCurrentTransactionId(XidFromFullTransactionId(xid)) ? xid : TopOfEnded(xid);
+  // What is under way had not ended, whatever the snapshot says of a subtransaction: it lists top levels only.
+  if (TransactionIdIsCurrentTransactionId(XidFromFullTransactionId(xid))) return false;
+  const FullTransactionId top = TopOfEnded(xid);
   return FullTransactionIdEquals(top, xid) || changelog::IsSeen(snapshot_, top);
 }
 

@@ -117,6 +117,41 @@ bool FindUnseen(Snapshot snapshot, TransactionId *unseen, Counts counts) {
   return false;
 }
 
+// What has committed of the transactions that a snapshot does not list, because they were younger than those that
+// had ended.
+struct Younger {
+  LocalTransactionId transaction;
+  TransactionId xmax;     // of the snapshot
+  TimestampTz looked_at;  // what commits since then has a later time
+  TransactionId first;    // the one that committed first
+  TimestampTz committed;
+};
+constinit Younger younger = {};
+
+// Looks at the transactions from the end of a snapshot on; what was found holds for instants before it was looked at.
+const Younger &LookAtYounger(Snapshot snapshot, TimestampTz at) {
+  const LocalTransactionId transaction = pg::CurrentLocalTransaction();
+  if (younger.transaction == transaction && younger.xmax == snapshot->xmax &&
+      at <= younger.looked_at)
+    return younger;
+  Younger found = {transaction, snapshot->xmax, GetCurrentTimestamp(), InvalidTransactionId,
+                   DT_NOEND};
+  const TransactionId next = XidFromFullTransactionId(ReadNextFullTransactionId());
+  if (found.xmax != next) AwaitCommitTimes();
+  TransactionId xid = found.xmax;
+  while (TransactionIdPrecedes(xid, next)) {
+    CHECK_FOR_INTERRUPTS();
+    TimestampTz committed;
+    if (TransactionIdGetCommitTsData(xid, &committed, nullptr) && committed < found.committed) {
+      found.first = xid;
+      found.committed = committed;
+    }
+    TransactionIdAdvance(xid);
+  }
+  younger = found;
+  return younger;
+}
+
 // Refuses an instant that the statement's snapshot does not reach: what commits from now on would still
 // belong to it.
 void RequireSettled(TimestampTz at) {
@@ -135,8 +170,9 @@ void RequireSettled(TimestampTz at) {
   const Snapshot snapshot = GetActiveSnapshot();
   if (RecoveryInProgress()) RequireReplayed(at);
   if (snapshot->xcnt > 0 && at > settled - kNotedWithin) AwaitCommitTimes();
-  TransactionId xid;
-  if (!FindUnseen(snapshot, &xid, [at](TransactionId running) {
+  const Younger &unlisted = LookAtYounger(snapshot, at);
+  TransactionId xid = unlisted.first;
+  if (unlisted.committed > at && !FindUnseen(snapshot, &xid, [at](TransactionId running) {
         TimestampTz committed;
         return TransactionIdGetCommitTsData(running, &committed, nullptr) && committed <= at;
       }))
