@@ -181,6 +181,21 @@ for my $past ("source AS OF SCN $scn", "of_source AS OF SCN $scn", "(SELECT * FR
 	}
 }
 
+# ---- A merge join over nothing but a log ----
+
+$node->safe_psql('postgres', q{
+	CREATE TABLE marked (id int PRIMARY KEY, n int);
+	INSERT INTO marked SELECT i, i FROM generate_series(1, 2000) i;
+	CREATE TABLE twice AS SELECT i AS id FROM generate_series(1, 2000) i UNION ALL VALUES (50), (51);
+	SELECT heliosdb.track('marked')});
+my $marked = $node->safe_psql('postgres', 'SELECT pg_current_scn()');
+$node->safe_psql('postgres', 'UPDATE marked SET n = -1; ALTER TABLE marked ADD CHECK (n < 5)');
+$node->safe_psql('postgres', 'UPDATE marked SET n = -2') for 1 .. 4;
+$node->safe_psql('postgres', 'ANALYZE');
+my $merge = "SET constraint_exclusion = on; SET enable_hashjoin = off; SET enable_nestloop = off; SET enable_bitmapscan = off; SET enable_material = off; SET enable_seqscan = off; %s SELECT count(*), count(x.id) FROM twice t LEFT JOIN (SELECT * FROM marked AS OF SCN $marked WHERE n > 10) x ON x.id = t.id";
+like(ask(sprintf $merge, 'EXPLAIN (COSTS OFF)'), qr/Merge Left Join\n.*\n(?: .*\n)*   +->  Custom Scan \(heliosdb log\)/, 'the log is on the inner side');
+is(ask(sprintf $merge, ''), '2002|1992', 'rows of it are joined twice');
+
 # ---- Filters that fail on rows that were not there ----
 
 is(ask(join(";\n", map { "SELECT count(*) FROM $_ WHERE 10 / x.n >= 0; SELECT count(*) FROM $_ WHERE 10 / x.n >= 0 AND id = 3" }

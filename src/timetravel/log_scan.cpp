@@ -206,6 +206,18 @@ void RescanLogScan(CustomScanState *node) {
   ExecScanReScan(&node->ss);
 }
 
+// Remembers where the scan stands, and goes back there: a merge join may ask for it where the log is all that it reads
+// on one side.
+void MarkLogScan(CustomScanState *node) {
+  auto *state = reinterpret_cast<LogScanState *>(node);
+  index_markpos(state->scan);
+}
+
+void RestoreLogScan(CustomScanState *node) {
+  auto *state = reinterpret_cast<LogScanState *>(node);
+  index_restrpos(state->scan);
+}
+
 void ExplainLogScan(CustomScanState *node, List *ancestors, ExplainState *es) {
   const Description described = Describe(castNode(CustomScan, node->ss.ps.plan));
   List *context = set_deparse_context_plan(es->deparse_cxt, node->ss.ps.plan, ancestors);
@@ -230,6 +242,8 @@ constexpr CustomExecMethods kExecMethods = [] {
   methods.ExecCustomScan = ExecLogScan;
   methods.EndCustomScan = EndLogScan;
   methods.ReScanCustomScan = RescanLogScan;
+  methods.MarkPosCustomScan = MarkLogScan;
+  methods.RestrPosCustomScan = RestoreLogScan;
   methods.ExplainCustomScan = ExplainLogScan;
   return methods;
 }();
