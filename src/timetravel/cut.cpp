@@ -53,6 +53,16 @@ FullTransactionId TopOfEnded(FullTransactionId xid) {
   return known->top;
 }
 
+MemoryContext EmptyContextOf(FunctionCallInfo fcinfo) {
+  void *kept = fcinfo->flinfo->fn_extra;
+  fcinfo->flinfo->fn_extra = nullptr;
+  if (kept == nullptr)
+    return AllocSetContextCreate(fcinfo->flinfo->fn_mcxt, "heliosdb cut", ALLOCSET_SMALL_SIZES);
+  MemoryContext context = GetMemoryChunkContext(kept);
+  MemoryContextReset(context);
+  return context;
+}
+
 Cut::Cut(Oid relation, Moment moment) : relation_(relation), moment_(moment), snapshot_{} {
   RequireAnswer(relation, moment);
   floor_ = FloorOf(relation, moment);
@@ -107,10 +117,8 @@ namespace {
 Cut *CutOf(FunctionCallInfo fcinfo, Oid relation, Moment moment) {
   auto *cut = static_cast<Cut *>(fcinfo->flinfo->fn_extra);
   if (likely(cut != nullptr && cut->IsFor(relation, moment))) return cut;
-  MemoryContext before = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
-  if (cut == nullptr) cut = static_cast<Cut *>(palloc(sizeof(Cut)));
-  fcinfo->flinfo->fn_extra = nullptr;
-  new (cut) Cut(relation, moment);
+  MemoryContext before = MemoryContextSwitchTo(EmptyContextOf(fcinfo));
+  cut = new (palloc(sizeof(Cut))) Cut(relation, moment);
   fcinfo->flinfo->fn_extra = cut;
   MemoryContextSwitchTo(before);
   return cut;

@@ -409,10 +409,9 @@ const Span *SpanOf(FunctionCallInfo fcinfo, Oid relation, int first) {
            (span->null[i] || span->key[i] == DatumGetInt64(PG_GETARG_DATUM(first + i)));
   }
   if (same) return span;
-  MemoryContext before = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
   const changelog::TrackedTable table = TrackedOrError(relation);
+  MemoryContext before = MemoryContextSwitchTo(EmptyContextOf(fcinfo));
   span = static_cast<Span *>(palloc0(sizeof(Span)));
-  fcinfo->flinfo->fn_extra = nullptr;
   bool low_present, high_present;
   const Moment low = MomentOf(fcinfo, first, table, &low_present);
   const Moment high = MomentOf(fcinfo, first + 2, table, &high_present);
