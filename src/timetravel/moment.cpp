@@ -134,10 +134,12 @@ const Younger &LookAtYounger(Snapshot snapshot, TimestampTz at) {
   if (younger.transaction == transaction && younger.xmax == snapshot->xmax &&
       at <= younger.looked_at)
     return younger;
-  Younger found = {transaction, snapshot->xmax, GetCurrentTimestamp(), InvalidTransactionId,
-                   DT_NOEND};
+  const TimestampTz now = GetCurrentTimestamp();
+  const bool recent = at > now - kNotedWithin;
+  Younger found = {transaction, snapshot->xmax, recent ? now : now - kNotedWithin,
+                   InvalidTransactionId, DT_NOEND};
   const TransactionId next = XidFromFullTransactionId(ReadNextFullTransactionId());
-  if (found.xmax != next) AwaitCommitTimes();
+  if (recent && found.xmax != next) AwaitCommitTimes();
   TransactionId xid = found.xmax;
   while (TransactionIdPrecedes(xid, next)) {
     CHECK_FOR_INTERRUPTS();
