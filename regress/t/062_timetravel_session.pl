@@ -73,7 +73,7 @@ $node->stop;
 command_ok([ 'pg_resetwal', '-f', '-e', '1', $node->data_dir ], 'the cluster enters the next epoch');
 $node->start;
 ($status, $out, $err) = $node->psql('postgres', "SELECT * FROM accounts AS OF TIMESTAMP now() - interval '0 s'");
-like($err, qr/AS OF is not supported yet in a cluster that has used up 2\^32 transactions/, 'AS OF is refused there');
+like($err, qr/time travel is not supported yet in a cluster that has used up 2\^32 transactions/, 'AS OF is refused there');
 is($node->safe_psql('postgres', 'SELECT sum(amount) FROM accounts'), '136', 'the present is readable');
 
 done_testing();
