@@ -16,14 +16,19 @@ COMMENT ON FUNCTION heliosdb.as_of_scn(internal) IS 'carrier of FROM t AS OF SCN
 CREATE FUNCTION heliosdb.versions(internal) RETURNS tsm_handler
   AS 'MODULE_PATHNAME', 'helios_versions_sample' LANGUAGE C STRICT;
 COMMENT ON FUNCTION heliosdb.versions(internal) IS 'carrier of FROM t VERSIONS BETWEEN: (low instant, low SCN, high instant, high SCN), one of each pair null';
+-- Volatile, so that the planner keeps the subquery around them and asks their support function, if it was not told
+-- what they mean.
+CREATE FUNCTION heliosdb.view_as_of_support(internal) RETURNS internal
+  AS 'MODULE_PATHNAME', 'helios_view_as_of_support' LANGUAGE C STRICT;
+COMMENT ON FUNCTION heliosdb.view_as_of_support(internal) IS 'planner support of view_as_of: refuses to read the present instead of the past';
 CREATE FUNCTION heliosdb.view_as_of(at timestamptz) RETURNS boolean
-  AS 'MODULE_PATHNAME', 'helios_view_as_of' LANGUAGE C STABLE PARALLEL SAFE;
+  AS 'MODULE_PATHNAME', 'helios_view_as_of' LANGUAGE C VOLATILE PARALLEL SAFE SUPPORT heliosdb.view_as_of_support;
 COMMENT ON FUNCTION heliosdb.view_as_of(timestamptz) IS 'carrier of FROM v AS OF TIMESTAMP, where v is a view: (SELECT v.* FROM v, (SELECT heliosdb.view_as_of(at)) moment)';
 CREATE FUNCTION heliosdb.view_as_of_transaction(transaction bigint) RETURNS boolean
-  AS 'MODULE_PATHNAME', 'helios_view_as_of_transaction' LANGUAGE C STABLE PARALLEL SAFE;
+  AS 'MODULE_PATHNAME', 'helios_view_as_of_transaction' LANGUAGE C VOLATILE PARALLEL SAFE SUPPORT heliosdb.view_as_of_support;
 COMMENT ON FUNCTION heliosdb.view_as_of_transaction(bigint) IS 'carrier of FROM v AS OF TRANSACTION, where v is a view';
 CREATE FUNCTION heliosdb.view_as_of_scn(scn bigint) RETURNS boolean
-  AS 'MODULE_PATHNAME', 'helios_view_as_of_scn' LANGUAGE C STABLE PARALLEL SAFE;
+  AS 'MODULE_PATHNAME', 'helios_view_as_of_scn' LANGUAGE C VOLATILE PARALLEL SAFE SUPPORT heliosdb.view_as_of_support;
 COMMENT ON FUNCTION heliosdb.view_as_of_scn(bigint) IS 'carrier of FROM v AS OF SCN, where v is a view';
 
 CREATE FUNCTION heliosdb.commit_time(transaction bigint) RETURNS timestamptz
@@ -44,27 +49,29 @@ COMMENT ON FUNCTION heliosdb.past_floor(oid, timestamptz) IS 'a transaction belo
 CREATE FUNCTION heliosdb.past_selectivity(internal) RETURNS internal
   AS 'MODULE_PATHNAME', 'helios_past_selectivity' LANGUAGE C STRICT;
 COMMENT ON FUNCTION heliosdb.past_selectivity(internal) IS 'planner support of in_past and was_alive';
+-- Of filters the planner runs the cheap ones first: these must come before those of the user, which may fail on rows
+-- that were not there.
 CREATE FUNCTION heliosdb.in_past("table" oid, xmin xid, at timestamptz) RETURNS boolean
-  AS 'MODULE_PATHNAME', 'helios_in_past' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5 SUPPORT heliosdb.past_selectivity;
+  AS 'MODULE_PATHNAME', 'helios_in_past' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 0.1 SUPPORT heliosdb.past_selectivity;
 COMMENT ON FUNCTION heliosdb.in_past(oid, xid, timestamptz) IS 'whether a row of the table was there already';
 CREATE FUNCTION heliosdb.was_alive("table" oid, creator xid8, ender xid8, at timestamptz) RETURNS boolean
-  AS 'MODULE_PATHNAME', 'helios_was_alive' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10 SUPPORT heliosdb.past_selectivity;
+  AS 'MODULE_PATHNAME', 'helios_was_alive' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 0.1 SUPPORT heliosdb.past_selectivity;
 COMMENT ON FUNCTION heliosdb.was_alive(oid, xid8, xid8, timestamptz) IS 'whether a row version in the change log was there';
 
 CREATE FUNCTION heliosdb.past_floor("table" oid, scn bigint) RETURNS xid8
   AS 'MODULE_PATHNAME', 'helios_past_floor_scn' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION heliosdb.past_floor(oid, bigint) IS 'a transaction below which all had ended at an SCN';
 CREATE FUNCTION heliosdb.in_past("table" oid, xmin xid, scn bigint) RETURNS boolean
-  AS 'MODULE_PATHNAME', 'helios_in_past_scn' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5 SUPPORT heliosdb.past_selectivity;
+  AS 'MODULE_PATHNAME', 'helios_in_past_scn' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 0.1 SUPPORT heliosdb.past_selectivity;
 COMMENT ON FUNCTION heliosdb.in_past(oid, xid, bigint) IS 'whether a row of the table was there already at an SCN';
 CREATE FUNCTION heliosdb.was_alive("table" oid, creator xid8, ender xid8, scn bigint) RETURNS boolean
-  AS 'MODULE_PATHNAME', 'helios_was_alive_scn' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10 SUPPORT heliosdb.past_selectivity;
+  AS 'MODULE_PATHNAME', 'helios_was_alive_scn' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 0.1 SUPPORT heliosdb.past_selectivity;
 COMMENT ON FUNCTION heliosdb.was_alive(oid, xid8, xid8, bigint) IS 'whether a row version in the change log was there at an SCN';
 
 -- VERSIONS BETWEEN: what the query asks that stands in place of the table. The bounds are (low instant, low SCN, high
 -- instant, high SCN), one of each pair null.
 CREATE FUNCTION heliosdb.version_place("table" oid, transaction xid8, low timestamptz, low_scn bigint, high timestamptz, high_scn bigint)
-  RETURNS integer AS 'MODULE_PATHNAME', 'helios_version_place' LANGUAGE C STABLE PARALLEL SAFE COST 10;
+  RETURNS integer AS 'MODULE_PATHNAME', 'helios_version_place' LANGUAGE C STABLE PARALLEL SAFE COST 0.1;
 COMMENT ON FUNCTION heliosdb.version_place(oid, xid8, timestamptz, bigint, timestamptz, bigint) IS '-1: up to the lower bound, 0: in between, 1: after the upper bound';
 CREATE FUNCTION heliosdb.version_floor("table" oid, low timestamptz, low_scn bigint, high timestamptz, high_scn bigint)
   RETURNS xid8 AS 'MODULE_PATHNAME', 'helios_version_floor' LANGUAGE C STABLE PARALLEL SAFE;
@@ -73,7 +80,7 @@ CREATE FUNCTION heliosdb.version_answerable("table" oid, low timestamptz, low_sc
   RETURNS boolean AS 'MODULE_PATHNAME', 'helios_version_answerable' LANGUAGE C STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION heliosdb.version_answerable(oid, timestamptz, bigint, timestamptz, bigint) IS 'true, or an error if the table cannot answer for the bounds';
 CREATE FUNCTION heliosdb.version_creator(xmin xid) RETURNS xid8
-  AS 'MODULE_PATHNAME', 'helios_version_creator' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+  AS 'MODULE_PATHNAME', 'helios_version_creator' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 0.1;
 COMMENT ON FUNCTION heliosdb.version_creator(xid) IS 'the top-level transaction that created a row';
 CREATE FUNCTION heliosdb.version_time(transaction xid8) RETURNS timestamptz
   AS 'MODULE_PATHNAME', 'helios_version_time' LANGUAGE C STABLE STRICT PARALLEL SAFE;

@@ -134,8 +134,6 @@ my @unfinished = (
 	[ 'DROP BRANCH s', 'option "drop_branch" not recognized' ],
 	[ 'USE BRANCH s', 'invalid configuration parameter name "heliosdb.branch"' ],
 	[ 'SHOW DATABASE BRANCHES', 'unrecognized configuration parameter "branches"' ],
-	[ 'SELECT id FROM orders AS OF SCN 7 AS o (a)', 'tablesample method heliosdb.as_of_scn does not exist' ],
-	[ 'FROM orders AS OF SCN 7 |> WHERE id = 1', 'tablesample method heliosdb.as_of_scn does not exist' ],
 );
 foreach my $form (@unfinished)
 {
@@ -158,7 +156,8 @@ foreach my $form (@unfinished)
 	}
 }
 $wire->simple('SET heliosdb.unfinished_forms = on');
-is($wire->extended('SELECT id FROM orders AS OF SCN $1 WHERE id = $2', 'x', 1)->{error}{M}, 'tablesample method heliosdb.as_of_scn does not exist', 'AS OF with a parameter');
+is($wire->extended('SELECT id FROM orders AS OF SCN $1 WHERE id = $2', 7, 1)->{error}{M}, 'table "orders" has no history', 'AS OF with a parameter');
+is($wire->extended('SELECT id FROM orders VERSIONS BETWEEN SCN $1 AND TIMESTAMP $2', 7, 'now')->{error}{M}, 'table "orders" has no history', 'VERSIONS BETWEEN with parameters');
 is($wire->simple('SELECT of.id FROM orders AS of WHERE of.id = 3')->{rows}[0], '3', 'an alias "of" stays one');
 like($ways{'static PL/pgSQL'}->('MERGE DATABASE BRANCH a INTO b')->{error}{M}, qr/"b" is not a known variable/, 'limit: PL/pgSQL takes INTO of a static MERGE');
 $wire->simple('SET heliosdb.unfinished_forms = off');

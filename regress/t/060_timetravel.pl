@@ -394,6 +394,15 @@ refused('versions, locked', "SELECT * FROM bag TABLESAMPLE heliosdb.versions(NUL
 refused('versions of an untracked table', 'SELECT id FROM fresh VERSIONS BETWEEN MINVALUE AND MAXVALUE', qr/ERROR:  55000: table "fresh" has no history/);
 is(ask(q{BEGIN; SELECT pg_current_scn() AS s \gset
 	INSERT INTO bag VALUES (1234, 1); ROLLBACK; SELECT count(*) FROM bag AS OF SCN :s x WHERE a = 1234}), 0, 'an SCN outlives its transaction');
+# A subtransaction that only changes rows of its own transaction is one all the same.
+is(ask(q{CREATE TABLE subs (id int PRIMARY KEY, n int); SET client_min_messages = error; SELECT heliosdb.track('subs') AS tracked \gset
+	INSERT INTO subs VALUES (1, 0);
+	BEGIN; SAVEPOINT a; UPDATE subs SET n = 1; SAVEPOINT b; UPDATE subs SET n = 2; SELECT txid_current() AS x \gset
+	PREPARE TRANSACTION 'subs'; CREATE TABLE moves_the_end (); SELECT pg_current_scn() AS s \gset
+	COMMIT PREPARED 'subs'; SELECT pg_current_scn() AS later \gset
+	SELECT * FROM subs AS OF SCN :s x; SELECT * FROM subs AS OF SCN :later x;
+	SELECT n, versions_operation, versions_xid::text = :'x' FROM subs VERSIONS BETWEEN MINVALUE AND MAXVALUE ORDER BY n}),
+	"1|0\n1|2\n0|I|f\n2|U|t", 'subtransactions that change rows of their own');
 refused('SCN later than the snapshot', q{BEGIN ISOLATION LEVEL REPEATABLE READ; DO $$ BEGIN PERFORM 1; END $$;
 	\! psql -X -q -d "} . $node->connstr('postgres') . q{" -c "INSERT INTO bag VALUES (5, 5)" -c "DELETE FROM bag WHERE a = 5 AND n = 5" -c "SELECT pg_current_scn()" > /dev/null
 	SELECT count(*) FROM bag AS OF SCN (SELECT max(scn) FROM heliosdb_log.snapshots) x}, qr/ERROR:  40001: SCN \d+ is later than the snapshot/);

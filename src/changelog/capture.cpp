@@ -349,7 +349,12 @@ void Capture(const TriggerData *data) {
   } else {
     const bool is_update = TRIGGER_FIRED_BY_UPDATE(data->tg_event);
     // A bag needs the own version too: it cancels the record of its insert.
-    if (!log.HasKey() || !IsOwn(old)) log.AppendOld(old, is_update ? kOpUpdate : kOpDelete);
+    if (!log.HasKey() || !IsOwn(old)) {
+      log.AppendOld(old, is_update ? kOpUpdate : kOpDelete);
+    } else {
+      // Nothing is logged, but the new version has the number of this subtransaction.
+      RememberSubtransaction();
+    }
     if (is_update && !log.KeepsKey(old, data->tg_newtuple)) log.AppendNew(data->tg_newtuple);
   }
   log.Close();

@@ -112,11 +112,14 @@ struct Step {
 constinit Step *steps = nullptr;
 constinit int step_count = 0;
 constinit bool steps_known = false;
-constinit uint64 steps_noted = 0;  // of Shared, when they were read
+constinit bool steps_changed = false;  // since they began to be read
+constinit uint64 steps_noted = 0;      // of Shared, when they were read
 constinit Oid steps_table = InvalidOid;
 
 void Forget(Datum, Oid relation) {
-  if (!OidIsValid(relation) || relation == steps_table) steps_known = false;
+  if (OidIsValid(relation) && relation != steps_table) return;
+  steps_known = false;
+  steps_changed = true;
 }
 
 void LoadSteps() {
@@ -126,7 +129,8 @@ void LoadSteps() {
   step_count = 0;
   steps_table = OwnRelation(kLogSchema, "clock_steps");
   steps_noted = pg_atomic_read_u64(&Clock()->steps);
-  steps_known = true;
+  steps_known = false;
+  steps_changed = false;
   Relation table = table_open(steps_table, AccessShareLock);
   SysScanDesc scan = systable_beginscan(table, InvalidOid, false, nullptr, 0, nullptr);
   HeapTuple tuple;
@@ -141,6 +145,8 @@ void LoadSteps() {
   }
   systable_endscan(scan);
   table_close(table, AccessShareLock);
+  // Not before: an error on the way would leave a part of them.
+  steps_known = !steps_changed;
 }
 
 }  // namespace

@@ -5,6 +5,7 @@ extern "C" {
 #include "access/tsmapi.h"
 #include "catalog/pg_type.h"
 #include "nodes/execnodes.h"
+#include "nodes/supportnodes.h"
 
 PGDLLEXPORT Datum helios_as_of(PG_FUNCTION_ARGS);
 PGDLLEXPORT Datum helios_as_of_transaction_sample(PG_FUNCTION_ARGS);
@@ -13,6 +14,7 @@ PGDLLEXPORT Datum helios_versions_sample(PG_FUNCTION_ARGS);
 PGDLLEXPORT Datum helios_view_as_of(PG_FUNCTION_ARGS);
 PGDLLEXPORT Datum helios_view_as_of_transaction(PG_FUNCTION_ARGS);
 PGDLLEXPORT Datum helios_view_as_of_scn(PG_FUNCTION_ARGS);
+PGDLLEXPORT Datum helios_view_as_of_support(PG_FUNCTION_ARGS);
 }
 #undef Min
 #undef Max
@@ -129,6 +131,14 @@ HELIOS_FUNCTION(versions_sample) {
   (void)fcinfo;
   PG_RETURN_POINTER(helios::timetravel::MakeMethod(
       list_make4_oid(TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID)));
+}
+
+// Planner support of view_as_of() and its like: nothing reads their column, so they are never called; a planner that
+// still sees one is one whose expansion was not asked.
+HELIOS_FUNCTION(view_as_of_support) {
+  if (IsA(reinterpret_cast<Node *>(PG_GETARG_POINTER(0)), SupportRequestSimplify))
+    helios::timetravel::Refuse();
+  PG_RETURN_POINTER(nullptr);
 }
 
 HELIOS_FUNCTION(view_as_of) {

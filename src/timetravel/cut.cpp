@@ -53,6 +53,16 @@ FullTransactionId TopOfEnded(FullTransactionId xid) {
   return known->top;
 }
 
+MemoryContext EmptyContextOf(FunctionCallInfo fcinfo) {
+  void *kept = fcinfo->flinfo->fn_extra;
+  fcinfo->flinfo->fn_extra = nullptr;
+  if (kept == nullptr)
+    return AllocSetContextCreate(fcinfo->flinfo->fn_mcxt, "heliosdb cut", ALLOCSET_SMALL_SIZES);
+  MemoryContext context = GetMemoryChunkContext(kept);
+  MemoryContextReset(context);
+  return context;
+}
+
 Cut::Cut(Oid relation, Moment moment) : relation_(relation), moment_(moment), snapshot_{} {
   RequireAnswer(relation, moment);
   floor_ = FloorOf(relation, moment);
@@ -79,9 +89,9 @@ bool Cut::CommittedBefore(FullTransactionId xid) const {
 
 bool Cut::HadEnded(FullTransactionId xid) const {
   if (!changelog::IsSeen(snapshot_, xid)) return false;
-  // A subtransaction ends with its top level, which is the one that the snapshot lists.
-  const FullTransactionId top =
-      TransactionIdIsCurrentTransactionId(XidFromFullTransactionId(xid)) ? xid : TopOfEnded(xid);
+  // What is under way had not ended, whatever the snapshot says of a subtransaction: it lists top levels only.
+  if (TransactionIdIsCurrentTransactionId(XidFromFullTransactionId(xid))) return false;
+  const FullTransactionId top = TopOfEnded(xid);
   return FullTransactionIdEquals(top, xid) || changelog::IsSeen(snapshot_, top);
 }
 
@@ -107,10 +117,8 @@ namespace {
 Cut *CutOf(FunctionCallInfo fcinfo, Oid relation, Moment moment) {
   auto *cut = static_cast<Cut *>(fcinfo->flinfo->fn_extra);
   if (likely(cut != nullptr && cut->IsFor(relation, moment))) return cut;
-  MemoryContext before = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
-  if (cut == nullptr) cut = static_cast<Cut *>(palloc(sizeof(Cut)));
-  fcinfo->flinfo->fn_extra = nullptr;
-  new (cut) Cut(relation, moment);
+  MemoryContext before = MemoryContextSwitchTo(EmptyContextOf(fcinfo));
+  cut = new (palloc(sizeof(Cut))) Cut(relation, moment);
   fcinfo->flinfo->fn_extra = cut;
   MemoryContextSwitchTo(before);
   return cut;

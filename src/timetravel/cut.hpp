@@ -33,6 +33,10 @@ bool FindCommitTime(FullTransactionId xid, TimestampTz *at);
 // Returns the top-level transaction of one that has ended, and remembers it.
 FullTransactionId TopOfEnded(FullTransactionId xid);
 
+// Returns a memory context for what a function keeps in fn_extra from one call to the next, empty: what it kept so far
+// goes.
+MemoryContext EmptyContextOf(FunctionCallInfo fcinfo);
+
 // Decides about transactions for one table and one moment; lives in an fmgr cache, in whose memory context it must
 // be made.
 class Cut {

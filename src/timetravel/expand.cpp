@@ -14,6 +14,7 @@
 #include "timetravel/carrier.hpp"
 #include "timetravel/past.hpp"
 #include "timetravel/past_plan.hpp"
+#include "timetravel/query.hpp"
 #include "timetravel/session.hpp"
 #include "timetravel/versions.hpp"
 
@@ -48,6 +49,8 @@ struct Expansion {
   PlannerInfo *root;   // stands in for the planner's where functions are inlined
   const Past *around;  // the moment of the view that is looked into, or null
   int depth;           // queries between that moment's place and the one that is looked into
+  bool policy;         // in a policy of row-level security, which decides by the present
+  bool rechecks;       // under a query that looks again at rows which others have changed meanwhile
 };
 
 bool ExpandQuery(Query *query, Expansion *expansion);
@@ -122,7 +125,7 @@ void ExpandEntry(Query *query, int index, RangeTblEntry *entry, const Expansion 
     past.moment = Fold(expansion.root, static_cast<Node *>(copyObjectImpl(past.moment)));
     IncrementVarSublevelsUp(past.moment, expansion.depth, 0);
     ExpandPast(query, index, entry, past);
-  } else if (SessionReadsPast() && HasPast(entry)) {
+  } else if (!expansion.policy && SessionReadsPast() && HasPast(entry)) {
     past.kind = Past::Kind::kInstant;
     past.moment = SessionMoment();
     ExpandPast(query, index, entry, past);
@@ -156,21 +159,46 @@ bool TakeViewMoment(Query *query, Past *past) {
   return false;
 }
 
+// Expands what is inside the entries of a query's range table. Policies let somebody see what he may see now: only
+// a clause of their own takes them to the past.
+void ExpandInside(List *range_table, Expansion *expansion) {
+  Expansion present = {expansion->root, nullptr, 0, true, expansion->rechecks};
+  ListCell *cell;
+  foreach (cell, range_table) {
+    auto *entry = lfirst_node(RangeTblEntry, cell);
+    List *policies = entry->securityQuals;
+    entry->securityQuals = NIL;
+    range_table_entry_walker(entry, pg::AsWalker(ExpandNode), expansion, 0);
+    entry->securityQuals = policies;
+    ExpandNode(reinterpret_cast<Node *>(policies), &present);
+  }
+}
+
 // Expands the tables of the queries inside a query, and then its own: what replaces a table is not looked
 // into again.
 bool ExpandQuery(Query *query, Expansion *expansion) {
   check_stack_depth();
   Past view = {};
   Expansion inner = *expansion;
-  if (TakeViewMoment(query, &view)) inner = {expansion->root, &view, 0};
+  if (TakeViewMoment(query, &view)) {
+    // What the moment itself reads belongs to what is around.
+    ExpandNode(view.moment, expansion);
+    inner = {expansion->root, &view, 0, expansion->policy, expansion->rechecks};
+  }
+  inner.rechecks = inner.rechecks || query->rowMarks != NIL || query->commandType == CMD_UPDATE ||
+                   query->commandType == CMD_DELETE || query->commandType == CMD_MERGE;
   InlineFunctions(query, inner.root);
-  query_tree_walker(query, pg::AsWalker(ExpandNode), &inner, 0);
+  query_tree_walker(query, pg::AsWalker(ExpandNode), &inner, QTW_IGNORE_RANGE_TABLE);
+  ExpandInside(query->rtable, &inner);
   // By number: an expansion may make the list anew.
   for (int index = 1; index <= list_length(query->rtable); index++) {
     RangeTblEntry *entry = rt_fetch(index, query->rtable);
     RefuseCommonTable(entry, inner);
     if (entry->rtekind != RTE_RELATION || index == query->resultRelation) continue;
     ExpandEntry(query, index, entry, inner);
+    // The executor has no copy to look again at the row of a UNION ALL that was taken apart.
+    entry = rt_fetch(index, query->rtable);
+    if (inner.rechecks && entry->rtekind == RTE_SUBQUERY) KeepApart(entry->subquery);
   }
   return false;
 }
@@ -211,7 +239,7 @@ PlannedStmt *PlanWithPast(Query *query, const char *text, int options, ParamList
   PlannerInfo *root = makeNode(PlannerInfo);
   root->glob = makeNode(PlannerGlobal);
   root->glob->boundParams = params;
-  Expansion expansion = {root, nullptr, 0};
+  Expansion expansion = {root, nullptr, 0, false, false};
   ExpandQuery(query, &expansion);
   PlannedStmt *planned = plan(query, text, options, params);
   // A plan depends on the functions that it has no trace of any more.

@@ -103,15 +103,50 @@ void RequireUnambiguous(TimestampTz at) {
            errhint("Use AS OF SCN with a number from pg_snapshots.")));
 }
 
-// Refuses an instant if a transaction that the snapshot does not see committed at or before it.
-void RequireLater(TransactionId unseen, TimestampTz at) {
-  TimestampTz committed;
-  if (!TransactionIdGetCommitTsData(unseen, &committed, nullptr) || committed > at) return;
+// Raises the error that a transaction which the snapshot does not see committed at or before an instant.
+[[noreturn]] void RefuseUnsettled(TransactionId unseen, TimestampTz at) {
   ereport(ERROR,
           (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
            errmsg("AS OF %s is not settled yet", timestamptz_to_str(at)),
            errdetail("Transaction %u has committed but is not visible to this snapshot.", unseen),
            errhint("Run the statement again.")));
+}
+
+// What has committed of the transactions that a snapshot does not list, because they were younger than those that
+// had ended.
+struct Younger {
+  LocalTransactionId transaction;
+  TransactionId xmax;     // of the snapshot
+  TimestampTz looked_at;  // what commits since then has a later time
+  TransactionId first;    // the one that committed first
+  TimestampTz committed;
+};
+constinit Younger younger = {};
+
+// Looks at the transactions from the end of a snapshot on; what was found holds for instants before it was looked at.
+const Younger &LookAtYounger(Snapshot snapshot, TimestampTz at) {
+  const LocalTransactionId transaction = pg::CurrentLocalTransaction();
+  if (younger.transaction == transaction && younger.xmax == snapshot->xmax &&
+      at <= younger.looked_at)
+    return younger;
+  const TimestampTz now = GetCurrentTimestamp();
+  const bool recent = at > now - kNotedWithin;
+  Younger found = {transaction, snapshot->xmax, recent ? now : now - kNotedWithin,
+                   InvalidTransactionId, DT_NOEND};
+  const TransactionId next = XidFromFullTransactionId(ReadNextFullTransactionId());
+  if (recent && found.xmax != next) AwaitCommitTimes();
+  TransactionId xid = found.xmax;
+  while (TransactionIdPrecedes(xid, next)) {
+    CHECK_FOR_INTERRUPTS();
+    TimestampTz committed;
+    if (TransactionIdGetCommitTsData(xid, &committed, nullptr) && committed < found.committed) {
+      found.first = xid;
+      found.committed = committed;
+    }
+    TransactionIdAdvance(xid);
+  }
+  younger = found;
+  return younger;
 }
 
 // Refuses an instant that the statement's snapshot does not reach: what commits from now on would still
@@ -131,22 +166,18 @@ void RequireSettled(TimestampTz at) {
   // A transaction gets its commit timestamp a moment before others see it.
   const Snapshot snapshot = GetActiveSnapshot();
   if (RecoveryInProgress()) RequireReplayed(at);
-  const bool recent = at > settled - kNotedWithin;
-  if (recent) AwaitCommitTimes();
+  if (snapshot->xcnt > 0 && at > settled - kNotedWithin) AwaitCommitTimes();
   // A standby lists all transactions among the subtransactions.
   const bool standby = snapshot->takenDuringRecovery;
   const int running = standby ? snapshot->subxcnt : static_cast<int>(snapshot->xcnt);
-  for (int i = 0; i < running; i++)
-    RequireLater(standby ? snapshot->subxip[i] : snapshot->xip[i], at);
-  if (!recent || standby) return;
-  // A snapshot does not list what runs with a number above all that had ended.
-  const TransactionId next = XidFromFullTransactionId(ReadNextFullTransactionId());
-  TransactionId xid = snapshot->xmax;
-  while (TransactionIdPrecedes(xid, next)) {
-    CHECK_FOR_INTERRUPTS();
-    RequireLater(xid, at);
-    TransactionIdAdvance(xid);
+  for (int i = 0; i < running; i++) {
+    const TransactionId xid = standby ? snapshot->subxip[i] : snapshot->xip[i];
+    TimestampTz committed;
+    if (TransactionIdGetCommitTsData(xid, &committed, nullptr) && committed <= at)
+      RefuseUnsettled(xid, at);
   }
+  const Younger &unlisted = LookAtYounger(snapshot, at);
+  if (unlisted.committed <= at) RefuseUnsettled(unlisted.first, at);
 }
 
 // Refuses an SCN that was recorded after the statement's snapshot was taken.

@@ -121,11 +121,12 @@ Query *MakeBranch(RangeTblEntry *entry, List *columns, Expr *alive) {
   return query;
 }
 
-// The branch of the rows that are still current.
-Query *CurrentBranch(const RangeTblEntry *original, Relation table, const Past &past) {
+// The branch of the rows that are still current, of the table that is number `index` of its range table.
+Query *CurrentBranch(const RangeTblEntry *original, int index, Relation table, const Past &past) {
   RangeTblEntry *entry = static_cast<RangeTblEntry *>(copyObjectImpl(original));
   entry->tablesample = nullptr;
   entry->lateral = false;
+  entry->securityQuals = MapPolicies(original, index, nullptr, 0);
   Var *xmin = makeVar(1, MinTransactionIdAttributeNumber, XIDOID, -1, InvalidOid, 0);
   Expr *condition =
       Call("in_past", {OIDOID, XIDOID, NamingOf(past.kind).type}, BOOLOID,
@@ -134,7 +135,7 @@ Query *CurrentBranch(const RangeTblEntry *original, Relation table, const Past &
 }
 
 // The branch of the versions in one log: of the table itself, or of a partition.
-Query *LogBranch(const RangeTblEntry *original, Relation table,
+Query *LogBranch(const RangeTblEntry *original, int index, Relation table,
                  const changelog::TrackedTable &tracked, const AttrMap *attributes,
                  const Past &past) {
   LockRelationOid(tracked.log, AccessShareLock);
@@ -150,7 +151,7 @@ Query *LogBranch(const RangeTblEntry *original, Relation table,
                     makeString(pstrdup(NameStr(TupleDescAttr(RelationGetDescr(log), i)->attname))));
   entry->eref = makeAlias(RelationGetRelationName(log), names);
   table_close(log, NoLock);
-  entry->securityQuals = MapPolicies(original, attributes, changelog::kLogColumns);
+  entry->securityQuals = MapPolicies(original, index, attributes, changelog::kLogColumns);
 
   Var *ender = makeVar(1, changelog::kLogXid, XID8OID, -1, InvalidOid, 0);
   Var *creator = makeVar(1, changelog::kLogCreator, XID8OID, -1, InvalidOid, 0);
@@ -176,7 +177,8 @@ Query *LogBranch(const RangeTblEntry *original, Relation table,
 // UNION ALL of the branches, as the parser would have made it.
 Query *UniteBranches(List *branches) {
   Query *first = linitial_node(Query, branches);
-  if (list_length(branches) == 1) return first;  // a partitioned table without partitions
+  if (list_length(branches) == 1)
+    return first;  // a partitioned table, without partitions or ONLY it
   Query *query = MakeQuery(NIL, 0);
   query->targetList = PassColumns(first, list_length(first->targetList));
   List *types = NIL, *typmods = NIL, *collations = NIL;
@@ -269,11 +271,13 @@ void CheckReadable(Query *query, int index, const RangeTblEntry *entry, List *mo
 void ExpandPast(Query *query, int index, RangeTblEntry *entry, const Past &past) {
   CheckReadable(query, index, entry, list_make1(past.moment));
   Relation table = table_open(entry->relid, NoLock);
-  List *branches = list_make1(CurrentBranch(entry, table, past));
+  List *branches = list_make1(CurrentBranch(entry, index, table, past));
   List *conditions = NIL;
   if (table->rd_rel->relkind == RELKIND_PARTITIONED_TABLE) {
     conditions = list_make1(Answerable(entry->relid, past, 1));
-    List *partitions = find_all_inheritors(entry->relid, AccessShareLock, nullptr);
+    // With ONLY there are no rows, then as now.
+    List *partitions =
+        entry->inh ? find_all_inheritors(entry->relid, AccessShareLock, nullptr) : NIL;
     ListCell *cell;
     foreach (cell, partitions) {
       Relation partition = table_open(lfirst_oid(cell), NoLock);
@@ -281,14 +285,14 @@ void ExpandPast(Query *query, int index, RangeTblEntry *entry, const Past &past)
         const AttrMap *attributes =
             build_attrmap_by_name(RelationGetDescr(partition), RelationGetDescr(table));
         branches = lappend(
-            branches,
-            LogBranch(entry, table, TrackedOrError(RelationGetRelid(partition)), attributes, past));
+            branches, LogBranch(entry, index, table, TrackedOrError(RelationGetRelid(partition)),
+                                attributes, past));
       }
       table_close(partition, NoLock);
     }
   } else {
-    branches =
-        lappend(branches, LogBranch(entry, table, TrackedOrError(entry->relid), nullptr, past));
+    branches = lappend(branches,
+                       LogBranch(entry, index, table, TrackedOrError(entry->relid), nullptr, past));
   }
   table_close(table, NoLock);
 

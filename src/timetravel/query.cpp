@@ -23,6 +23,7 @@ namespace {
 
 // Replaces columns of a policy's table by those of what stands in its place.
 struct PolicyMap {
+  int index;  // of the table in the range table that the policies were written for
   const AttrMap *attributes;
   int offset;
   int depth;
@@ -32,7 +33,7 @@ Node *MapPolicy(Node *node, PolicyMap *map) {
   if (node == nullptr) return nullptr;
   if (IsA(node, Var)) {
     auto *var = static_cast<Var *>(copyObjectImpl(node));
-    if (static_cast<int>(var->varlevelsup) != map->depth || var->varno != 1)
+    if (static_cast<int>(var->varlevelsup) != map->depth || var->varno != map->index)
       return reinterpret_cast<Node *>(var);
     if (var->varattno <= 0) {
       ereport(ERROR,
@@ -42,6 +43,7 @@ Node *MapPolicy(Node *node, PolicyMap *map) {
     }
     const AttrNumber number =
         map->attributes == nullptr ? var->varattno : map->attributes->attnums[var->varattno - 1];
+    var->varno = 1;
     var->varattno = static_cast<AttrNumber>(number + map->offset);
     return reinterpret_cast<Node *>(var);
   }
@@ -145,8 +147,21 @@ void ReplaceBySubquery(RangeTblEntry *entry, Query *subquery, bool lateral) {
   entry->securityQuals = NIL;
 }
 
-List *MapPolicies(const RangeTblEntry *original, const AttrMap *attributes, int offset) {
-  PolicyMap map{attributes, offset, 0};
+void KeepApart(Query *subquery) {
+  // A query that has a common table expression is not pulled up, and one that nobody reads is not planned.
+  CommonTableExpr *unread = makeNode(CommonTableExpr);
+  unread->ctename = pstrdup("unread");
+  Query *query = MakeQuery(NIL, 0);
+  query->targetList =
+      list_make1(makeTargetEntry(reinterpret_cast<Expr *>(makeNullConst(BOOLOID, -1, InvalidOid)),
+                                 1, pstrdup("value"), false));
+  unread->ctequery = reinterpret_cast<Node *>(query);
+  unread->location = -1;
+  subquery->cteList = lappend(subquery->cteList, unread);
+}
+
+List *MapPolicies(const RangeTblEntry *original, int index, const AttrMap *attributes, int offset) {
+  PolicyMap map{index, attributes, offset, 0};
   return reinterpret_cast<List *>(
       MapPolicy(reinterpret_cast<Node *>(original->securityQuals), &map));
 }

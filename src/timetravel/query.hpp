@@ -43,8 +43,11 @@ List *PassColumns(const Query *query, int count);
 // keep the table's row type.
 void ReplaceBySubquery(RangeTblEntry *entry, Query *subquery, bool lateral);
 
-// Quals of row-level security for what stands in place of a table: its columns, mapped by `attributes` where given,
-// stand `offset` columns further on.
-List *MapPolicies(const RangeTblEntry *original, const AttrMap *attributes, int offset);
+// Keeps the planner from taking a subquery apart; quals still go into it.
+void KeepApart(Query *subquery);
+
+// Quals of row-level security of a table, number `index` of its range table, for what stands in its place as the first
+// of another: its columns, mapped by `attributes` where given, stand `offset` columns further on.
+List *MapPolicies(const RangeTblEntry *original, int index, const AttrMap *attributes, int offset);
 
 }  // namespace helios::timetravel

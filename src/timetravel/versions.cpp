@@ -41,6 +41,7 @@ extern "C" {
 #include "parser/parser.h"
 #include "rewrite/rewriteManip.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/xid8.h"
@@ -205,8 +206,8 @@ char *WriteQuery(Relation table, const Versions &versions) {
 
 // ---- From text to tree ----
 
-// Parses a query with parameters of the bounds' types, unseen by hooks for users' queries. Names are looked up as
-// a superuser: the user needs no right to the schemas of logs, nor, through a view, to that of the table. Nothing is
+// Parses a query with parameters of the bounds' types, unseen by hooks for users' queries. Operators are those of the
+// catalog, whatever the caller's search path says. Names are looked up as a superuser: the user needs no right to the schemas of logs, nor, through a view, to that of the table. Nothing is
 // run meanwhile, and the rights to the table are asked for when the query is.
 Query *Analyze(const char *sql) {
   List *raw = raw_parser(sql, RAW_PARSE_DEFAULT);
@@ -217,7 +218,11 @@ Query *Analyze(const char *sql) {
   int context;
   GetUserIdAndSecContext(&user, &context);
   SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, context | SECURITY_LOCAL_USERID_CHANGE);
+  const int settings = NewGUCNestLevel();
+  set_config_option("search_path", "pg_catalog", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
+                    0, false);
   Query *query = transformTopLevelStmt(state, linitial_node(RawStmt, raw));
+  AtEOXact_GUC(false, settings);
   SetUserIdAndSecContext(user, context);
   free_parsestate(state);
   return query;
@@ -226,6 +231,7 @@ Query *Analyze(const char *sql) {
 // Puts the bounds in place of parameters, and the rights and policies of the table where it and its logs are read.
 struct Adoption {
   const RangeTblEntry *original;
+  int index;  // of that
   Relation table;
   const Versions *versions;
   int depth;  // queries around the node that belong to what replaces the table
@@ -235,15 +241,17 @@ struct Adoption {
 Node *AdoptNode(Node *node, Adoption *adoption);
 
 // Gives an entry of the made query what the table's own entry has.
-void AdoptEntry(RangeTblEntry *entry, const Adoption &adoption) {
+void AdoptEntry(Query *query, RangeTblEntry *entry, const Adoption &adoption) {
   if (entry->rtekind != RTE_RELATION) return;
   const RangeTblEntry *original = adoption.original;
   const Oid of_log = changelog::TableOfLog(entry->relid);
   Relation leaf = table_open(OidIsValid(of_log) ? of_log : entry->relid, NoLock);
   const AttrMap *attributes =
       build_attrmap_by_name(RelationGetDescr(leaf), RelationGetDescr(adoption.table));
-  entry->securityQuals =
-      MapPolicies(original, attributes, OidIsValid(of_log) ? changelog::kLogColumns : 0);
+  entry->securityQuals = MapPolicies(original, adoption.index, attributes,
+                                     OidIsValid(of_log) ? changelog::kLogColumns : 0);
+  query->hasSubLinks =
+      query->hasSubLinks || checkExprHasSubLink(reinterpret_cast<Node *>(entry->securityQuals));
   table_close(leaf, NoLock);
   // Asked for once, by the entry that is added at the top.
   entry->requiredPerms = 0;
@@ -259,7 +267,7 @@ Query *AdoptQuery(Query *query, Adoption *adoption) {
   query->hasSubLinks = query->hasSubLinks || adoption->has_links;
   adoption->has_links = outer_links;
   ListCell *cell;
-  foreach (cell, query->rtable) AdoptEntry(lfirst_node(RangeTblEntry, cell), *adoption);
+  foreach (cell, query->rtable) AdoptEntry(query, lfirst_node(RangeTblEntry, cell), *adoption);
   return query;
 }
 
@@ -333,7 +341,13 @@ void ExpandVersions(Query *query, int index, RangeTblEntry *entry, const Version
   CheckReadable(query, index, entry, versions.bounds);
   Relation table = table_open(entry->relid, NoLock);
   TrackedOrError(entry->relid);
-  Adoption adoption = {entry, table, &versions, 0, false};
+  if (table->rd_rel->relkind == RELKIND_PARTITIONED_TABLE && !entry->inh) {
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("VERSIONS BETWEEN is not available for ONLY \"%s\"",
+                           RelationGetRelationName(table)),
+                    errdetail("A partitioned table holds no rows itself.")));
+  }
+  Adoption adoption = {entry, index, table, &versions, 0, false};
   Query *made = AdoptQuery(Analyze(WriteQuery(table, versions)), &adoption);
   // The executor asks for the rights of every entry, also of one that no plan reads.
   RangeTblEntry *rights = static_cast<RangeTblEntry *>(copyObjectImpl(entry));
@@ -347,6 +361,8 @@ void ExpandVersions(Query *query, int index, RangeTblEntry *entry, const Version
   table_close(table, NoLock);
   const bool lateral = contain_vars_of_level(reinterpret_cast<Node *>(versions.bounds), 0);
   ReplaceBySubquery(entry, made, lateral);
+  // Rows have more columns than the table's.
+  entry->relid = InvalidOid;
   query_tree_mutator(query, pg::AsMutator(ReplacePseudo), &pseudo, QTW_DONT_COPY_QUERY);
 }
 
@@ -393,10 +409,9 @@ const Span *SpanOf(FunctionCallInfo fcinfo, Oid relation, int first) {
            (span->null[i] || span->key[i] == DatumGetInt64(PG_GETARG_DATUM(first + i)));
   }
   if (same) return span;
-  MemoryContext before = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
   const changelog::TrackedTable table = TrackedOrError(relation);
+  MemoryContext before = MemoryContextSwitchTo(EmptyContextOf(fcinfo));
   span = static_cast<Span *>(palloc0(sizeof(Span)));
-  fcinfo->flinfo->fn_extra = nullptr;
   bool low_present, high_present;
   const Moment low = MomentOf(fcinfo, first, table, &low_present);
   const Moment high = MomentOf(fcinfo, first + 2, table, &high_present);
