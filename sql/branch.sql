@@ -153,3 +153,11 @@ BEGIN
 END
 $body$;
 COMMENT ON FUNCTION heliosdb.recover_database(timestamptz) IS 'creates the branch pitr_<epoch> of main as of an instant, like RECOVER DATABASE TO TIMESTAMP';
+
+CREATE FUNCTION heliosdb.branch_sequence(sequence regclass) RETURNS regclass
+  AS 'MODULE_PATHNAME', 'helios_branch_sequence' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION heliosdb.branch_sequence(regclass) IS 'sequence of the branch in place of one of main';
+
+CREATE FUNCTION heliosdb.branch_space(branch bigint, schema name) RETURNS text
+  AS 'MODULE_PATHNAME', 'helios_branch_space' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION heliosdb.branch_space(bigint, name) IS 'schema of a branch with what was created or altered there in another schema, quoted';

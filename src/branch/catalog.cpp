@@ -279,4 +279,28 @@ void RunSql(const char *sql, int expected) {
   if (result != expected) elog(ERROR, "\"%s\" gave %s", sql, SPI_result_code_string(result));
 }
 
+List *QueryOids(const char *sql, MemoryContext context) {
+  RunSql(sql, SPI_OK_SELECT);
+  MemoryContext spi = MemoryContextSwitchTo(context);
+  List *oids = NIL;
+  for (uint64 row = 0; row < SPI_processed; row++) {
+    bool is_null;
+    oids = lappend_oid(oids, DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[row],
+                                                            SPI_tuptable->tupdesc, 1, &is_null)));
+  }
+  MemoryContextSwitchTo(spi);
+  return oids;
+}
+
+List *QueryOids(const char *sql) {
+  MemoryContext context = CurrentMemoryContext;
+  SystemScope scope;
+  scope.Enter();
+  SPI_connect();
+  List *oids = QueryOids(sql, context);
+  SPI_finish();
+  scope.Leave();
+  return oids;
+}
+
 }  // namespace helios::branch

@@ -72,4 +72,11 @@ class SystemScope {
 // Runs one SQL statement with SPI connected; an error unless it gives `expected`.
 void RunSql(const char *sql, int expected);
 
+// Runs a query within a SystemScope, with SPI connected, and lists the OIDs in its first column in the
+// memory context `context`.
+List *QueryOids(const char *sql, MemoryContext context);
+
+// The same outside of such a scope, in the current context.
+List *QueryOids(const char *sql);
+
 }  // namespace helios::branch

@@ -113,16 +113,10 @@ TimestampTz InstantOf(int64 number) {
 void TrackAll() {
   const Oid role = GetUserId();
   const bool all = superuser() || pg_database_ownercheck(MyDatabaseId, role);
+  List *tables = QueryOids(kUntracked);
   SystemScope scope;
   scope.Enter();
   SPI_connect();
-  RunSql(kUntracked, SPI_OK_SELECT);
-  List *tables = NIL;
-  for (uint64 row = 0; row < SPI_processed; row++) {
-    bool is_null;
-    tables = lappend_oid(tables, DatumGetObjectId(SPI_getbinval(
-                                     SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1, &is_null)));
-  }
   ListCell *cell;
   foreach (cell, tables) {
     const Oid table = lfirst_oid(cell);

@@ -1,7 +1,10 @@
 #include "branch/branch.hpp"
 
+#include "branch/copy_up.hpp"
+#include "branch/guard.hpp"
 #include "branch/manage.hpp"
 #include "branch/path.hpp"
+#include "branch/redirect.hpp"
 #include "branch/session.hpp"
 #include "branch/statements.hpp"
 #include "branch/utility.hpp"
@@ -14,6 +17,9 @@ void InitBranch() {
   InitSession();
   InitStatements();
   InitUtility();
+  InitCopyUp();
+  InitRedirect();
+  InitGuard();
 }
 
 }  // namespace helios::branch

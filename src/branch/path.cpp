@@ -126,3 +126,11 @@ void RefreshPath() {
 }
 
 }  // namespace helios::branch
+
+// branch_space(branch bigint, schema name): the shadow of a schema, quoted.
+HELIOS_FUNCTION(branch_space) {
+  using helios::branch::SpaceName;
+  const char *name =
+      SpaceName(PG_GETARG_INT64(0), helios::branch::Space::kShadow, NameStr(*PG_GETARG_NAME(1)));
+  PG_RETURN_TEXT_P(cstring_to_text(quote_identifier(name)));
+}

@@ -1,0 +1,437 @@
+#include "branch/clone.hpp"
+
+#include "branch/catalog.hpp"
+#include "pg/compat.hpp"
+
+extern "C" {
+#include "access/attmap.h"
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/heap.h"
+#include "catalog/index.h"
+#include "catalog/indexing.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "catalog/toasting.h"
+#include "commands/defrem.h"
+#include "commands/sequence.h"
+#include "commands/trigger.h"
+#include "executor/executor.h"
+#include "executor/spi.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "parser/parse_utilcmd.h"
+#include "utils/acl.h"
+#include "utils/datum.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+namespace helios::branch {
+
+namespace {
+
+// Runs the statements that a query returns in its only column.
+void RunEach(const char *query) {
+  RunSql(query, SPI_OK_SELECT);
+  List *statements = NIL;
+  for (uint64 row = 0; row < SPI_processed; row++) {
+    statements = lappend(statements,
+                         pstrdup(SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1)));
+  }
+  ListCell *cell;
+  foreach (cell, statements) RunSql(static_cast<const char *>(lfirst(cell)), SPI_OK_UTILITY);
+}
+
+// Maps the sequences in an expression.
+bool MapSequences(Node *node, void *context) {
+  if (node == nullptr) return false;
+  if (IsA(node, Const)) {
+    auto *value = reinterpret_cast<Const *>(node);
+    if (value->consttype == REGCLASSOID && !value->constisnull) {
+      const auto map = *static_cast<MapRelation *>(context);
+      value->constvalue = ObjectIdGetDatum(map(DatumGetObjectId(value->constvalue)));
+    }
+    return false;
+  }
+  return expression_tree_walker(node, pg::AsWalker(MapSequences), context);
+}
+
+// Lists defaults, generation expressions and checks as heap_create_with_catalog() takes them.
+List *CookConstraints(TupleDesc row, MapRelation map_sequence) {
+  const TupleConstr *constraints = row->constr;
+  List *cooked = NIL;
+  if (constraints == nullptr) return cooked;
+  for (int i = 0; i < constraints->num_defval; i++) {
+    auto *entry = static_cast<CookedConstraint *>(palloc0(sizeof(CookedConstraint)));
+    entry->contype = CONSTR_DEFAULT;
+    entry->attnum = constraints->defval[i].adnum;
+    entry->expr = static_cast<Node *>(stringToNode(constraints->defval[i].adbin));
+    MapSequences(entry->expr, &map_sequence);
+    entry->is_local = true;
+    cooked = lappend(cooked, entry);
+  }
+  for (int i = 0; i < constraints->num_check; i++) {
+    const ConstrCheck *check = &constraints->check[i];
+    auto *entry = static_cast<CookedConstraint *>(palloc0(sizeof(CookedConstraint)));
+    entry->contype = CONSTR_CHECK;
+    entry->name = pstrdup(check->ccname);
+    entry->expr = static_cast<Node *>(stringToNode(check->ccbin));
+    entry->skip_validation = !check->ccvalid;
+    entry->is_local = true;
+    entry->is_no_inherit = check->ccnoinherit;
+    cooked = lappend(cooked, entry);
+  }
+  return cooked;
+}
+
+// Describes the columns of a new table: those of the model without what catalogs hold besides.
+TupleDesc CopyColumns(TupleDesc model) {
+  TupleDesc row = CreateTupleDescCopy(model);
+  for (int i = 0; i < model->natts; i++) {
+    const Form_pg_attribute from = TupleDescAttr(model, i);
+    const Form_pg_attribute to = TupleDescAttr(row, i);
+    to->attnotnull = from->attnotnull;
+    to->attidentity = from->attidentity;
+    to->attgenerated = from->attgenerated;
+  }
+  return row;
+}
+
+// Reads an attribute of a row of pg_class; 0 for null.
+Datum ClassDatum(Oid relation, AttrNumber attribute) {
+  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+  if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for relation %u", relation);
+  bool is_null;
+  const Datum value = SysCacheGetAttr(RELOID, tuple, attribute, &is_null);
+  const Datum copy = is_null ? Datum{0} : datumCopy(value, false, -1);
+  ReleaseSysCache(tuple);
+  return copy;
+}
+
+// Sets fields of the row of a relation in pg_class.
+void UpdateClass(Oid relation, const Datum *values, const bool *nulls, const bool *replaced) {
+  Relation classes = table_open(RelationRelationId, RowExclusiveLock);
+  HeapTuple old = SearchSysCacheCopy1(RELOID, ObjectIdGetDatum(relation));
+  HeapTuple tuple = heap_modify_tuple(old, RelationGetDescr(classes), const_cast<Datum *>(values),
+                                      const_cast<bool *>(nulls), const_cast<bool *>(replaced));
+  CatalogTupleUpdate(classes, &tuple->t_self, tuple);
+  table_close(classes, RowExclusiveLock);
+  CommandCounterIncrement();
+}
+
+// Gives the columns of a relation the privileges and statistics targets of the model's.
+void CopyColumnSettings(Relation model, Oid clone) {
+  Relation attributes = table_open(AttributeRelationId, RowExclusiveLock);
+  const TupleDesc row = RelationGetDescr(attributes);
+  for (AttrNumber number = 1; number <= RelationGetNumberOfAttributes(model); number++) {
+    HeapTuple from = SearchSysCacheAttNum(RelationGetRelid(model), number);
+    if (!HeapTupleIsValid(from)) continue;
+    Datum values[Natts_pg_attribute] = {};
+    bool nulls[Natts_pg_attribute] = {};
+    bool replaced[Natts_pg_attribute] = {};
+    for (const AttrNumber field : {Anum_pg_attribute_attacl, Anum_pg_attribute_attstattarget}) {
+      values[field - 1] = SysCacheGetAttr(ATTNUM, from, field, &nulls[field - 1]);
+      replaced[field - 1] = true;
+    }
+    HeapTuple old = SearchSysCacheCopyAttNum(clone, number);
+    HeapTuple tuple = heap_modify_tuple(old, row, values, nulls, replaced);
+    CatalogTupleUpdate(attributes, &tuple->t_self, tuple);
+    if (!nulls[Anum_pg_attribute_attacl - 1]) {
+      recordDependencyOnNewAcl(RelationRelationId, clone, number, model->rd_rel->relowner,
+                               DatumGetAclP(values[Anum_pg_attribute_attacl - 1]));
+    }
+    ReleaseSysCache(from);
+  }
+  table_close(attributes, RowExclusiveLock);
+  CommandCounterIncrement();
+}
+
+void CopyRowSecurity(Relation model, Oid clone) {
+  Datum values[Natts_pg_class] = {};
+  bool nulls[Natts_pg_class] = {};
+  bool replaced[Natts_pg_class] = {};
+  values[Anum_pg_class_relrowsecurity - 1] = BoolGetDatum(model->rd_rel->relrowsecurity);
+  values[Anum_pg_class_relforcerowsecurity - 1] = BoolGetDatum(model->rd_rel->relforcerowsecurity);
+  replaced[Anum_pg_class_relrowsecurity - 1] = true;
+  replaced[Anum_pg_class_relforcerowsecurity - 1] = true;
+  UpdateClass(clone, values, nulls, replaced);
+}
+
+// Lets the sequence that fills an identity or serial column belong to the column of the clone.
+void AttachSequences(Relation model, Oid clone, MapRelation map_sequence) {
+  ListCell *cell;
+  foreach (cell, getOwnedSequences(RelationGetRelid(model))) {
+    const Oid sequence = lfirst_oid(cell);
+    Oid table;
+    int32 column;
+    const bool identity = sequenceIsOwned(sequence, DEPENDENCY_INTERNAL, &table, &column);
+    if (!identity && !sequenceIsOwned(sequence, DEPENDENCY_AUTO, &table, &column)) continue;
+    ObjectAddress depender, referenced;
+    ObjectAddressSet(depender, RelationRelationId, map_sequence(sequence));
+    ObjectAddressSubSet(referenced, RelationRelationId, clone, column);
+    recordDependencyOn(&depender, &referenced, identity ? DEPENDENCY_INTERNAL : DEPENDENCY_AUTO);
+  }
+}
+
+}  // namespace
+
+char *QualifiedName(Oid relation) {
+  return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
+                                    get_rel_name(relation));
+}
+
+void CopyPrivileges(Oid model, Oid clone) {
+  const Datum acl = ClassDatum(model, Anum_pg_class_relacl);
+  Datum values[Natts_pg_class] = {};
+  bool nulls[Natts_pg_class] = {};
+  bool replaced[Natts_pg_class] = {};
+  values[Anum_pg_class_relacl - 1] = acl;
+  nulls[Anum_pg_class_relacl - 1] = acl == 0;
+  replaced[Anum_pg_class_relacl - 1] = true;
+  UpdateClass(clone, values, nulls, replaced);
+  if (acl == 0) return;
+  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(model));
+  const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
+  ReleaseSysCache(tuple);
+  recordDependencyOnNewAcl(RelationRelationId, clone, 0, owner, DatumGetAclP(acl));
+}
+
+Oid CloneTable(Oid model_oid, Oid schema, MapRelation map_sequence) {
+  Relation model = table_open(model_oid, AccessShareLock);
+  const Form_pg_class form = model->rd_rel;
+  List *constraints = CookConstraints(RelationGetDescr(model), map_sequence);
+  const Oid clone = heap_create_with_catalog(
+      RelationGetRelationName(model), schema, form->reltablespace, InvalidOid, InvalidOid,
+      InvalidOid, form->relowner, form->relam, CopyColumns(RelationGetDescr(model)), constraints,
+      RELKIND_RELATION, RELPERSISTENCE_PERMANENT, false, false, ONCOMMIT_NOOP,
+      ClassDatum(model_oid, Anum_pg_class_reloptions), false, true, true, InvalidOid, nullptr);
+  CommandCounterIncrement();
+  const Oid toast = form->reltoastrelid;
+  NewRelationCreateToastTable(
+      clone, OidIsValid(toast) ? ClassDatum(toast, Anum_pg_class_reloptions) : Datum{0});
+  CopyPrivileges(model_oid, clone);
+  CopyColumnSettings(model, clone);
+  CopyRowSecurity(model, clone);
+  AttachSequences(model, clone, map_sequence);
+  // Options that the server keeps for itself differ between two tables.
+  RunEach(psprintf(
+      "SELECT format('ALTER TABLE %%s ALTER COLUMN %%I SET (%%s)', '%u'::regclass, a.attname, "
+      "(SELECT string_agg(o, ', ') FROM unnest(a.attoptions) o WHERE o ~ '^n_distinct')) "
+      "FROM pg_attribute a WHERE a.attrelid = %u AND a.attnum > 0 AND NOT a.attisdropped AND "
+      "EXISTS (SELECT FROM unnest(a.attoptions) o WHERE o ~ '^n_distinct')",
+      clone, model_oid));
+  RunSql(psprintf("INSERT INTO pg_description SELECT %u, classoid, objsubid, description "
+                  "FROM pg_description WHERE objoid = %u AND classoid = 'pg_class'::regclass",
+                  clone, model_oid),
+         SPI_OK_INSERT);
+  table_close(model, NoLock);
+  return clone;
+}
+
+void CloneRows(Oid model, Oid clone, TimestampTz at) {
+  constexpr long kBatch = 1000;
+  Relation table = table_open(clone, AccessExclusiveLock);
+  const TupleDesc row = RelationGetDescr(table);
+  StringInfoData sql;
+  initStringInfo(&sql);
+  for (int i = 0; i < row->natts; i++) {
+    if (TupleDescAttr(row, i)->attisdropped) continue;
+    appendStringInfo(&sql, "%s%s", sql.len == 0 ? "SELECT " : ", ",
+                     quote_identifier(NameStr(TupleDescAttr(row, i)->attname)));
+  }
+  if (sql.len == 0) appendStringInfoString(&sql, "SELECT");
+  appendStringInfo(&sql, " FROM %s TABLESAMPLE heliosdb.as_of($1)", QualifiedName(model));
+
+  Oid types[] = {TIMESTAMPTZOID};
+  Datum instants[] = {TimestampTzGetDatum(at)};
+  Portal portal = SPI_cursor_open_with_args(nullptr, sql.data, lengthof(types), types, instants,
+                                            nullptr, true, 0);
+  TupleTableSlot *slot = table_slot_create(table, nullptr);
+  BulkInsertState bulk = GetBulkInsertState();
+  const CommandId command = GetCurrentCommandId(true);
+  Datum *values = static_cast<Datum *>(palloc0(sizeof(Datum) * static_cast<size_t>(row->natts)));
+  bool *nulls = static_cast<bool *>(palloc0(sizeof(bool) * static_cast<size_t>(row->natts)));
+  for (;;) {
+    SPI_cursor_fetch(portal, true, kBatch);
+    if (SPI_processed == 0) break;
+    for (uint64 i = 0; i < SPI_processed; i++) {
+      CHECK_FOR_INTERRUPTS();
+      heap_deform_tuple(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, values, nulls);
+      ExecClearTuple(slot);
+      for (int to = 0, from = 0; to < row->natts; to++) {
+        const bool dropped = TupleDescAttr(row, to)->attisdropped;
+        slot->tts_isnull[to] = dropped || nulls[from];
+        slot->tts_values[to] = dropped ? Datum{0} : values[from];
+        if (!dropped) from++;
+      }
+      ExecStoreVirtualTuple(slot);
+      // Frozen: a snapshot that is older than the copy sees the rows too. Nobody knows the table yet.
+      table_tuple_insert(table, slot, command, TABLE_INSERT_FROZEN | TABLE_INSERT_SKIP_FSM, bulk);
+    }
+    SPI_freetuptable(SPI_tuptable);
+  }
+  FreeBulkInsertState(bulk);
+  table_finish_bulk_insert(table, TABLE_INSERT_FROZEN | TABLE_INSERT_SKIP_FSM);
+  ExecDropSingleTupleTableSlot(slot);
+  SPI_cursor_close(portal);
+  table_close(table, NoLock);
+  CommandCounterIncrement();
+}
+
+void CloneIndexes(Oid model_oid, Oid clone) {
+  Relation model = table_open(model_oid, AccessShareLock);
+  AttrMap *same = make_attrmap(RelationGetNumberOfAttributes(model));
+  for (int i = 0; i < same->maplen; i++) same->attnums[i] = static_cast<AttrNumber>(i + 1);
+  RangeVar *name =
+      makeRangeVar(get_namespace_name(get_rel_namespace(clone)), get_rel_name(clone), -1);
+  ListCell *cell;
+  foreach (cell, RelationGetIndexList(model)) {
+    Relation index = index_open(lfirst_oid(cell), AccessShareLock);
+    if (index->rd_index->indisvalid) {
+      Oid constraint = InvalidOid;
+      IndexStmt *statement = generateClonedIndexStmt(name, index, same, &constraint);
+      statement->idxname = pstrdup(RelationGetRelationName(index));
+      const ObjectAddress created = DefineIndex(clone, statement, InvalidOid, InvalidOid,
+                                                InvalidOid, false, false, false, false, true);
+      CommandCounterIncrement();
+      CopyStatistics(RelationGetRelid(index), created.objectId);
+    }
+    index_close(index, NoLock);
+  }
+  CopyStatistics(model_oid, clone);
+  table_close(model, NoLock);
+  CommandCounterIncrement();
+}
+
+namespace {
+
+// Builds the statement that would create a trigger; its function and condition are passed beside it.
+CreateTrigStmt *TriggerStatement(HeapTuple tuple, Relation catalog, TupleDesc row) {
+  const auto *form = reinterpret_cast<Form_pg_trigger>(GETSTRUCT(tuple));
+  CreateTrigStmt *statement = makeNode(CreateTrigStmt);
+  statement->isconstraint = OidIsValid(form->tgconstraint);
+  statement->trigname = pstrdup(NameStr(form->tgname));
+  statement->row = TRIGGER_FOR_ROW(form->tgtype) != 0;
+  statement->timing = form->tgtype & TRIGGER_TYPE_TIMING_MASK;
+  statement->events = form->tgtype & TRIGGER_TYPE_EVENT_MASK;
+  statement->deferrable = form->tgdeferrable;
+  statement->initdeferred = form->tginitdeferred;
+  for (int i = 0; i < form->tgattr.dim1; i++) {
+    const Form_pg_attribute column = TupleDescAttr(row, form->tgattr.values[i] - 1);
+    statement->columns = lappend(statement->columns, makeString(pstrdup(NameStr(column->attname))));
+  }
+  bool is_null;
+  Datum value = heap_getattr(tuple, Anum_pg_trigger_tgargs, RelationGetDescr(catalog), &is_null);
+  const char *argument = is_null ? nullptr : VARDATA_ANY(DatumGetByteaPP(value));
+  for (int i = 0; i < form->tgnargs; i++) {
+    statement->args = lappend(statement->args, makeString(pstrdup(argument)));
+    argument += strlen(argument) + 1;
+  }
+  for (const bool is_new : {false, true}) {
+    value = heap_getattr(tuple, is_new ? Anum_pg_trigger_tgnewtable : Anum_pg_trigger_tgoldtable,
+                         RelationGetDescr(catalog), &is_null);
+    if (is_null) continue;
+    TriggerTransition *transition = makeNode(TriggerTransition);
+    transition->name = pstrdup(NameStr(*DatumGetName(value)));
+    transition->isNew = is_new;
+    transition->isTable = true;
+    statement->transitionRels = lappend(statement->transitionRels, transition);
+  }
+  return statement;
+}
+
+}  // namespace
+
+void CloneTriggers(Oid model_oid, Oid clone, MapRelation map_table) {
+  Relation model = table_open(model_oid, AccessShareLock);
+  Relation catalog = table_open(TriggerRelationId, RowExclusiveLock);
+  ScanKeyData key;
+  ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
+              ObjectIdGetDatum(model_oid));
+  SysScanDesc scan = systable_beginscan(catalog, TriggerRelidNameIndexId, true, nullptr, 1, &key);
+  HeapTuple tuple;
+  while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
+    const auto *form = reinterpret_cast<Form_pg_trigger>(GETSTRUCT(tuple));
+    if (form->tgisinternal) continue;
+    bool is_null;
+    const Datum condition =
+        heap_getattr(tuple, Anum_pg_trigger_tgqual, RelationGetDescr(catalog), &is_null);
+    Node *when =
+        is_null ? nullptr : static_cast<Node *>(stringToNode(TextDatumGetCString(condition)));
+    const Oid other = OidIsValid(form->tgconstrrelid) ? map_table(form->tgconstrrelid) : InvalidOid;
+    CreateTriggerFiringOn(TriggerStatement(tuple, catalog, RelationGetDescr(model)), nullptr, clone,
+                          other, InvalidOid, InvalidOid, form->tgfoid, InvalidOid, when, false,
+                          false, form->tgenabled);
+  }
+  systable_endscan(scan);
+  table_close(catalog, NoLock);
+  table_close(model, NoLock);
+  CommandCounterIncrement();
+}
+
+void ClonePolicies(Oid model, Oid clone) {
+  RunEach(psprintf(
+      "SELECT format('CREATE POLICY %%I ON %%s AS %%s FOR %%s TO %%s%%s%%s', p.polname, "
+      "'%u'::regclass, "
+      "CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END, "
+      "CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' "
+      "THEN 'DELETE' ELSE 'ALL' END, (SELECT string_agg(CASE r WHEN 0 THEN 'PUBLIC' ELSE "
+      "quote_ident(pg_get_userbyid(r)) END, ', ') FROM unnest(p.polroles) r), "
+      "' USING (' || pg_get_expr(p.polqual, p.polrelid) || ')', "
+      "' WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')') "
+      "FROM pg_policy p WHERE p.polrelid = %u",
+      clone, model));
+}
+
+void CloneForeignKeys(Oid model, Oid clone, MapRelation map_table) {
+  List *referenced =
+      QueryOids(psprintf("SELECT DISTINCT confrelid FROM pg_constraint WHERE contype = 'f' "
+                         "AND conrelid = %u AND conparentid = 0 ORDER BY 1",
+                         model),
+                CurrentMemoryContext);
+  ListCell *cell;
+  foreach (cell, referenced) {
+    const Oid target = map_table(lfirst_oid(cell));
+    if (!OidIsValid(target)) continue;
+    RunEach(psprintf(
+        "SELECT format('ALTER TABLE %%s ADD CONSTRAINT %%I FOREIGN KEY (%%s) REFERENCES %%s "
+        "(%%s)%%s%%s%%s%%s%%s', '%u'::regclass, c.conname, "
+        "(SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY k.n) FROM unnest(c.conkey) WITH "
+        "ORDINALITY k (attnum, n) JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = "
+        "k.attnum), '%u'::regclass, "
+        "(SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY k.n) FROM unnest(c.confkey) WITH "
+        "ORDINALITY k (attnum, n) JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = "
+        "k.attnum), "
+        "CASE c.confmatchtype WHEN 'f' THEN ' MATCH FULL' END, "
+        "CASE c.confupdtype WHEN 'r' THEN ' ON UPDATE RESTRICT' WHEN 'c' THEN ' ON UPDATE CASCADE' "
+        "WHEN 'n' THEN ' ON UPDATE SET NULL' WHEN 'd' THEN ' ON UPDATE SET DEFAULT' END, "
+        "CASE c.confdeltype WHEN 'r' THEN ' ON DELETE RESTRICT' WHEN 'c' THEN ' ON DELETE CASCADE' "
+        "WHEN 'n' THEN ' ON DELETE SET NULL' WHEN 'd' THEN ' ON DELETE SET DEFAULT' END || "
+        "COALESCE((SELECT ' (' || string_agg(quote_ident(a.attname), ', ') || ')' FROM "
+        "unnest(c.confdelsetcols) k JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = "
+        "k), ''), "
+        "CASE WHEN c.condeferrable THEN ' DEFERRABLE' END || CASE WHEN c.condeferred THEN ' "
+        "INITIALLY DEFERRED' ELSE '' END, "
+        "CASE WHEN NOT c.convalidated THEN ' NOT VALID' END) "
+        "FROM pg_constraint c WHERE c.contype = 'f' AND c.conrelid = %u AND c.confrelid = %u AND "
+        "c.conparentid = 0 ORDER BY c.oid",
+        clone, target, model, lfirst_oid(cell)));
+  }
+}
+
+}  // namespace helios::branch

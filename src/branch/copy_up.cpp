@@ -1,0 +1,278 @@
+// Copy-up: the first change of a table on a branch copies the whole table as of the fork.
+//
+// Foreign keys bind tables to each other, so all tables that they connect are copied together. Whoever comes
+// second waits for the first one's transaction, and then finds its copies. The rows are frozen: also a snapshot
+// from before the copy sees them.
+#include "branch/copy_up.hpp"
+
+#include "branch/catalog.hpp"
+#include "branch/clone.hpp"
+#include "branch/path.hpp"
+#include "branch/relations.hpp"
+#include "branch/session.hpp"
+#include "changelog/changelog.hpp"
+#include "pg/pause.hpp"
+
+extern "C" {
+#include "access/commit_ts.h"
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_namespace.h"
+#include "commands/extension.h"
+#include "executor/spi.h"
+#include "storage/lmgr.h"
+#include "tcop/utility.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "utils/xid8.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+namespace helios::branch {
+
+namespace {
+
+// The branch that is being copied for: the scope of the copy is on main.
+constinit int64 copying_for = 0;
+
+// Tables that foreign keys connect to one, itself included, in an order that all follow.
+constexpr const char *kConnected =
+    "WITH RECURSIVE edge (a, b) AS (SELECT conrelid, confrelid FROM pg_constraint WHERE contype = "
+    "'f' "
+    "AND conparentid = 0 UNION SELECT confrelid, conrelid FROM pg_constraint WHERE contype = 'f' "
+    "AND "
+    "conparentid = 0), connected (t) AS (SELECT %u::oid UNION SELECT e.b FROM edge e JOIN "
+    "connected c "
+    "ON c.t = e.a) SELECT t FROM connected ORDER BY t";
+
+// Refuses tables whose first change cannot be made yet.
+void CheckCopyable(Oid table) {
+  const char *why = nullptr;
+  if (get_rel_relkind(table) == RELKIND_PARTITIONED_TABLE) {
+    why = "It is partitioned.";
+  } else if (get_rel_relispartition(table)) {
+    why = "It is a partition.";
+  }
+  if (why == nullptr) return;
+  ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                  errmsg("table \"%s\" cannot be changed on branch \"%s\" yet", get_rel_name(table),
+                         SessionBranchName()),
+                  errdetail("%s", why)));
+}
+
+// Lists the tables to copy, the first one's privileges left to the statement.
+List *ConnectedTables(Oid table) {
+  List *tables = NIL;
+  ListCell *cell;
+  foreach (cell, QueryOids(psprintf(kConnected, table), CurrentMemoryContext)) {
+    if (Classify(lfirst_oid(cell), copying_for) == Kind::kTable)
+      tables = lappend_oid(tables, lfirst_oid(cell));
+  }
+  return tables;
+}
+
+// Lets one transaction at a time copy a relation for a branch.
+void LockCopy(int64 branch, Oid relation) {
+  LockDatabaseObject(get_relname_relid("branch_relations", get_namespace_oid(kAdminSchema, false)),
+                     relation, static_cast<uint16>(branch), ExclusiveLock);
+}
+
+// Creates a schema of a branch, or finds it.
+Oid EnsureSpaceOf(int64 branch, Space space, Oid schema) {
+  const char *base = get_namespace_name(schema);
+  char *name = SpaceName(branch, space, base);
+  const Oid known = get_namespace_oid(name, true);
+  if (OidIsValid(known)) return known;
+  LockDatabaseObject(NamespaceRelationId, schema, 0, ShareUpdateExclusiveLock);
+  const Oid made_meanwhile = get_namespace_oid(name, true);
+  if (OidIsValid(made_meanwhile)) return made_meanwhile;
+  HeapTuple tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
+  const Oid owner = reinterpret_cast<Form_pg_namespace>(GETSTRUCT(tuple))->nspowner;
+  ReleaseSysCache(tuple);
+  const char *quoted = quote_identifier(name);
+  RunSql(psprintf("CREATE SCHEMA %s AUTHORIZATION %s", quoted,
+                  quote_identifier(GetUserNameFromId(owner, false))),
+         SPI_OK_UTILITY);
+  RunSql(psprintf("GRANT USAGE ON SCHEMA %s TO PUBLIC", quoted), SPI_OK_UTILITY);
+  RunSql(
+      psprintf("SELECT format('GRANT CREATE ON SCHEMA %%I TO %%s', %s, CASE a.grantee WHEN 0 THEN "
+               "'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END) FROM pg_namespace n, "
+               "aclexplode(n.nspacl) a WHERE n.oid = %u AND a.privilege_type = 'CREATE'",
+               quote_literal_cstr(name), schema),
+      SPI_OK_SELECT);
+  List *grants = NIL;
+  for (uint64 row = 0; row < SPI_processed; row++) {
+    grants =
+        lappend(grants, pstrdup(SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1)));
+  }
+  ListCell *cell;
+  foreach (cell, grants) RunSql(static_cast<const char *>(lfirst(cell)), SPI_OK_UTILITY);
+  ObjectAddress made, extension;
+  ObjectAddressSet(made, NamespaceRelationId, get_namespace_oid(name, false));
+  ObjectAddressSet(extension, ExtensionRelationId, get_extension_oid("heliosdb", false));
+  recordDependencyOn(&made, &extension, DEPENDENCY_AUTO);
+  return made.objectId;
+}
+
+// Copies a sequence with its present state; SPI is connected.
+Oid CopySequence(int64 branch, Oid sequence) {
+  LockBranch(branch, false);
+  LockCopy(branch, sequence);
+  AcceptInvalidationMessages();
+  const Local known = FindLocal(branch, sequence);
+  if (known.exists) return known.relation;
+  const Oid schema = get_rel_namespace(sequence);
+  const Oid space = EnsureSpaceOf(branch, Space::kShadow, schema);
+  RunSql(
+      psprintf("SELECT format('CREATE SEQUENCE %%I.%%I AS %%s INCREMENT %%s MINVALUE %%s MAXVALUE "
+               "%%s START %%s CACHE %%s %%s', '%u'::regnamespace, c.relname, "
+               "format_type(s.seqtypid, NULL), s.seqincrement, s.seqmin, s.seqmax, s.seqstart, "
+               "s.seqcache, CASE WHEN s.seqcycle THEN 'CYCLE' END), pg_get_userbyid(c.relowner) "
+               "FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid WHERE c.oid = %u",
+               space, sequence),
+      SPI_OK_SELECT);
+  const char *create = pstrdup(SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
+  const char *owner = pstrdup(SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2));
+  RunSql(create, SPI_OK_UTILITY);
+  const Oid local = get_relname_relid(get_rel_name(sequence), space);
+  RunSql(psprintf("SELECT setval('%u'::regclass, last_value, is_called) FROM %s", local,
+                  QualifiedName(sequence)),
+         SPI_OK_SELECT);
+  RunSql(psprintf("ALTER SEQUENCE %s OWNER TO %s", QualifiedName(local), quote_identifier(owner)),
+         SPI_OK_UTILITY);
+  CopyPrivileges(sequence, local);
+  AddLocal(branch, sequence, local, schema);
+  return local;
+}
+
+Oid MapSequence(Oid relation) {
+  if (get_rel_relkind(relation) != RELKIND_SEQUENCE ||
+      Classify(relation, copying_for) != Kind::kSequence)
+    return relation;
+  return CopySequence(copying_for, relation);
+}
+
+// The copy of a table; 0 if it has none.
+Oid MapTable(Oid table) { return FindLocal(copying_for, table).relation; }
+
+// Copies the tables of a list that have no copy yet.
+void CopyTables(List *tables, TimestampTz fork) {
+  List *fresh = NIL;
+  ListCell *cell;
+  foreach (cell, tables) {
+    const Oid table = lfirst_oid(cell);
+    LockCopy(copying_for, table);
+    AcceptInvalidationMessages();
+    if (FindLocal(copying_for, table).exists) continue;
+    LockRelationOid(table, AccessShareLock);
+    const Oid schema = get_rel_namespace(table);
+    const Oid copy =
+        CloneTable(table, EnsureSpaceOf(copying_for, Space::kCopies, schema), MapSequence);
+    CloneRows(table, copy, fork);
+    CloneIndexes(table, copy);
+    AddLocal(copying_for, table, copy, schema);
+    fresh = lappend_oid(fresh, table);
+    pg::Pause("branch_copy");
+  }
+  foreach (cell, fresh) {
+    const Oid table = lfirst_oid(cell);
+    const Oid copy = MapTable(table);
+    CloneForeignKeys(table, copy, MapTable);
+    CloneTriggers(table, copy, MapTable);
+    ClonePolicies(table, copy);
+    RunSql(psprintf("SELECT heliosdb.track(%u)", copy), SPI_OK_SELECT);
+  }
+}
+
+// Forgets the branch that was copied for when an error ends the copy.
+void ForgetCopying(ResourceReleasePhase, bool is_commit, bool, void *) {
+  if (!is_commit) copying_for = 0;
+}
+
+}  // namespace
+
+void InitCopyUp() { RegisterResourceReleaseCallback(ForgetCopying, nullptr); }
+
+void CheckExistedAtFork(Oid main) {
+  const Branch &branch = CurrentBranch();
+  const TimestampTz fork = ForkInstant(branch);
+  changelog::TrackedTable tracked;
+  bool existed = changelog::FindTracked(main, &tracked);
+  if (existed && strcmp(tracked.reason, "tracked") == 0) {
+    TimestampTz since;
+    const TransactionId xid = XidFromFullTransactionId(tracked.since);
+    existed = TransactionIdGetCommitTsData(xid, &since, nullptr)
+                  ? since <= fork
+                  : !TransactionIdIsCurrentTransactionId(xid);
+  }
+  if (existed) return;
+  ereport(ERROR,
+          (errcode(ERRCODE_UNDEFINED_TABLE),
+           errmsg("relation \"%s\" does not exist on branch \"%s\"", get_rel_name(main),
+                  SessionBranchName()),
+           errdetail("It was created on main after the branch, or cannot be tracked, or was not "
+                     "tracked when the branch began.")));
+}
+
+Oid CopyUp(Oid main) {
+  const Oid known = LocalOf(main);
+  if (OidIsValid(known)) return known;
+  PreventCommandIfReadOnly("the first change of a table on a branch");
+  PreventCommandIfParallelMode("the first change of a table on a branch");
+  const Branch branch = CurrentBranch();
+  const TimestampTz fork = ForkInstant(branch);
+  CheckExistedAtFork(main);
+  CheckCopyable(main);
+  LockBranch(branch.id, false);
+  CurrentBranch();  // it may have been dropped meanwhile
+
+  SystemScope scope;
+  scope.Enter();
+  SPI_connect();
+  const int64 outer = copying_for;
+  copying_for = branch.id;
+  List *tables = ConnectedTables(main);
+  CopyTables(tables, fork);
+  copying_for = outer;
+  SPI_finish();
+  scope.Leave();
+  return LocalOf(main);
+}
+
+Oid LocalSequence(Oid sequence) {
+  if (!OnBranch() || get_rel_relkind(sequence) != RELKIND_SEQUENCE ||
+      Classify(sequence, session_branch) != Kind::kSequence)
+    return sequence;
+  const Oid known = LocalOf(sequence);
+  if (OidIsValid(known)) return known;
+  PreventCommandIfReadOnly("the first use of a sequence on a branch");
+  PreventCommandIfParallelMode("the first use of a sequence on a branch");
+  const int64 branch = CurrentBranch().id;
+  SystemScope scope;
+  scope.Enter();
+  SPI_connect();
+  const Oid local = CopySequence(branch, sequence);
+  SPI_finish();
+  scope.Leave();
+  return local;
+}
+
+Oid EnsureSpace(int64 branch, Space space, Oid schema) {
+  SystemScope scope;
+  scope.Enter();
+  SPI_connect();
+  LockBranch(branch, false);
+  const Oid made = EnsureSpaceOf(branch, space, schema);
+  SPI_finish();
+  scope.Leave();
+  return made;
+}
+
+}  // namespace helios::branch
