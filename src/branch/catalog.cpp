@@ -11,6 +11,7 @@ extern "C" {
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_class.h"
 #include "executor/spi.h"
 #include "storage/lmgr.h"
 #include "storage/procarray.h"
@@ -38,6 +39,7 @@ enum RelationColumn {
   kMainRelid,
   kLocalRelid,
   kSchema,
+  kColumns,
   kBaseXid,
   kRelationColumns = kBaseXid
 };
@@ -144,6 +146,15 @@ Local LoadLocal(int64 branch, Oid main) {
   return local;
 }
 
+// Counts the columns of a relation, dropped ones too; 0 without one.
+int16 ColumnCount(Oid relation) {
+  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+  if (!HeapTupleIsValid(tuple)) return 0;
+  const int16 count = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relnatts;
+  ReleaseSysCache(tuple);
+  return count;
+}
+
 }  // namespace
 
 bool FindBranch(const char *name, Branch *branch) {
@@ -230,6 +241,7 @@ void AddLocal(int64 branch, Oid main, Oid local, Oid schema) {
   values[kMainRelid - 1] = ObjectIdGetDatum(main);
   values[kLocalRelid - 1] = ObjectIdGetDatum(local);
   values[kSchema - 1] = ObjectIdGetDatum(schema);
+  values[kColumns - 1] = Int16GetDatum(ColumnCount(local));
   nulls[kBaseXid - 1] = true;
   CatalogTupleInsert(table, heap_form_tuple(RelationGetDescr(table), values, nulls));
   table_close(table, RowExclusiveLock);

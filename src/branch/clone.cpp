@@ -243,6 +243,28 @@ Oid CloneTable(Oid model_oid, Oid schema, MapRelation map_sequence) {
   return clone;
 }
 
+Oid CloneSequence(Oid model, Oid schema) {
+  RunSql(
+      psprintf(
+          "SELECT format('CREATE SEQUENCE %%s.%%I AS %%s INCREMENT %%s MINVALUE %%s MAXVALUE %%s "
+          "START %%s CACHE %%s %%s', '%u'::regnamespace, c.relname, format_type(s.seqtypid, NULL), "
+          "s.seqincrement, s.seqmin, s.seqmax, s.seqstart, s.seqcache, CASE WHEN s.seqcycle THEN "
+          "'CYCLE' END), quote_ident(pg_get_userbyid(c.relowner)) "
+          "FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid WHERE c.oid = %u",
+          schema, model),
+      SPI_OK_SELECT);
+  const char *create = pstrdup(SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
+  const char *owner = pstrdup(SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2));
+  RunSql(create, SPI_OK_UTILITY);
+  const Oid clone = get_relname_relid(get_rel_name(model), schema);
+  RunSql(psprintf("SELECT setval('%u'::regclass, last_value, is_called) FROM %s", clone,
+                  QualifiedName(model)),
+         SPI_OK_SELECT);
+  RunSql(psprintf("ALTER SEQUENCE %s OWNER TO %s", QualifiedName(clone), owner), SPI_OK_UTILITY);
+  CopyPrivileges(model, clone);
+  return clone;
+}
+
 void CloneRows(Oid model, Oid clone, TimestampTz at) {
   constexpr long kBatch = 1000;
   Relation table = table_open(clone, AccessExclusiveLock);

@@ -19,6 +19,9 @@ using MapRelation = Oid (*)(Oid relation);
 // checks, storage, owner, privileges, row-level security and comments. Sequences in defaults are mapped.
 Oid CloneTable(Oid model, Oid schema, MapRelation map_sequence);
 
+// Creates a sequence like another one, with its present state. SPI must be connected.
+Oid CloneSequence(Oid model, Oid schema);
+
 // Copies the rows of `model` as of an instant, so that every snapshot sees them.
 void CloneRows(Oid model, Oid clone, TimestampTz at);
 

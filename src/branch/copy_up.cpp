@@ -121,7 +121,7 @@ Oid EnsureSpaceOf(int64 branch, Space space, Oid schema) {
   return made.objectId;
 }
 
-// Copies a sequence with its present state; SPI is connected.
+// Copies a sequence of main for a branch; SPI is connected.
 Oid CopySequence(int64 branch, Oid sequence) {
   LockBranch(branch, false);
   LockCopy(branch, sequence);
@@ -129,25 +129,7 @@ Oid CopySequence(int64 branch, Oid sequence) {
   const Local known = FindLocal(branch, sequence);
   if (known.exists) return known.relation;
   const Oid schema = get_rel_namespace(sequence);
-  const Oid space = EnsureSpaceOf(branch, Space::kShadow, schema);
-  RunSql(
-      psprintf("SELECT format('CREATE SEQUENCE %%I.%%I AS %%s INCREMENT %%s MINVALUE %%s MAXVALUE "
-               "%%s START %%s CACHE %%s %%s', '%u'::regnamespace, c.relname, "
-               "format_type(s.seqtypid, NULL), s.seqincrement, s.seqmin, s.seqmax, s.seqstart, "
-               "s.seqcache, CASE WHEN s.seqcycle THEN 'CYCLE' END), pg_get_userbyid(c.relowner) "
-               "FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid WHERE c.oid = %u",
-               space, sequence),
-      SPI_OK_SELECT);
-  const char *create = pstrdup(SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
-  const char *owner = pstrdup(SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2));
-  RunSql(create, SPI_OK_UTILITY);
-  const Oid local = get_relname_relid(get_rel_name(sequence), space);
-  RunSql(psprintf("SELECT setval('%u'::regclass, last_value, is_called) FROM %s", local,
-                  QualifiedName(sequence)),
-         SPI_OK_SELECT);
-  RunSql(psprintf("ALTER SEQUENCE %s OWNER TO %s", QualifiedName(local), quote_identifier(owner)),
-         SPI_OK_UTILITY);
-  CopyPrivileges(sequence, local);
+  const Oid local = CloneSequence(sequence, EnsureSpaceOf(branch, Space::kShadow, schema));
   AddLocal(branch, sequence, local, schema);
   return local;
 }

@@ -182,15 +182,6 @@ int64 InsertBranch(const char *name, const Branch &parent, TimestampTz fork_at, 
   return id;
 }
 
-// Raises an error unless the role may change or drop a branch.
-void RequireOwner(const Branch &branch) {
-  if (has_privs_of_role(GetUserId(), branch.owner) ||
-      pg_database_ownercheck(MyDatabaseId, GetUserId()))
-    return;
-  ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-                  errmsg("must be owner of branch \"%s\"", NameStr(branch.name))));
-}
-
 // Raises an error if a branch cannot be dropped now.
 void CheckDroppable(const Branch &branch) {
   const char *name = NameStr(branch.name);
@@ -268,6 +259,14 @@ char *NameArgument(FunctionCallInfo fcinfo, int number) {
 }
 
 }  // namespace
+
+void RequireOwner(const Branch &branch) {
+  if (has_privs_of_role(GetUserId(), branch.owner) ||
+      pg_database_ownercheck(MyDatabaseId, GetUserId()))
+    return;
+  ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                  errmsg("must be owner of branch \"%s\"", NameStr(branch.name))));
+}
 
 void InitManage() { preloaded = process_shared_preload_libraries_in_progress; }
 
