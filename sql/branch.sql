@@ -42,6 +42,14 @@ COMMENT ON COLUMN heliosdb.branch_relations.schema IS 'schema that the relation 
 COMMENT ON COLUMN heliosdb.branch_relations.columns IS 'columns that both had when the copy was made, dropped ones too';
 COMMENT ON COLUMN heliosdb.branch_relations.base_xid IS 'transaction that merged it last; null: never';
 
+CREATE TABLE heliosdb.branch_sequences (
+  branch bigint,
+  sequence oid,
+  last_value bigint NOT NULL,
+  PRIMARY KEY (branch, sequence)
+);
+COMMENT ON TABLE heliosdb.branch_sequences IS 'last values of the sequences of main when a branch was created, of those that had one';
+
 CREATE FUNCTION heliosdb.create_branch(name text, parent text DEFAULT NULL, as_of timestamptz DEFAULT NULL, as_of_transaction bigint DEFAULT NULL,
                                        options jsonb DEFAULT '{}', if_not_exists boolean DEFAULT false) RETURNS bigint
   AS 'MODULE_PATHNAME', 'helios_create_branch' LANGUAGE C VOLATILE PARALLEL UNSAFE;

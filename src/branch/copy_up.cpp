@@ -121,6 +121,12 @@ Oid EnsureSpaceOf(int64 branch, Space space, Oid schema) {
   return made.objectId;
 }
 
+// Tells whether a branch began when it was created, so that its sequences are known.
+bool IsForkOfPresent(int64 id) {
+  Branch branch;
+  return FindBranchById(id, &branch) && FullTransactionIdIsValid(branch.fork_xid);
+}
+
 // Copies a sequence of main for a branch; SPI is connected.
 Oid CopySequence(int64 branch, Oid sequence) {
   LockBranch(branch, false);
@@ -130,6 +136,19 @@ Oid CopySequence(int64 branch, Oid sequence) {
   if (known.exists) return known.relation;
   const Oid schema = get_rel_namespace(sequence);
   const Oid local = CloneSequence(sequence, EnsureSpaceOf(branch, Space::kShadow, schema));
+  RunSql(psprintf("SELECT setval('%u'::regclass, last_value) FROM heliosdb.branch_sequences WHERE "
+                  "branch = %lld "
+                  "AND sequence = %u",
+                  local, static_cast<long long>(branch), sequence),
+         SPI_OK_SELECT);
+  if (SPI_processed == 0 && IsForkOfPresent(branch)) {
+    // No value had been taken when the branch began.
+    RunSql(
+        psprintf(
+            "SELECT setval('%u'::regclass, seqstart, false) FROM pg_sequence WHERE seqrelid = %u",
+            local, local),
+        SPI_OK_SELECT);
+  }
   AddLocal(branch, sequence, local, schema);
   return local;
 }

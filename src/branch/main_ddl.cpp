@@ -7,9 +7,11 @@
 #include "branch/path.hpp"
 
 extern "C" {
+#include "access/table.h"
 #include "catalog/pg_class.h"
 #include "executor/spi.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/syscache.h"
 #include "utils/xid8.h"
 }
@@ -26,7 +28,21 @@ struct History {
   Oid table;
   char *name;
   FullTransactionId since;
+  Bitmapset *columns;  // that are not dropped
 };
+
+// Lists the columns of a table.
+Bitmapset *ColumnsOf(Oid relation) {
+  Bitmapset *columns = nullptr;
+  Relation table = table_open(relation, AccessShareLock);
+  const TupleDesc row = RelationGetDescr(table);
+  for (int i = 0; i < row->natts; i++) {
+    if (!TupleDescAttr(row, i)->attisdropped)
+      columns = bms_add_member(columns, TupleDescAttr(row, i)->attnum);
+  }
+  table_close(table, AccessShareLock);
+  return columns;
+}
 
 // True for statements that may drop a table, alter it or begin its history anew.
 bool IsWatched(const Node *statement) {
@@ -77,6 +93,7 @@ List *Histories() {
     history->since = DatumGetFullTransactionId(
         SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 2, &is_null));
     history->name = get_rel_name(history->table);
+    history->columns = ColumnsOf(history->table);
     histories = lappend(histories, history);
   }
   MemoryContextSwitchTo(spi);
@@ -105,7 +122,7 @@ void CheckReaders(const History &lost, bool dropped) {
     ereport(ERROR,
             (errcode(ERRCODE_OBJECT_IN_USE),
              errmsg("table \"%s\" is read by branch \"%s\"", lost.name, NameStr(branch->name)),
-             errdetail("The statement would end the history of the table."),
+             errdetail("The statement would end the history of the table, or of a column."),
              errhint("Merge and drop the branch, or change a row of the table on it first.")));
   }
 }
@@ -141,7 +158,9 @@ void AfterMainDdl(List *before) {
   foreach (cell, before) {
     const auto *known = static_cast<const History *>(lfirst(cell));
     const History *now = Find(after, known->table);
-    if (now != nullptr && FullTransactionIdEquals(now->since, known->since)) continue;
+    if (now != nullptr && FullTransactionIdEquals(now->since, known->since) &&
+        bms_is_subset(known->columns, now->columns))
+      continue;
     CheckReaders(*known, now == nullptr);
   }
 }

@@ -177,6 +177,16 @@ int64 InsertBranch(const char *name, const Branch &parent, TimestampTz fork_at, 
   bool is_null;
   const int64 id =
       DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
+  // What a sequence was in the past is not known: a branch of the past goes on from the present.
+  RunSql(psprintf("INSERT INTO heliosdb.branch_sequences SELECT %lld, v.oid, v.last_value FROM "
+                  "(SELECT q.oid, "
+                  "CASE WHEN q.relkind = 'S' THEN pg_sequence_last_value(q.oid) END AS last_value "
+                  "FROM pg_class q "
+                  "JOIN pg_namespace n ON n.oid = q.relnamespace WHERE q.relkind = 'S' AND "
+                  "q.relpersistence = 'p' "
+                  "AND n.nspname !~ '^(pg_|heliosdb)' OFFSET 0) v WHERE v.last_value IS NOT NULL",
+                  static_cast<long long>(id)),
+         SPI_OK_INSERT);
   SPI_finish();
   scope.Leave();
   return id;
@@ -233,6 +243,9 @@ void DropBranch(const Branch &branch) {
            SPI_OK_UTILITY);
   }
   RunSql(psprintf("DELETE FROM heliosdb.branch_relations WHERE branch = %lld",
+                  static_cast<long long>(branch.id)),
+         SPI_OK_DELETE);
+  RunSql(psprintf("DELETE FROM heliosdb.branch_sequences WHERE branch = %lld",
                   static_cast<long long>(branch.id)),
          SPI_OK_DELETE);
   RunSql(
