@@ -494,33 +494,43 @@ CREATE FUNCTION heliosdb.merge_levels(tables oid[], OUT relation oid, OUT level 
   $body$;
 COMMENT ON FUNCTION heliosdb.merge_levels(oid[]) IS 'step of a merge: tables, those that foreign keys refer to below those that have them';
 
-CREATE FUNCTION heliosdb.merge_bag(main oid, local oid, base timestamptz, first boolean, OUT inserted bigint, OUT deleted bigint) RETURNS record
+-- The same for a table without a primary key, whose rows are counted: wanted is how many of a row are to be added or
+-- taken away, other what main itself has done.
+CREATE FUNCTION heliosdb.merge_compare_bag(main oid, local oid, base timestamptz, first boolean) RETURNS void
   LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
   target text := heliosdb.branch_relation_name(main);
   source text := heliosdb.branch_relation_name(local);
-  columns text;
-  stored text;
-  changed boolean;
+  columns text := heliosdb.merge_common_columns(main, local, true);
 BEGIN
-  SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum), string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FILTER (WHERE a.attgenerated = '')
-    INTO columns, stored
-    FROM pg_attribute a JOIN pg_attribute l ON l.attrelid = local AND l.attname = a.attname AND NOT l.attisdropped
-    WHERE a.attrelid = main AND a.attnum > 0 AND NOT a.attisdropped;
   EXECUTE format($sql$
     CREATE TEMPORARY TABLE %1$I ON COMMIT DROP AS
-    SELECT r.image, sum(r.s - r.b) AS wanted, sum(r.t - r.o) AS other
-    FROM (SELECT record_send(ROW(%2$s)) AS image, 1 AS s, 0 AS b, 0 AS t, 0 AS o FROM %3$s
-          UNION ALL SELECT record_send(ROW(%2$s)), 0, 1, 0, 0 FROM %4$s TABLESAMPLE heliosdb.as_of(%5$L::timestamptz)
-          UNION ALL SELECT record_send(ROW(%2$s)), 0, 0, 1, 0 FROM %6$s
-          UNION ALL SELECT record_send(ROW(%2$s)), 0, 0, 0, 1 FROM %6$s TABLESAMPLE heliosdb.as_of(%5$L::timestamptz)) r
+    SELECT r.image, min(r.key) AS key, sum(r.s - r.b) AS wanted, sum(r.t - r.o) AS other
+    FROM (SELECT record_send(ROW(%2$s)) AS image, ROW(%2$s)::text AS key, 1 AS s, 0 AS b, 0 AS t, 0 AS o FROM %3$s
+          UNION ALL SELECT record_send(ROW(%2$s)), ROW(%2$s)::text, 0, 1, 0, 0 FROM %4$s TABLESAMPLE heliosdb.as_of(%5$L::timestamptz)
+          UNION ALL SELECT record_send(ROW(%2$s)), ROW(%2$s)::text, 0, 0, 1, 0 FROM %6$s
+          UNION ALL SELECT record_send(ROW(%2$s)), ROW(%2$s)::text, 0, 0, 0, 1 FROM %6$s TABLESAMPLE heliosdb.as_of(%5$L::timestamptz)) r
     GROUP BY r.image HAVING sum(r.s - r.b) <> 0 OR sum(r.t - r.o) <> 0$sql$,
     'heliosdb_merge_' || main, columns, source, CASE WHEN first THEN target ELSE source END, base::text, target);
-  EXECUTE format('SELECT bool_or(wanted <> 0) AND bool_or(other <> 0) FROM pg_temp.%I', 'heliosdb_merge_' || main) INTO changed;
-  IF changed THEN
-    RAISE EXCEPTION 'table % has no primary key and was changed on both sides', main::regclass
-      USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Add a primary key on main, or undo the changes of one side.';
-  END IF;
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.merge_compare_bag(oid, oid, timestamptz, boolean) IS 'step of a merge: what is to be done in a table without a primary key';
+
+CREATE FUNCTION heliosdb.merge_common_columns(main oid, local oid, generated boolean) RETURNS text
+  LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
+    SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
+    FROM pg_attribute a JOIN pg_attribute l ON l.attrelid = local AND l.attname = a.attname AND l.attnum > 0 AND NOT l.attisdropped
+    WHERE a.attrelid = main AND a.attnum > 0 AND NOT a.attisdropped AND (generated OR a.attgenerated = '')
+  $body$;
+COMMENT ON FUNCTION heliosdb.merge_common_columns(oid, oid, boolean) IS 'step of a merge: columns that both tables have';
+
+CREATE FUNCTION heliosdb.merge_bag(main oid, local oid, OUT inserted bigint, OUT deleted bigint) RETURNS record
+  LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+  target text := heliosdb.branch_relation_name(main);
+  columns text := heliosdb.merge_common_columns(main, local, true);
+  stored text := heliosdb.merge_common_columns(main, local, false);
+BEGIN
   EXECUTE format($sql$
     WITH gone AS (
       DELETE FROM %1$s t USING (
@@ -533,10 +543,10 @@ BEGIN
       INSERT INTO %1$s (%2$s) OVERRIDING SYSTEM VALUE
       SELECT %2$s FROM (SELECT %3$s, record_send(ROW(%3$s)) AS "$image", row_number() OVER (PARTITION BY record_send(ROW(%3$s))) AS "$number" FROM %4$s) n
         JOIN pg_temp.%5$I m ON m.image = n."$image" WHERE n."$number" <= m.wanted RETURNING 1)
-    SELECT count(*) FROM back$sql$, target, stored, columns, source, 'heliosdb_merge_' || main) INTO inserted;
+    SELECT count(*) FROM back$sql$, target, stored, columns, heliosdb.branch_relation_name(local), 'heliosdb_merge_' || main) INTO inserted;
 END
 $body$;
-COMMENT ON FUNCTION heliosdb.merge_bag(oid, oid, timestamptz, boolean) IS 'step of a merge: a table without a primary key, which only one side may have changed';
+COMMENT ON FUNCTION heliosdb.merge_bag(oid, oid) IS 'step of a merge: changes a table without a primary key';
 
 -- What stands in the way is found before the first row is changed.
 CREATE FUNCTION heliosdb.merge_into_main(source text, options jsonb, preview boolean, OUT inserted bigint, OUT updated bigint, OUT deleted bigint) RETURNS record
@@ -613,7 +623,15 @@ BEGIN
     IF NOT preview THEN
       PERFORM heliosdb.merge_add_columns(tables[place], locals[place], added);
     END IF;
-    CONTINUE WHEN heliosdb.branch_key(tables[place]) IS NULL;
+    IF heliosdb.branch_key(tables[place]) IS NULL THEN
+      PERFORM heliosdb.merge_compare_bag(tables[place], locals[place], bases[place], firsts[place]);
+      EXECUTE format('SELECT count(*) FILTER (WHERE wanted <> 0), count(*) FILTER (WHERE other <> 0) FROM pg_temp.%I', 'heliosdb_merge_' || tables[place]) INTO found, counted;
+      IF found > 0 AND counted > 0 AND NOT preview THEN
+        RAISE EXCEPTION 'table % has no primary key and was changed on both sides', tables[place]::regclass
+          USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Add a primary key on main, or undo the changes of one side.';
+      END IF;
+      CONTINUE;
+    END IF;
     PERFORM heliosdb.merge_compare(tables[place], locals[place], bases[place], firsts[place], added, strategy);
     SELECT string_agg(format('k%s', k), ', ') INTO keys FROM unnest(heliosdb.branch_key(tables[place])) k;
     EXECUTE format('SELECT count(*), (SELECT string_agg(s.key, '', '') FROM (SELECT ROW(%1$s)::text AS key FROM pg_temp.%2$I WHERE conflict ORDER BY %1$s LIMIT 10) s) '
@@ -661,7 +679,7 @@ BEGIN
       CONTINUE;
     ELSIF heliosdb.branch_key(relation) IS NULL THEN
       SELECT merge_into_main.inserted + b.inserted, merge_into_main.deleted + b.deleted INTO inserted, deleted
-        FROM heliosdb.merge_bag(relation, locals[place], bases[place], firsts[place]) b;
+        FROM heliosdb.merge_bag(relation, locals[place]) b;
       CONTINUE;
     END IF;
     IF changes IS NOT NULL THEN
@@ -732,8 +750,10 @@ BEGIN
     RETURN QUERY SELECT step.main::regclass, c::text, 'add column', false FROM unnest(heliosdb.merge_columns(step.main, step.local, step.columns)) c;
     SELECT string_agg(format('k%s', k), ', ') INTO keys FROM unnest(heliosdb.branch_key(step.main)) k;
     IF keys IS NULL THEN
-      RETURN QUERY SELECT step.main::regclass, d.a_value, CASE d.difference WHEN 'deleted' THEN 'delete' ELSE 'insert' END, NULL::boolean
-        FROM heliosdb.branch_diff('main', source, step.main) d;
+      RETURN QUERY EXECUTE format('SELECT %1$L::regclass, key, CASE WHEN wanted > 0 THEN ''insert'' ELSE ''delete'' END, '
+                                  'EXISTS (SELECT FROM pg_temp.%2$I o WHERE o.other <> 0) FROM pg_temp.%2$I CROSS JOIN LATERAL generate_series(1, abs(wanted)) '
+                                  'WHERE wanted <> 0 ORDER BY key', step.main::regclass, 'heliosdb_merge_' || step.main);
+      EXECUTE format('DROP TABLE pg_temp.%I', 'heliosdb_merge_' || step.main);
       CONTINUE;
     END IF;
     RETURN QUERY EXECUTE format('SELECT %1$L::regclass, ROW(%2$s)::text, CASE wanted WHEN ''I'' THEN ''insert'' WHEN ''U'' THEN ''update'' ELSE ''delete'' END, conflict '

@@ -291,6 +291,17 @@ void RunSql(const char *sql, int expected) {
   if (result != expected) elog(ERROR, "\"%s\" gave %s", sql, SPI_result_code_string(result));
 }
 
+void RunEach(const char *query) {
+  RunSql(query, SPI_OK_SELECT);
+  List *statements = NIL;
+  for (uint64 row = 0; row < SPI_processed; row++) {
+    statements = lappend(statements,
+                         pstrdup(SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1)));
+  }
+  ListCell *cell;
+  foreach (cell, statements) RunSql(static_cast<const char *>(lfirst(cell)), SPI_OK_UTILITY);
+}
+
 List *QueryOids(const char *sql, MemoryContext context) {
   RunSql(sql, SPI_OK_SELECT);
   MemoryContext spi = MemoryContextSwitchTo(context);

@@ -72,6 +72,9 @@ class SystemScope {
 // Runs one SQL statement with SPI connected; an error unless it gives `expected`.
 void RunSql(const char *sql, int expected);
 
+// The same for the statements that a query returns in its first column.
+void RunEach(const char *query);
+
 // Runs a query within a SystemScope, with SPI connected, and lists the OIDs in its first column in the
 // memory context `context`.
 List *QueryOids(const char *sql, MemoryContext context);

@@ -45,18 +45,6 @@ namespace helios::branch {
 
 namespace {
 
-// Runs the statements that a query returns in its only column.
-void RunEach(const char *query) {
-  RunSql(query, SPI_OK_SELECT);
-  List *statements = NIL;
-  for (uint64 row = 0; row < SPI_processed; row++) {
-    statements = lappend(statements,
-                         pstrdup(SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1)));
-  }
-  ListCell *cell;
-  foreach (cell, statements) RunSql(static_cast<const char *>(lfirst(cell)), SPI_OK_UTILITY);
-}
-
 // Maps the sequences in an expression.
 bool MapSequences(Node *node, void *context) {
   if (node == nullptr) return false;
@@ -134,42 +122,38 @@ void UpdateClass(Oid relation, const Datum *values, const bool *nulls, const boo
   CommandCounterIncrement();
 }
 
-// Gives the columns of a relation the privileges and statistics targets of the model's.
-void CopyColumnSettings(Relation model, Oid clone) {
+// Notes which roles the privileges of a relation, or of a column of it, depend on.
+void NoteGrantees(Oid relation, AttrNumber column, Datum acl, Oid owner) {
+  deleteSharedDependencyRecordsFor(RelationRelationId, relation, column);
+  if (column == 0) recordDependencyOnOwner(RelationRelationId, relation, owner);
+  if (acl != 0)
+    recordDependencyOnNewAcl(RelationRelationId, relation, column, owner, DatumGetAclP(acl));
+}
+
+// Gives the columns of a relation what a field of pg_attribute says of the model's.
+void CopyColumnFields(Relation model, Oid clone, AttrNumber field) {
   Relation attributes = table_open(AttributeRelationId, RowExclusiveLock);
   const TupleDesc row = RelationGetDescr(attributes);
   for (AttrNumber number = 1; number <= RelationGetNumberOfAttributes(model); number++) {
     HeapTuple from = SearchSysCacheAttNum(RelationGetRelid(model), number);
-    if (!HeapTupleIsValid(from)) continue;
-    Datum values[Natts_pg_attribute] = {};
-    bool nulls[Natts_pg_attribute] = {};
-    bool replaced[Natts_pg_attribute] = {};
-    for (const AttrNumber field : {Anum_pg_attribute_attacl, Anum_pg_attribute_attstattarget}) {
+    HeapTuple old = SearchSysCacheCopyAttNum(clone, number);
+    if (HeapTupleIsValid(from) && HeapTupleIsValid(old)) {
+      Datum values[Natts_pg_attribute] = {};
+      bool nulls[Natts_pg_attribute] = {};
+      bool replaced[Natts_pg_attribute] = {};
       values[field - 1] = SysCacheGetAttr(ATTNUM, from, field, &nulls[field - 1]);
       replaced[field - 1] = true;
+      HeapTuple tuple = heap_modify_tuple(old, row, values, nulls, replaced);
+      CatalogTupleUpdate(attributes, &tuple->t_self, tuple);
+      if (field == Anum_pg_attribute_attacl) {
+        NoteGrantees(clone, number, nulls[field - 1] ? Datum{0} : values[field - 1],
+                     model->rd_rel->relowner);
+      }
     }
-    HeapTuple old = SearchSysCacheCopyAttNum(clone, number);
-    HeapTuple tuple = heap_modify_tuple(old, row, values, nulls, replaced);
-    CatalogTupleUpdate(attributes, &tuple->t_self, tuple);
-    if (!nulls[Anum_pg_attribute_attacl - 1]) {
-      recordDependencyOnNewAcl(RelationRelationId, clone, number, model->rd_rel->relowner,
-                               DatumGetAclP(values[Anum_pg_attribute_attacl - 1]));
-    }
-    ReleaseSysCache(from);
+    if (HeapTupleIsValid(from)) ReleaseSysCache(from);
   }
   table_close(attributes, RowExclusiveLock);
   CommandCounterIncrement();
-}
-
-void CopyRowSecurity(Relation model, Oid clone) {
-  Datum values[Natts_pg_class] = {};
-  bool nulls[Natts_pg_class] = {};
-  bool replaced[Natts_pg_class] = {};
-  values[Anum_pg_class_relrowsecurity - 1] = BoolGetDatum(model->rd_rel->relrowsecurity);
-  values[Anum_pg_class_relforcerowsecurity - 1] = BoolGetDatum(model->rd_rel->relforcerowsecurity);
-  replaced[Anum_pg_class_relrowsecurity - 1] = true;
-  replaced[Anum_pg_class_relforcerowsecurity - 1] = true;
-  UpdateClass(clone, values, nulls, replaced);
 }
 
 // Lets the sequence that fills an identity or serial column belong to the column of the clone.
@@ -195,20 +179,24 @@ char *QualifiedName(Oid relation) {
                                     get_rel_name(relation));
 }
 
-void CopyPrivileges(Oid model, Oid clone) {
-  const Datum acl = ClassDatum(model, Anum_pg_class_relacl);
+void CopySecurity(Oid model_oid, Oid clone) {
+  Relation model = relation_open(model_oid, AccessShareLock);
+  const Datum acl = ClassDatum(model_oid, Anum_pg_class_relacl);
   Datum values[Natts_pg_class] = {};
   bool nulls[Natts_pg_class] = {};
   bool replaced[Natts_pg_class] = {};
   values[Anum_pg_class_relacl - 1] = acl;
   nulls[Anum_pg_class_relacl - 1] = acl == 0;
   replaced[Anum_pg_class_relacl - 1] = true;
+  values[Anum_pg_class_relrowsecurity - 1] = BoolGetDatum(model->rd_rel->relrowsecurity);
+  values[Anum_pg_class_relforcerowsecurity - 1] = BoolGetDatum(model->rd_rel->relforcerowsecurity);
+  replaced[Anum_pg_class_relrowsecurity - 1] = true;
+  replaced[Anum_pg_class_relforcerowsecurity - 1] = true;
   UpdateClass(clone, values, nulls, replaced);
-  if (acl == 0) return;
-  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(model));
-  const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
-  ReleaseSysCache(tuple);
-  recordDependencyOnNewAcl(RelationRelationId, clone, 0, owner, DatumGetAclP(acl));
+  NoteGrantees(clone, 0, acl, model->rd_rel->relowner);
+  if (model->rd_rel->relkind != RELKIND_SEQUENCE)
+    CopyColumnFields(model, clone, Anum_pg_attribute_attacl);
+  relation_close(model, NoLock);
 }
 
 Oid CloneTable(Oid model_oid, Oid schema, MapRelation map_sequence) {
@@ -224,9 +212,8 @@ Oid CloneTable(Oid model_oid, Oid schema, MapRelation map_sequence) {
   const Oid toast = form->reltoastrelid;
   NewRelationCreateToastTable(
       clone, OidIsValid(toast) ? ClassDatum(toast, Anum_pg_class_reloptions) : Datum{0});
-  CopyPrivileges(model_oid, clone);
-  CopyColumnSettings(model, clone);
-  CopyRowSecurity(model, clone);
+  CopySecurity(model_oid, clone);
+  CopyColumnFields(model, clone, Anum_pg_attribute_attstattarget);
   AttachSequences(model, clone, map_sequence);
   // Options that the server keeps for itself differ between two tables.
   RunEach(psprintf(
@@ -261,7 +248,7 @@ Oid CloneSequence(Oid model, Oid schema) {
                   QualifiedName(model)),
          SPI_OK_SELECT);
   RunSql(psprintf("ALTER SEQUENCE %s OWNER TO %s", QualifiedName(clone), owner), SPI_OK_UTILITY);
-  CopyPrivileges(model, clone);
+  CopySecurity(model, clone);
   return clone;
 }
 

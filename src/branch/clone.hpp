@@ -35,8 +35,8 @@ void ClonePolicies(Oid model, Oid clone);
 // Creates the foreign keys of a table; referenced tables are mapped. SPI must be connected.
 void CloneForeignKeys(Oid model, Oid clone, MapRelation map_table);
 
-// Gives a relation the privileges of another one.
-void CopyPrivileges(Oid model, Oid clone);
+// Gives a relation the privileges of another one, of columns too, and whether it has row-level security.
+void CopySecurity(Oid model, Oid clone);
 
 // Qualified and quoted name of a relation.
 char *QualifiedName(Oid relation);

@@ -101,19 +101,12 @@ Oid EnsureSpaceOf(int64 branch, Space space, Oid schema) {
                   quote_identifier(GetUserNameFromId(owner, false))),
          SPI_OK_UTILITY);
   RunSql(psprintf("GRANT USAGE ON SCHEMA %s TO PUBLIC", quoted), SPI_OK_UTILITY);
-  RunSql(
-      psprintf("SELECT format('GRANT CREATE ON SCHEMA %%I TO %%s', %s, CASE a.grantee WHEN 0 THEN "
-               "'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END) FROM pg_namespace n, "
-               "aclexplode(n.nspacl) a WHERE n.oid = %u AND a.privilege_type = 'CREATE'",
-               quote_literal_cstr(name), schema),
-      SPI_OK_SELECT);
-  List *grants = NIL;
-  for (uint64 row = 0; row < SPI_processed; row++) {
-    grants =
-        lappend(grants, pstrdup(SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1)));
-  }
-  ListCell *cell;
-  foreach (cell, grants) RunSql(static_cast<const char *>(lfirst(cell)), SPI_OK_UTILITY);
+  RunEach(psprintf(
+      "SELECT format('GRANT CREATE ON SCHEMA %%I TO %%s', %s, CASE a.grantee WHEN 0 THEN 'PUBLIC' "
+      "ELSE quote_ident(pg_get_userbyid(a.grantee)) END) FROM pg_namespace n, aclexplode(n.nspacl) "
+      "a "
+      "WHERE n.oid = %u AND a.privilege_type = 'CREATE'",
+      quote_literal_cstr(name), schema));
   ObjectAddress made, extension;
   ObjectAddressSet(made, NamespaceRelationId, get_namespace_oid(name, false));
   ObjectAddressSet(extension, ExtensionRelationId, get_extension_oid("heliosdb", false));
@@ -201,19 +194,24 @@ void ForgetCopying(ResourceReleasePhase, bool is_commit, bool, void *) {
 
 void InitCopyUp() { RegisterResourceReleaseCallback(ForgetCopying, nullptr); }
 
-void CheckExistedAtFork(Oid main) {
+bool HasHistory(const Branch &branch, FullTransactionId since) {
+  TimestampTz began;
+  const TransactionId xid = XidFromFullTransactionId(since);
+  if (TransactionIdGetCommitTsData(xid, &began, nullptr)) return began <= ForkInstant(branch);
+  return !TransactionIdIsCurrentTransactionId(xid);
+}
+
+bool ExistedAtFork(Oid main) {
   const Branch &branch = CurrentBranch();
-  const TimestampTz fork = ForkInstant(branch);
   changelog::TrackedTable tracked;
-  bool existed = changelog::FindTracked(main, &tracked);
-  if (existed && strcmp(tracked.reason, "tracked") == 0) {
-    TimestampTz since;
-    const TransactionId xid = XidFromFullTransactionId(tracked.since);
-    existed = TransactionIdGetCommitTsData(xid, &since, nullptr)
-                  ? since <= fork
-                  : !TransactionIdIsCurrentTransactionId(xid);
-  }
-  if (existed) return;
+  if (!changelog::FindTracked(main, &tracked)) return false;
+  // Where the fork was chosen, or a history began anew, time travel says what is missing.
+  const bool chosen = !FullTransactionIdIsValid(branch.fork_xid);
+  return chosen || strcmp(tracked.reason, "tracked") != 0 || HasHistory(branch, tracked.since);
+}
+
+void CheckExistedAtFork(Oid main) {
+  if (ExistedAtFork(main)) return;
   ereport(ERROR,
           (errcode(ERRCODE_UNDEFINED_TABLE),
            errmsg("relation \"%s\" does not exist on branch \"%s\"", get_rel_name(main),

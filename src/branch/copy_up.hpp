@@ -1,6 +1,7 @@
 // Copies of main's relations on a branch.
 #pragma once
 
+#include "branch/catalog.hpp"
 #include "branch/path.hpp"
 #include "pg/pg.hpp"
 
@@ -17,7 +18,13 @@ Oid CopyUp(Oid main);
 // main, and for a sequence of the branch, that one itself.
 Oid LocalSequence(Oid sequence);
 
-// Raises an error for a table of main that the branch does not have because it is younger than the fork.
+// Tells whether a history that a transaction began reaches back to the fork of a branch.
+bool HasHistory(const Branch &branch, FullTransactionId since);
+
+// Tells whether the branch of the session has a table of main that it has not changed.
+bool ExistedAtFork(Oid main);
+
+// Raises an error if it has not.
 void CheckExistedAtFork(Oid main);
 
 // Returns a schema of a branch, which is made now if there is none.

@@ -1,4 +1,4 @@
-// CREATE, ALTER and DROP of tables, indexes, views, sequences, triggers and policies on a branch: names are led to
+// CREATE, ALTER and DROP of tables, indexes, views, sequences and triggers on a branch: names are led to
 // the branch's relations, and the stock command does the rest. A table whose definition changes moves from the
 // copies to the shadow: statements are then analysed with the branch's own definition.
 #include "branch/ddl.hpp"
@@ -109,7 +109,12 @@ void CheckAlter(const AlterTableCmd *command) {
     case AT_SetUnLogged:
       Refuse("ALTER TABLE SET UNLOGGED", "Unlogged tables have no history.");
     case AT_ChangeOwner:
-      Refuse("changing an owner", "Owners and privileges are main's.");
+    case AT_EnableRowSecurity:
+    case AT_DisableRowSecurity:
+    case AT_ForceRowSecurity:
+    case AT_NoForceRowSecurity:
+      Refuse("changing an owner or row-level security",
+             "Owners, privileges and policies are main's.");
     default:
       break;
   }
@@ -138,7 +143,7 @@ Ddl LeadAlterTable(AlterTableStmt *alter) {
 Ddl LeadRename(RenameStmt *rename) {
   const bool of_table = rename->renameType == OBJECT_COLUMN ||
                         rename->renameType == OBJECT_TABCONSTRAINT ||
-                        rename->renameType == OBJECT_TRIGGER || rename->renameType == OBJECT_POLICY;
+                        rename->renameType == OBJECT_TRIGGER;
   const Oid named = rename->relation == nullptr ? InvalidOid : FindNamed(rename->relation);
   const bool own = OidIsValid(named) && Classify(named, session_branch) == Kind::kOwn;
   if (of_table) {
@@ -260,7 +265,7 @@ bool LeadDroppedIndex(const DropStmt *drop, ListCell *object) {
   return true;
 }
 
-// Leads a trigger, policy or rule: the last name is its own, those before are the table's.
+// Leads a trigger or rule: the last name is its own, those before are the table's.
 bool LeadDroppedPart(ListCell *object) {
   List *names = lfirst_node(List, object);
   Node *own = static_cast<Node *>(llast(names));
@@ -288,7 +293,6 @@ Ddl LeadDrop(DropStmt *drop) {
         keep = LeadDroppedIndex(drop, cell);
         break;
       case OBJECT_TRIGGER:
-      case OBJECT_POLICY:
       case OBJECT_RULE:
         keep = LeadDroppedPart(cell);
         break;
@@ -338,12 +342,6 @@ Ddl LeadDdl(Node *statement) {
       return LeadDrop(reinterpret_cast<DropStmt *>(statement));
     case T_CreateTrigStmt:
       return LeadTrigger(reinterpret_cast<CreateTrigStmt *>(statement));
-    case T_CreatePolicyStmt:
-      LeadToAltered(reinterpret_cast<CreatePolicyStmt *>(statement)->table);
-      return Ddl::kRun;
-    case T_AlterPolicyStmt:
-      LeadToAltered(reinterpret_cast<AlterPolicyStmt *>(statement)->table);
-      return Ddl::kRun;
     default:
       return Ddl::kNone;
   }

@@ -3,6 +3,7 @@
 #include "branch/main_ddl.hpp"
 
 #include "branch/catalog.hpp"
+#include "branch/copy_up.hpp"
 #include "branch/names.hpp"
 #include "branch/path.hpp"
 
@@ -62,6 +63,27 @@ bool IsWatched(const Node *statement) {
   }
 }
 
+// Tells whether ALTER TABLE changes columns or what they get when nothing is given.
+bool ChangesColumns(const AlterTableStmt *alter) {
+  ListCell *cell;
+  foreach (cell, alter->cmds) {
+    switch (lfirst_node(AlterTableCmd, cell)->subtype) {
+      case AT_AddColumn:
+      case AT_DropColumn:
+      case AT_AlterColumnType:
+      case AT_ColumnDefault:
+      case AT_AddIdentity:
+      case AT_SetIdentity:
+      case AT_DropIdentity:
+      case AT_DropExpression:
+        return true;
+      default:
+        break;
+    }
+  }
+  return false;
+}
+
 // Refuses to rename a schema: what branches have of it goes by its name.
 void CheckRename(const Node *statement) {
   if (!IsA(statement, RenameStmt)) return;
@@ -119,6 +141,7 @@ void CheckReaders(const History &lost, bool dropped) {
     const auto *branch = static_cast<const Branch *>(lfirst(cell));
     // A copy is found through the table that it stands for.
     if (!dropped && FindLocal(branch->id, lost.table).exists) continue;
+    if (!HasHistory(*branch, lost.since)) continue;
     ereport(ERROR,
             (errcode(ERRCODE_OBJECT_IN_USE),
              errmsg("table \"%s\" is read by branch \"%s\"", lost.name, NameStr(branch->name)),
@@ -143,7 +166,8 @@ List *BeforeMainDdl(const Node *statement) {
   if (!IsWatched(statement) || LiveBranches() == NIL) return NIL;
   CheckRename(statement);
   List *histories = Histories();
-  if (IsA(statement, AlterTableStmt)) {
+  if (IsA(statement, AlterTableStmt) &&
+      ChangesColumns(reinterpret_cast<const AlterTableStmt *>(statement))) {
     const auto *alter = reinterpret_cast<const AlterTableStmt *>(statement);
     const Oid table = FindNamed(alter->relation);
     if (OidIsValid(table)) MoveCopies(table);

@@ -146,7 +146,8 @@ Creation LeadCreation(RangeVar *name) {
   const Oid main = get_relname_relid(name->relname, creation.base);
   if (OidIsValid(main)) {
     const Local local = FindLocal(CurrentBranch().id, main);
-    if (!local.exists || OidIsValid(local.relation)) creation.existing = main;
+    const bool unchanged = Classify(main, session_branch) != Kind::kTable || ExistedAtFork(main);
+    if (local.exists ? OidIsValid(local.relation) : unchanged) creation.existing = main;
   }
   name->catalogname = nullptr;
   name->schemaname =

@@ -34,6 +34,7 @@ extern "C" {
 #include "parser/parse_func.h"
 #include "parser/parsetree.h"
 #include "utils/fmgroids.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
@@ -171,10 +172,21 @@ void CheckView(Oid view) {
                   errhint("Name the view without its schema.")));
 }
 
+// Raises an error if the session reads the past.
+void CheckPresent(Oid table) {
+  const char *instant = GetConfigOption("heliosdb.as_of", true, false);
+  if (instant == nullptr || *instant == '\0') return;
+  ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                  errmsg("table \"%s\" cannot be read in the past on branch \"%s\"",
+                         get_rel_name(table), SessionBranchName()),
+                  errdetail("heliosdb.as_of is set."), errhint("RESET heliosdb.as_of.")));
+}
+
 // Leads one table of a query.
 void LeadTable(Query *query, int index, RangeTblEntry *entry) {
   switch (Classify(entry->relid, session_branch)) {
     case Kind::kTable: {
+      CheckPresent(entry->relid);
       const Oid local = LocalOf(entry->relid);
       if (OidIsValid(local)) {
         if (entry->tablesample != nullptr) ReadFork(entry);

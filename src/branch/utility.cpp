@@ -9,6 +9,7 @@
 #include "branch/names.hpp"
 #include "branch/path.hpp"
 #include "branch/relations.hpp"
+#include "branch/security.hpp"
 #include "branch/session.hpp"
 #include "branch/statements.hpp"
 #include "pg/compat.hpp"
@@ -243,6 +244,7 @@ void OnUtility(PlannedStmt *planned, const char *text, bool read_only,
     chain.next(standard_ProcessUtility)(planned, text, read_only, context, params, environment,
                                         receiver, completion);
     AfterMainDdl(watched);
+    if (on_main && ChangesSecurity(planned->utilityStmt)) SyncSecurity();
     return;
   }
   CurrentBranch();
