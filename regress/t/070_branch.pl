@@ -131,6 +131,13 @@ is(on('staging', 'CREATE TABLE late (b int)', 'INSERT INTO late VALUES (2)', 'TA
 is(on('staging', 'CREATE TEMPORARY TABLE t AS SELECT * FROM orders', 'DELETE FROM t WHERE id = 1', 'SELECT count(*) FROM t'), '2', 'temporary tables');
 fails('heliosdb.as_of', qr/ERROR:  0A000/, 'USE BRANCH staging', qq{SET heliosdb.as_of = '$before'}, 'SELECT * FROM orders');
 
+fails('deferred constraints that wait', qr/ERROR:  25001.*SET CONSTRAINTS/s, 'CREATE TABLE d (id int PRIMARY KEY, d int REFERENCES d DEFERRABLE INITIALLY DEFERRED)', 'BEGIN', 'INSERT INTO d VALUES (1, 2)', 'USE BRANCH staging');
+fails('an unfulfilled one', qr/ERROR:  23503/, 'BEGIN', 'INSERT INTO d VALUES (1, 2)', 'SET CONSTRAINTS ALL IMMEDIATE');
+sql('BEGIN', 'INSERT INTO d VALUES (1, 1)', 'SET CONSTRAINTS ALL IMMEDIATE', 'USE BRANCH staging', 'COMMIT', 'USE BRANCH main', 'DROP TABLE d');
+fails('a default from a sequence of main', qr/ERROR:  0A000: a default of table "counted"/, 'CREATE SEQUENCE counter', 'CREATE BRANCH seq', 'USE BRANCH seq', q{CREATE TABLE counted (id int DEFAULT nextval('counter'))});
+is(on('seq', q{SELECT nextval('counter')}, q{CREATE TABLE counted (id int DEFAULT nextval('counter'))}, q{COPY counted FROM PROGRAM 'true'}, 'INSERT INTO counted DEFAULT VALUES RETURNING id'), "1\n2", 'from one of the branch');
+is(sql(q{SELECT nextval('counter')}, 'DROP BRANCH seq'), '1', 'which has its own values');
+
 # ---- The past ----
 
 sql("CREATE BRANCH earlier AS OF TIMESTAMP '$before'");

@@ -59,6 +59,7 @@ constinit HTAB *locals = nullptr;
 constinit Branch current = {};
 constinit bool current_valid = false;
 constinit uint64 invalidations = 0;
+constinit bool entering_scope = false;
 
 // Marks what was remembered of a relation, or of all, as out of date.
 void Invalidate(Datum, Oid relation) {
@@ -271,14 +272,19 @@ void LockBranch(int64 branch, bool exclusive) {
                      exclusive ? AccessExclusiveLock : AccessShareLock);
 }
 
+bool InSystemScope() { return entering_scope; }
+
 void SystemScope::Enter() {
   GetUserIdAndSecContext(&user_, &context_);
   SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, context_ | SECURITY_LOCAL_USERID_CHANGE);
   settings_ = NewGUCNestLevel();
   set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
                     GUC_ACTION_SAVE, true, 0, false);
+  // Nothing can be pending on the branch that is not asked for again after Leave.
+  entering_scope = true;
   set_config_option("heliosdb.branch", "", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
                     false);
+  entering_scope = false;
 }
 
 void SystemScope::Leave() {

@@ -69,6 +69,9 @@ class SystemScope {
   int settings_;
 };
 
+// Tells whether a scope is being entered.
+bool InSystemScope();
+
 // Runs one SQL statement with SPI connected; an error unless it gives `expected`.
 void RunSql(const char *sql, int expected);
 

@@ -242,6 +242,28 @@ void NoteNew(int64 branch, Oid relation) {
     RunSql(psprintf("SELECT heliosdb.track(%u)", relation), SPI_OK_SELECT);
 }
 
+// Raises an error if a default of the branch's tables takes values of a sequence of main: COPY and ALTER TABLE would
+// take them without asking the planner.
+void CheckDefaults(long long branch) {
+  List *tables = QueryOids(
+      psprintf(
+          "SELECT d.adrelid FROM pg_attrdef d JOIN heliosdb.branch_relations r ON r.local_relid = "
+          "d.adrelid JOIN "
+          "pg_depend p ON p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid AND p.refclassid "
+          "= "
+          "'pg_class'::regclass JOIN pg_class s ON s.oid = p.refobjid AND s.relkind = 'S' JOIN "
+          "pg_namespace n "
+          "ON n.oid = s.relnamespace WHERE r.branch = %lld AND n.nspname !~ '^heliosdb_b%lld_'",
+          branch, branch),
+      CurrentMemoryContext);
+  if (tables == NIL) return;
+  ereport(ERROR,
+          (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+           errmsg("a default of table \"%s\" on a branch takes values of a sequence of main",
+                  get_rel_name(linitial_oid(tables))),
+           errhint("Use the sequence on the branch first, and name it without its schema.")));
+}
+
 }  // namespace
 
 void NoteCreatedAndDropped() {
@@ -262,6 +284,7 @@ void NoteCreatedAndDropped() {
           CurrentMemoryContext)) {
     NoteNew(branch, lfirst_oid(cell));
   }
+  CheckDefaults(branch);
   SPI_finish();
   scope.Leave();
 }

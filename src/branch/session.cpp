@@ -5,9 +5,15 @@
 #include "pg/guc.hpp"
 
 extern "C" {
+#include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/parallel.h"
+#include "access/table.h"
 #include "access/xact.h"
+#include "catalog/pg_trigger.h"
+#include "commands/trigger.h"
 #include "utils/plancache.h"
+#include "utils/rel.h"
 }
 #undef Min
 #undef Max
@@ -23,10 +29,34 @@ namespace {
 
 char *branch_text;
 
-// True while the catalogs can be asked for a name. A parallel worker does not see yet what its leader has
-// created.
-bool CanLookUp() {
-  return IsTransactionState() && OidIsValid(MyDatabaseId) && !InitializingParallelWorker;
+// True while the catalogs can be asked for a name.
+bool CanLookUp() { return IsTransactionState() && OidIsValid(MyDatabaseId); }
+
+// Tells whether a deferred constraint or trigger waits for the end of the transaction: it would then ask the tables
+// of another branch.
+bool HasPendingTriggers() {
+  Relation triggers = table_open(TriggerRelationId, AccessShareLock);
+  SysScanDesc scan = systable_beginscan(triggers, InvalidOid, false, nullptr, 0, nullptr);
+  bool pending = false;
+  HeapTuple tuple;
+  while (!pending && HeapTupleIsValid(tuple = systable_getnext(scan))) {
+    const auto *form = reinterpret_cast<Form_pg_trigger>(GETSTRUCT(tuple));
+    pending = form->tgdeferrable && AfterTriggerPendingOnRel(form->tgrelid);
+  }
+  systable_endscan(scan);
+  table_close(triggers, AccessShareLock);
+  return pending;
+}
+
+// Refuses to leave a branch for another one while something of its own is pending.
+bool CanLeave(int64 id, GucSource source) {
+  if (id == session_branch || source != PGC_S_SESSION || InSystemScope() || !IsTransactionState() ||
+      !TransactionIdIsValid(GetTopTransactionIdIfAny()) || !HasPendingTriggers())
+    return true;
+  GUC_check_errcode(ERRCODE_ACTIVE_SQL_TRANSACTION);
+  GUC_check_errmsg("the branch cannot be changed while deferred constraints are to be checked");
+  GUC_check_errhint("SET CONSTRAINTS ALL IMMEDIATE checks them now.");
+  return false;
 }
 
 bool CheckBranch(char **value, void **extra, GucSource source) {
@@ -42,11 +72,14 @@ bool CheckBranch(char **value, void **extra, GucSource source) {
       GUC_check_errmsg("branch \"%s\" does not exist", *value);
       GUC_check_errhint("SHOW BRANCHES lists the branches of this database.");
       return false;
+    } else if (InitializingParallelWorker) {
+      id = kUnresolved;
     } else {
       // Going on with main would change what was to be left alone; each statement will say so.
       id = kMissing;
     }
   }
+  if (!CanLeave(id, source)) return false;
   *extra = pg::AllocateExtra(sizeof(id));
   if (*extra == nullptr) return false;
   memcpy(*extra, &id, sizeof(id));

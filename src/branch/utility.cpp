@@ -98,34 +98,10 @@ void CopyAsQuery(CopyStmt *copy, Oid named) {
   copy->query = reinterpret_cast<Node *>(select);
 }
 
-// True if an expression takes a sequence that is not the branch's.
-bool TakesMainSequence(Node *node, void *context) {
-  if (node == nullptr) return false;
-  if (IsA(node, Const)) {
-    const auto *value = reinterpret_cast<Const *>(node);
-    return value->consttype == REGCLASSOID && !value->constisnull &&
-           Classify(DatumGetObjectId(value->constvalue), session_branch) == Kind::kSequence;
-  }
-  return expression_tree_walker(node, pg::AsWalker(TakesMainSequence), context);
-}
-
-// Refuses to fill columns from sequences of main, which COPY does without asking the planner.
-void CheckDefaults(Oid table_oid) {
-  Relation table = table_open(table_oid, AccessShareLock);
-  const TupleConstr *constraints = RelationGetDescr(table)->constr;
-  for (int i = 0; constraints != nullptr && i < constraints->num_defval; i++) {
-    Node *value = static_cast<Node *>(stringToNode(constraints->defval[i].adbin));
-    if (TakesMainSequence(value, nullptr))
-      Refuse("COPY into this table", "A default takes values of a sequence of main.");
-  }
-  table_close(table, NoLock);
-}
-
 void LeadCopy(CopyStmt *copy) {
   if (copy->relation == nullptr) return;
   if (copy->is_from) {
-    const Oid table = LeadToCopy(copy->relation, ACL_INSERT);
-    if (OidIsValid(table)) CheckDefaults(table);
+    LeadToCopy(copy->relation, ACL_INSERT);
     return;
   }
   const Oid named = FindNamed(copy->relation);
