@@ -13,7 +13,6 @@ $node->append_conf('postgresql.conf', q{
 shared_preload_libraries = 'heliosdb'
 fsync = off
 jit = off
-max_parallel_workers_per_gather = 0
 });
 $node->start;
 
@@ -164,12 +163,15 @@ foreach my $round (1 .. ($ENV{HELIOS_ROUNDS} // 6))
 	my $sequences = q{SELECT nextval('orders_id_seq'), nextval('audit_seq_seq'), nextval('customers_id_seq')};
 	$node->safe_psql($origin, "USE BRANCH b; $sequences");
 	$node->safe_psql($real, $sequences);
+	# Every second round in parallel workers, as far as that goes.
+	my @mode = $round % 2 ? ('SET max_parallel_workers_per_gather = 0')
+		: ('SET force_parallel_mode = regress', 'SET parallel_setup_cost = 0', 'SET parallel_tuple_cost = 0', 'SET min_parallel_table_scan_size = 0');
 	foreach my $part (1 .. 4)
 	{
 		my @script = map { $statements[any(scalar @statements)]->() } 1 .. 25;
 		$node->psql($origin, $on_main[any(scalar @on_main)]->()) foreach 1 .. 2;
 		my $main = $node->safe_psql($origin, join('; ', map { "SELECT count(*), md5(string_agg(t::text, ',' ORDER BY t::text)) FROM $_ t" } @tables));
-		my ($ours, $theirs) = (transcript($origin, 'USE BRANCH b', @script), transcript($real, @script));
+		my ($ours, $theirs) = (transcript($origin, 'USE BRANCH b', @mode, @script), transcript($real, @mode, @script));
 		$errors += () = $theirs =~ /^ERROR/mg;
 		$results += () = $theirs =~ /^\(\d+ row/mg;
 		my ($our_rows, $their_rows) = (contents($origin, 'USE BRANCH b;'), contents($real, ''));
