@@ -534,9 +534,9 @@ BEGIN
   EXECUTE format($sql$
     WITH gone AS (
       DELETE FROM %1$s t USING (
-        SELECT n.place, n.number, n.image FROM (SELECT ctid AS place, record_send(ROW(%2$s)) AS image, row_number() OVER (PARTITION BY record_send(ROW(%2$s))) AS number FROM %1$s) n
+        SELECT n.leaf, n.place, n.number, n.image FROM (SELECT tableoid AS leaf, ctid AS place, record_send(ROW(%2$s)) AS image, row_number() OVER (PARTITION BY record_send(ROW(%2$s))) AS number FROM %1$s) n
       ) n, pg_temp.%3$I m
-      WHERE t.ctid = n.place AND n.image = m.image AND n.number <= -m.wanted RETURNING 1)
+      WHERE t.tableoid = n.leaf AND t.ctid = n.place AND n.image = m.image AND n.number <= -m.wanted RETURNING 1)
     SELECT count(*) FROM gone$sql$, target, columns, 'heliosdb_merge_' || main) INTO deleted;
   EXECUTE format($sql$
     WITH back AS (
@@ -590,17 +590,18 @@ BEGIN
   FOR pair IN SELECT c.* FROM heliosdb.branch_contents(source) c JOIN pg_class r ON r.oid = c.main AND r.relkind IN ('r', 'p') WHERE c.local <> 0 ORDER BY c.main LOOP
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', heliosdb.branch_relation_name(pair.main));
   END LOOP;
-  FOR pair IN SELECT c.*, r.relkind AS kind, r.relname AS name FROM heliosdb.branch_contents(source) c LEFT JOIN pg_class r ON r.oid = NULLIF(c.local, 0)
+  FOR pair IN SELECT c.*, r.relkind AS kind, r.relname AS name, COALESCE(r.relispartition, false) AS is_part FROM heliosdb.branch_contents(source) c LEFT JOIN pg_class r ON r.oid = NULLIF(c.local, 0)
               ORDER BY c.main, c.local LOOP
-    CONTINUE WHEN pair.kind = 'S' OR (pair.local = 0 AND NOT EXISTS (SELECT FROM pg_class r WHERE r.oid = pair.main AND r.relkind IN ('r', 'p')));
+    CONTINUE WHEN pair.kind = 'S' OR pair.is_part OR (pair.local = 0 AND NOT EXISTS (SELECT FROM pg_class r WHERE r.oid = pair.main AND r.relkind IN ('r', 'p')));
     IF pair.local = 0 THEN
       RAISE EXCEPTION 'branch "%" cannot be merged: it dropped table %', source, pair.main::regclass
         USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'MERGE BRANCH adds tables and columns; it drops nothing.';
     ELSIF pair.kind = 'v' THEN
       RAISE WARNING 'view "%" of branch "%" is not merged', pair.name, source USING HINT = 'Create it on main.';
       CONTINUE;
-    ELSIF pair.kind = 'p' OR (SELECT r.relispartition FROM pg_class r WHERE r.oid = pair.local) THEN
-      RAISE EXCEPTION 'table "%" of branch "%" cannot be merged: it is partitioned', pair.name, source USING ERRCODE = 'feature_not_supported';
+    ELSIF pair.kind = 'p' AND pair.main = 0 THEN
+      RAISE EXCEPTION 'table "%" of branch "%" cannot be merged: it is partitioned, and new', pair.name, source
+        USING ERRCODE = 'feature_not_supported', HINT = 'Create it on main first.';
     ELSIF pair.merged_now THEN
       RAISE EXCEPTION 'branch "%" was merged by this transaction already', source USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
@@ -738,7 +739,7 @@ BEGIN
     RAISE EXCEPTION 'branch "%" cannot be merged into branch "%" yet', source, target USING ERRCODE = 'feature_not_supported', HINT = 'Merge it into main.';
   END IF;
   PERFORM heliosdb.merge_into_main(source, '{}', true);
-  FOR step IN SELECT c.main, c.local, c.columns FROM heliosdb.branch_contents(source) c JOIN pg_class r ON r.oid = c.local WHERE r.relkind = 'r' ORDER BY c.main LOOP
+  FOR step IN SELECT c.main, c.local, c.columns FROM heliosdb.branch_contents(source) c JOIN pg_class r ON r.oid = c.local WHERE r.relkind IN ('r', 'p') AND NOT r.relispartition ORDER BY c.main LOOP
     IF step.main = 0 THEN
       relation := step.local;
       action := 'create';
@@ -806,7 +807,7 @@ DECLARE
   at constant text := 'floor(extract(epoch FROM pg_xact_commit_timestamp(xmin)) * 1000)::bigint';
 BEGIN
   FOR t IN SELECT DISTINCT c.main::regclass AS name, heliosdb.branch_relation_name(c.main) AS text FROM unnest(ARRAY[source, target]) n
-             CROSS JOIN LATERAL heliosdb.branch_contents(n) c JOIN pg_class r ON r.oid = c.main AND r.relkind IN ('r', 'p') ORDER BY 2 LOOP
+             CROSS JOIN LATERAL heliosdb.branch_contents(n) c JOIN pg_class r ON r.oid = c.main AND r.relkind IN ('r', 'p') AND NOT r.relispartition ORDER BY 2 LOOP
     a := heliosdb.branch_source(source, t.name);
     b := heliosdb.branch_source(target, t.name);
     IF a.source IS NULL OR b.source IS NULL THEN

@@ -253,6 +253,19 @@ fails('dropping the current branch', qr/ERROR:  55006/, 'USE BRANCH m', 'MERGE B
 sql('MERGE BRANCH m INTO main WITH (conflict_resolution = branch_wins, delete_branch_after = true)');
 is(sql($fourth, 'SELECT count(*) FROM pg_branches'), "1|main|again|5\n2|n2|b2|6\n7|c7|x|7\n40|branch||5\n1", 'the branch wins, and is dropped');
 
+# Partitioned tables, with and without a key.
+sql('CREATE TABLE events (id int, day int, v text, PRIMARY KEY (id, day)) PARTITION BY RANGE (day)', 'CREATE TABLE events_1 (v text, gone int, day int NOT NULL, id int NOT NULL)', 'ALTER TABLE events_1 DROP COLUMN gone',
+	'ALTER TABLE events ATTACH PARTITION events_1 FOR VALUES FROM (0) TO (10)', 'CREATE TABLE events_2 PARTITION OF events DEFAULT PARTITION BY LIST (id)', 'CREATE TABLE events_2_rest PARTITION OF events_2 DEFAULT',
+	'CREATE TABLE tags (a int, b text) PARTITION BY LIST (a)', 'CREATE TABLE tags_1 PARTITION OF tags FOR VALUES IN (1)', 'CREATE TABLE tags_rest PARTITION OF tags DEFAULT',
+	q{INSERT INTO events SELECT i, i, 'v' || i FROM generate_series(1, 20) i}, q{INSERT INTO tags VALUES (1, 'x'), (2, 'y'), (1, 'x')}, 'CREATE BRANCH parts');
+is(on('parts', 'SELECT count(*) FROM events', 'SELECT count(*) FROM events_2_rest'), "20\n11", 'untouched partitions');
+on('parts', q{UPDATE events SET v = 'branch' WHERE day = 3}, 'UPDATE events SET day = 15 WHERE id = 4', q{UPDATE events_1 SET v = 'leaf' WHERE id = 6}, 'DELETE FROM events WHERE id = 5', q{UPDATE tags SET a = 3 WHERE b = 'y'}, q{DELETE FROM tags WHERE ctid = '(0,1)' AND tableoid::regclass::text ~ 'tags_1'});
+sql(q{UPDATE events SET v = 'main' WHERE id = 7});
+fails('a partition cannot come', qr/ERROR:  55006/, 'CREATE BRANCH whole', 'CREATE TABLE events_3 PARTITION OF events_2 FOR VALUES IN (100)');
+sql('DROP BRANCH whole', 'MERGE BRANCH parts INTO main WITH (delete_branch_after = true)');
+is(sql('SELECT tableoid::regclass, * FROM events WHERE id IN (3, 4, 5, 6, 7) ORDER BY id', 'SELECT tableoid::regclass, * FROM tags ORDER BY a'),
+	join("\n", 'events_1|3|3|branch', 'events_2_rest|4|15|v4', 'events_1|6|6|leaf', 'events_1|7|7|main', 'tags_1|1|x', 'tags_rest|3|y'), 'are merged');
+
 # What stands in the way of a merge as a whole.
 sql('CREATE TABLE parent (id int PRIMARY KEY, v text)', 'CREATE TABLE child (id int PRIMARY KEY, parent int REFERENCES parent ON DELETE CASCADE)', q{INSERT INTO parent VALUES (1, 'p'), (2, 'q')}, 'INSERT INTO child VALUES (1, 1), (2, 2)');
 my $merge_fails = sub {

@@ -31,10 +31,21 @@ my $schema = q{
 	CREATE INDEX orders_note ON orders (lower(note)) WHERE n > 3;
 	CREATE TABLE audit (seq bigserial PRIMARY KEY, what text);
 	CREATE TABLE bag (a int, b text);
+	CREATE TABLE events (id int, day int, region int REFERENCES regions ON UPDATE CASCADE ON DELETE CASCADE, v text, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
+	CREATE TABLE events_1 (v text, gone int, day int NOT NULL, id int NOT NULL, region int);
+	ALTER TABLE events_1 DROP COLUMN gone;
+	ALTER TABLE events ATTACH PARTITION events_1 FOR VALUES FROM (0) TO (10);
+	CREATE TABLE events_2 PARTITION OF events FOR VALUES FROM (10) TO (20) PARTITION BY LIST (id);
+	CREATE TABLE events_2_even PARTITION OF events_2 FOR VALUES IN (2, 4, 6, 8);
+	CREATE TABLE events_2_rest PARTITION OF events_2 DEFAULT;
+	CREATE TABLE events_rest PARTITION OF events DEFAULT;
+	CREATE INDEX events_v ON events (v);
+	CREATE TABLE reports (event int, day int, text text, FOREIGN KEY (event, day) REFERENCES events ON DELETE CASCADE ON UPDATE CASCADE);
 	CREATE VIEW rich AS SELECT id, name, credit, region FROM customers WHERE credit > 15 WITH CHECK OPTION;
 	CREATE VIEW sums AS SELECT c.name, count(o.id) AS orders, sum(o.n) AS total FROM customers c LEFT JOIN orders o ON o.customer = c.id GROUP BY c.id;
 	CREATE FUNCTION note_change() RETURNS trigger LANGUAGE plpgsql AS $$
 		BEGIN INSERT INTO audit (what) VALUES (TG_OP); RETURN COALESCE(NEW, OLD); END $$;
+	CREATE TRIGGER events_changes AFTER DELETE ON events FOR EACH ROW EXECUTE FUNCTION note_change();
 	CREATE TRIGGER changes AFTER INSERT OR UPDATE OR DELETE ON orders FOR EACH ROW EXECUTE FUNCTION note_change();
 	CREATE FUNCTION total(customer_id int) RETURNS bigint LANGUAGE sql STABLE AS 'SELECT sum(n) FROM orders WHERE customer = $1';
 	CREATE FUNCTION lines(customer_id int) RETURNS SETOF orders LANGUAGE sql STABLE AS 'SELECT * FROM orders WHERE customer = $1';
@@ -47,11 +58,13 @@ my $schema = q{
 	INSERT INTO regions SELECT i, 'region ' || i FROM generate_series(1, 4) i;
 	INSERT INTO customers (region, name, credit, big) SELECT 1 + i % 4, 'customer ' || i, i * 2, repeat(md5(i::text), i * 40) FROM generate_series(1, 12) i;
 	INSERT INTO orders (customer, n, note) SELECT 1 + i % 12, i % 7, 'note ' || i FROM generate_series(1, 60) i;
+	INSERT INTO events SELECT i % 10, i, 1 + i % 4, 'v' || i FROM generate_series(1, 30) i;
+	INSERT INTO reports SELECT id, day, 'r' FROM events WHERE day % 4 = 0;
 	INSERT INTO bag SELECT i % 5, 'b' || i % 3 FROM generate_series(1, 20) i;
 };
 
-my @tables = qw(regions customers orders audit bag);
-my %order = (regions => 'id', customers => 'id', orders => 'id', audit => 'seq', bag => 'a, b');
+my @tables = qw(regions customers orders audit bag events reports);
+my %order = (regions => 'id', customers => 'id', orders => 'id', audit => 'seq', bag => 'a, b', events => 'id, day', reports => 'event, day, text');
 
 # What may be said to both. Every query has an order.
 my @statements = (
@@ -80,6 +93,15 @@ my @statements = (
 	sub { 'WITH moved AS (DELETE FROM bag WHERE a = ' . any(5) . ' RETURNING a, b) INSERT INTO audit (what) SELECT b || a FROM moved ORDER BY 1 RETURNING seq' },
 	sub { 'MERGE INTO customers c USING (SELECT i FROM generate_series(' . (8 + any(4)) . ', 16) i) s ON s.i = c.id WHEN MATCHED AND c.credit > 12 THEN DELETE WHEN MATCHED THEN UPDATE SET credit = credit + 1 WHEN NOT MATCHED THEN INSERT (id, name) VALUES (s.i, \'merged\')' },
 	sub { 'TRUNCATE bag' },
+	sub { "INSERT INTO events VALUES (" . any(10) . ', ' . any(40) . ", 1, 'new') ON CONFLICT (id, day) DO UPDATE SET v = events.v || '!' RETURNING v" },
+	sub { 'UPDATE events SET day = day + ' . any(12) . ' WHERE id = ' . any(10) },
+	sub { 'DELETE FROM events WHERE day % 7 = ' . any(7) },
+	sub { 'SELECT e.day, e.v, r.text FROM events e LEFT JOIN reports r ON (r.event, r.day) = (e.id, e.day) WHERE e.day < ' . any(30) . ' ORDER BY 1, 2, 3' },
+	sub { 'SELECT count(*), max(v) FROM events_2' },
+	sub { "UPDATE events_1 SET v = 'one' WHERE day = " . any(10) },
+	sub { 'TRUNCATE events_2_rest CASCADE' },
+	sub { 'CREATE INDEX events_region ON events (region)' },
+	sub { 'ALTER TABLE events ADD COLUMN extra int DEFAULT 3' },
 	sub { 'TRUNCATE audit RESTART IDENTITY' },
 	sub { "INSERT INTO bag SELECT i, 'x' FROM generate_series(1, 3) i" },
 	sub { 'COPY (SELECT * FROM bag ORDER BY a, b) TO STDOUT' },

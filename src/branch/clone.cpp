@@ -18,6 +18,7 @@ extern "C" {
 #include "catalog/objectaddress.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_partitioned_table.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "catalog/toasting.h"
@@ -156,6 +157,29 @@ void CopyColumnFields(Relation model, Oid clone, AttrNumber field) {
   CommandCounterIncrement();
 }
 
+// Partitions a clone like its model.
+void ClonePartitionKey(Oid model, Oid clone) {
+  HeapTuple tuple = SearchSysCache1(PARTRELID, ObjectIdGetDatum(model));
+  if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for partition key of %u", model);
+  const auto *form = reinterpret_cast<Form_pg_partitioned_table>(GETSTRUCT(tuple));
+  bool is_null;
+  const auto *classes = reinterpret_cast<oidvector *>(DatumGetPointer(
+      SysCacheGetAttr(PARTRELID, tuple, Anum_pg_partitioned_table_partclass, &is_null)));
+  const auto *collations = reinterpret_cast<oidvector *>(DatumGetPointer(
+      SysCacheGetAttr(PARTRELID, tuple, Anum_pg_partitioned_table_partcollation, &is_null)));
+  const Datum expressions =
+      SysCacheGetAttr(PARTRELID, tuple, Anum_pg_partitioned_table_partexprs, &is_null);
+  List *parsed =
+      is_null ? NIL : static_cast<List *>(stringToNode(TextDatumGetCString(expressions)));
+  Relation table = table_open(clone, AccessExclusiveLock);
+  StorePartitionKey(table, form->partstrat, form->partnatts,
+                    const_cast<AttrNumber *>(form->partattrs.values), parsed,
+                    const_cast<Oid *>(classes->values), const_cast<Oid *>(collations->values));
+  table_close(table, NoLock);
+  ReleaseSysCache(tuple);
+  CommandCounterIncrement();
+}
+
 // Lets the sequence that fills an identity or serial column belong to the column of the clone.
 void AttachSequences(Relation model, Oid clone, MapRelation map_sequence) {
   ListCell *cell;
@@ -206,9 +230,10 @@ Oid CloneTable(Oid model_oid, Oid schema, MapRelation map_sequence) {
   const Oid clone = heap_create_with_catalog(
       RelationGetRelationName(model), schema, form->reltablespace, InvalidOid, InvalidOid,
       InvalidOid, form->relowner, form->relam, CopyColumns(RelationGetDescr(model)), constraints,
-      RELKIND_RELATION, RELPERSISTENCE_PERMANENT, false, false, ONCOMMIT_NOOP,
+      form->relkind, RELPERSISTENCE_PERMANENT, false, false, ONCOMMIT_NOOP,
       ClassDatum(model_oid, Anum_pg_class_reloptions), false, true, true, InvalidOid, nullptr);
   CommandCounterIncrement();
+  if (form->relkind == RELKIND_PARTITIONED_TABLE) ClonePartitionKey(model_oid, clone);
   const Oid toast = form->reltoastrelid;
   NewRelationCreateToastTable(
       clone, OidIsValid(toast) ? ClassDatum(toast, Anum_pg_class_reloptions) : Datum{0});
@@ -376,7 +401,8 @@ void CloneTriggers(Oid model_oid, Oid clone, MapRelation map_table) {
   HeapTuple tuple;
   while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
     const auto *form = reinterpret_cast<Form_pg_trigger>(GETSTRUCT(tuple));
-    if (form->tgisinternal) continue;
+    // Those of a partition come from its parent.
+    if (form->tgisinternal || OidIsValid(form->tgparentid)) continue;
     bool is_null;
     const Datum condition =
         heap_getattr(tuple, Anum_pg_trigger_tgqual, RelationGetDescr(catalog), &is_null);

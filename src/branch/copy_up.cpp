@@ -13,12 +13,16 @@
 #include "changelog/changelog.hpp"
 #include "pg/pause.hpp"
 
+#include <algorithm>
+#include <cstring>
+
 extern "C" {
 #include "access/commit_ts.h"
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
+#include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
@@ -42,30 +46,17 @@ namespace {
 // The branch that is being copied for: the scope of the copy is on main.
 constinit int64 copying_for = 0;
 
-// Tables that foreign keys connect to one, itself included, in an order that all follow.
+// Tables that foreign keys and partitioning connect to one, itself included, in an order that all follow.
 constexpr const char *kConnected =
     "WITH RECURSIVE edge (a, b) AS (SELECT conrelid, confrelid FROM pg_constraint WHERE contype = "
-    "'f' "
-    "AND conparentid = 0 UNION SELECT confrelid, conrelid FROM pg_constraint WHERE contype = 'f' "
-    "AND "
-    "conparentid = 0), connected (t) AS (SELECT %u::oid UNION SELECT e.b FROM edge e JOIN "
-    "connected c "
-    "ON c.t = e.a) SELECT t FROM connected ORDER BY t";
-
-// Refuses tables whose first change cannot be made yet.
-void CheckCopyable(Oid table) {
-  const char *why = nullptr;
-  if (get_rel_relkind(table) == RELKIND_PARTITIONED_TABLE) {
-    why = "It is partitioned.";
-  } else if (get_rel_relispartition(table)) {
-    why = "It is a partition.";
-  }
-  if (why == nullptr) return;
-  ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                  errmsg("table \"%s\" cannot be changed on branch \"%s\" yet", get_rel_name(table),
-                         SessionBranchName()),
-                  errdetail("%s", why)));
-}
+    "'f' AND "
+    "conparentid = 0 UNION SELECT i.inhrelid, i.inhparent FROM pg_inherits i JOIN pg_class c ON "
+    "c.oid = i.inhrelid "
+    "AND c.relispartition AND c.relkind IN ('r', 'p')), both_ways (a, b) AS (SELECT a, b FROM edge "
+    "UNION SELECT b, a "
+    "FROM edge), connected (t) AS (SELECT %u::oid UNION SELECT e.b FROM both_ways e JOIN connected "
+    "c ON c.t = e.a) "
+    "SELECT t FROM connected ORDER BY t";
 
 // Lists the tables to copy, the first one's privileges left to the statement.
 List *ConnectedTables(Oid table) {
@@ -156,6 +147,49 @@ Oid MapSequence(Oid relation) {
 // The copy of a table; 0 if it has none.
 Oid MapTable(Oid table) { return FindLocal(copying_for, table).relation; }
 
+// Copies a table with its rows, all that concerns no other one.
+void CopyTable(Oid table, TimestampTz fork) {
+  LockRelationOid(table, AccessShareLock);
+  const Oid schema = get_rel_namespace(table);
+  const Oid copy =
+      CloneTable(table, EnsureSpaceOf(copying_for, Space::kCopies, schema), MapSequence);
+  if (get_rel_relkind(table) == RELKIND_PARTITIONED_TABLE) {
+    // Partitions may have come or gone since the fork, which is for the whole to say.
+    RunSql(psprintf("SELECT heliosdb.as_of_instant(%u, %s::timestamptz)", table,
+                    quote_literal_cstr(timestamptz_to_str(fork))),
+           SPI_OK_SELECT);
+  } else {
+    CloneRows(table, copy, fork);
+    CloneIndexes(table, copy);
+  }
+  AddLocal(copying_for, table, copy, schema);
+}
+
+// Makes the copies of partitions those of the copies of their parents, and then the indexes of these: an index of a
+// whole takes those of the parts in, so the parts come first.
+void AttachPartitions(List *tables) {
+  int deepest = 0;
+  ListCell *cell;
+  foreach (cell, tables) {
+    const Oid table = lfirst_oid(cell);
+    if (!get_rel_relispartition(table)) continue;
+    deepest = std::max(deepest, list_length(get_partition_ancestors(table)));
+    RunEach(psprintf(
+        "SELECT format('ALTER TABLE %%s ATTACH PARTITION %%s %%s', '%u'::regclass, '%u'::regclass, "
+        "pg_get_expr(relpartbound, oid)) FROM pg_class WHERE oid = %u",
+        MapTable(get_partition_parent(table, false)), MapTable(table), table));
+  }
+  for (int depth = deepest; depth >= 0; depth--) {
+    foreach (cell, tables) {
+      const Oid table = lfirst_oid(cell);
+      const int above =
+          get_rel_relispartition(table) ? list_length(get_partition_ancestors(table)) : 0;
+      if (get_rel_relkind(table) == RELKIND_PARTITIONED_TABLE && above == depth)
+        CloneIndexes(table, MapTable(table));
+    }
+  }
+}
+
 // Copies the tables of a list that have no copy yet.
 void CopyTables(List *tables, TimestampTz fork) {
   List *fresh = NIL;
@@ -165,23 +199,19 @@ void CopyTables(List *tables, TimestampTz fork) {
     LockCopy(copying_for, table);
     AcceptInvalidationMessages();
     if (FindLocal(copying_for, table).exists) continue;
-    LockRelationOid(table, AccessShareLock);
-    const Oid schema = get_rel_namespace(table);
-    const Oid copy =
-        CloneTable(table, EnsureSpaceOf(copying_for, Space::kCopies, schema), MapSequence);
-    CloneRows(table, copy, fork);
-    CloneIndexes(table, copy);
-    AddLocal(copying_for, table, copy, schema);
+    CopyTable(table, fork);
     fresh = lappend_oid(fresh, table);
     pg::Pause("branch_copy");
   }
+  AttachPartitions(fresh);
   foreach (cell, fresh) {
     const Oid table = lfirst_oid(cell);
     const Oid copy = MapTable(table);
     CloneForeignKeys(table, copy, MapTable);
     CloneTriggers(table, copy, MapTable);
     ClonePolicies(table, copy);
-    RunSql(psprintf("SELECT heliosdb.track(%u)", copy), SPI_OK_SELECT);
+    if (!get_rel_relispartition(copy))
+      RunSql(psprintf("SELECT heliosdb.track(%u)", copy), SPI_OK_SELECT);
   }
 }
 
@@ -228,7 +258,6 @@ Oid CopyUp(Oid main) {
   const Branch branch = CurrentBranch();
   const TimestampTz fork = ForkInstant(branch);
   CheckExistedAtFork(main);
-  CheckCopyable(main);
   LockBranch(branch.id, false);
   CurrentBranch();  // it may have been dropped meanwhile
 
