@@ -29,6 +29,7 @@ struct History {
   Oid table;
   char *name;
   FullTransactionId since;
+  Oid root;            // partitioned table that it belongs to, or 0
   Bitmapset *columns;  // that are not dropped
 };
 
@@ -102,7 +103,8 @@ List *Histories() {
   MemoryContext context = CurrentMemoryContext;
   SPI_connect();
   RunSql(
-      "SELECT t.relid, t.since_xid FROM heliosdb.tracked t JOIN pg_class c ON c.oid = t.relid JOIN "
+      "SELECT t.relid, t.since_xid, t.root FROM heliosdb.tracked t JOIN pg_class c ON c.oid = "
+      "t.relid JOIN "
       "pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname !~ '^heliosdb_[bc][0-9]+_'",
       SPI_OK_SELECT);
   MemoryContext spi = MemoryContextSwitchTo(context);
@@ -114,6 +116,8 @@ List *Histories() {
         SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1, &is_null));
     history->since = DatumGetFullTransactionId(
         SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 2, &is_null));
+    history->root = DatumGetObjectId(
+        SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 3, &is_null));
     history->name = get_rel_name(history->table);
     history->columns = ColumnsOf(history->table);
     histories = lappend(histories, history);
@@ -135,12 +139,12 @@ const History *Find(List *histories, Oid table) {
 }
 
 // Raises an error if a branch reads a table whose history has ended.
-void CheckReaders(const History &lost, bool dropped) {
+void CheckReaders(const History &lost, bool copies_too) {
   ListCell *cell;
   foreach (cell, LiveBranches()) {
     const auto *branch = static_cast<const Branch *>(lfirst(cell));
     // A copy is found through the table that it stands for.
-    if (!dropped && FindLocal(branch->id, lost.table).exists) continue;
+    if (!copies_too && FindLocal(branch->id, lost.table).exists) continue;
     if (!HasHistory(*branch, lost.since)) continue;
     ereport(ERROR,
             (errcode(ERRCODE_OBJECT_IN_USE),
@@ -186,6 +190,12 @@ void AfterMainDdl(List *before) {
         bms_is_subset(known->columns, now->columns))
       continue;
     CheckReaders(*known, now == nullptr);
+  }
+  // A new partition has no history, so its whole has none for earlier instants, which merges go by as well.
+  foreach (cell, after) {
+    const auto *now = static_cast<const History *>(lfirst(cell));
+    const History *whole = OidIsValid(now->root) ? Find(before, now->root) : nullptr;
+    if (whole != nullptr && Find(before, now->table) == nullptr) CheckReaders(*whole, true);
   }
 }
 
