@@ -524,34 +524,56 @@ CREATE FUNCTION heliosdb.merge_common_columns(main oid, local oid, generated boo
   $body$;
 COMMENT ON FUNCTION heliosdb.merge_common_columns(oid, oid, boolean) IS 'step of a merge: columns that both tables have';
 
-CREATE FUNCTION heliosdb.merge_bag(main oid, local oid, OUT inserted bigint, OUT deleted bigint) RETURNS record
+CREATE FUNCTION heliosdb.merge_caller() RETURNS text[]
+  LANGUAGE sql STABLE PARALLEL SAFE AS $body$
+    SELECT ARRAY[pg_catalog.current_setting('search_path'), pg_catalog.current_setting('datestyle'), pg_catalog.current_setting('timezone')]
+  $body$;
+COMMENT ON FUNCTION heliosdb.merge_caller() IS 'step of a merge: settings of the caller, for triggers';
+
+-- Triggers of main run with the settings of the caller; the statement itself names operators by their schema.
+CREATE FUNCTION heliosdb.merge_run(caller text[], statement text) RETURNS bigint
+  LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET timezone = 'UTC' AS $body$
+DECLARE
+  counted bigint;
+BEGIN
+  PERFORM set_config('timezone', caller[3], true), set_config('datestyle', caller[2], true), set_config('search_path', caller[1], true);
+  EXECUTE statement INTO counted;
+  RETURN counted;
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.merge_run(text[], text) IS 'step of a merge: runs a statement with the settings of the caller; returns the number that it selects';
+
+CREATE FUNCTION heliosdb.merge_bag(main oid, local oid, caller text[], OUT inserted bigint, OUT deleted bigint) RETURNS record
   LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
   target text := heliosdb.branch_relation_name(main);
   columns text := heliosdb.merge_common_columns(main, local, true);
   stored text := heliosdb.merge_common_columns(main, local, false);
 BEGIN
-  EXECUTE format($sql$
+  deleted := heliosdb.merge_run(caller, format($sql$
     WITH gone AS (
       DELETE FROM %1$s t USING (
-        SELECT n.leaf, n.place, n.number, n.image FROM (SELECT tableoid AS leaf, ctid AS place, record_send(ROW(%2$s)) AS image, row_number() OVER (PARTITION BY record_send(ROW(%2$s))) AS number FROM %1$s) n
+        SELECT tableoid AS leaf, ctid AS place, pg_catalog.record_send(ROW(%2$s)) AS image,
+               pg_catalog.row_number() OVER (PARTITION BY pg_catalog.record_send(ROW(%2$s))) AS number FROM %1$s
       ) n, pg_temp.%3$I m
-      WHERE t.tableoid = n.leaf AND t.ctid = n.place AND n.image = m.image AND n.number <= -m.wanted RETURNING 1)
-    SELECT count(*) FROM gone$sql$, target, columns, 'heliosdb_merge_' || main) INTO deleted;
-  EXECUTE format($sql$
+      WHERE t.tableoid OPERATOR(pg_catalog.=) n.leaf AND t.ctid OPERATOR(pg_catalog.=) n.place AND n.image OPERATOR(pg_catalog.=) m.image
+        AND n.number OPERATOR(pg_catalog.<=) (OPERATOR(pg_catalog.-) m.wanted) RETURNING 1)
+    SELECT pg_catalog.count(*) FROM gone$sql$, target, columns, 'heliosdb_merge_' || main));
+  inserted := heliosdb.merge_run(caller, format($sql$
     WITH back AS (
       INSERT INTO %1$s (%2$s) OVERRIDING SYSTEM VALUE
-      SELECT %2$s FROM (SELECT %3$s, record_send(ROW(%3$s)) AS "$image", row_number() OVER (PARTITION BY record_send(ROW(%3$s))) AS "$number" FROM %4$s) n
-        JOIN pg_temp.%5$I m ON m.image = n."$image" WHERE n."$number" <= m.wanted RETURNING 1)
-    SELECT count(*) FROM back$sql$, target, stored, columns, heliosdb.branch_relation_name(local), 'heliosdb_merge_' || main) INTO inserted;
+      SELECT %2$s FROM (SELECT %3$s, pg_catalog.record_send(ROW(%3$s)) AS "$image",
+                               pg_catalog.row_number() OVER (PARTITION BY pg_catalog.record_send(ROW(%3$s))) AS "$number" FROM %4$s) n
+        JOIN pg_temp.%5$I m ON m.image OPERATOR(pg_catalog.=) n."$image" WHERE n."$number" OPERATOR(pg_catalog.<=) m.wanted RETURNING 1)
+    SELECT pg_catalog.count(*) FROM back$sql$, target, stored, columns, heliosdb.branch_relation_name(local), 'heliosdb_merge_' || main));
 END
 $body$;
-COMMENT ON FUNCTION heliosdb.merge_bag(oid, oid) IS 'step of a merge: changes a table without a primary key';
+COMMENT ON FUNCTION heliosdb.merge_bag(oid, oid, text[]) IS 'step of a merge: changes a table without a primary key';
 
 -- What stands in the way is found before the first row is changed.
-CREATE FUNCTION heliosdb.merge_into_main(source text, options jsonb, preview boolean, OUT inserted bigint, OUT updated bigint, OUT deleted bigint) RETURNS record
+CREATE FUNCTION heliosdb.merge_into_main(source text, options jsonb, preview boolean, caller text[], OUT inserted bigint, OUT updated bigint, OUT deleted bigint) RETURNS record
   LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
-  SET search_path = pg_catalog, pg_temp SET heliosdb.branch = '' SET datestyle = 'ISO' SET timezone = 'UTC' SET client_min_messages = 'warning' AS $body$
+  SET search_path = pg_catalog, pg_temp SET heliosdb.branch = '' SET datestyle = 'ISO' SET timezone = 'UTC' AS $body$
 DECLARE
   strategy text := heliosdb.merge_strategy(options);
   branch bigint;
@@ -571,9 +593,7 @@ DECLARE
   sample text;
   keys text;
   columns text;
-  targets text;
   news text;
-  condition text;
   changes text;
   counted bigint;
 BEGIN
@@ -659,42 +679,47 @@ BEGIN
   FOR relation IN SELECT l.relation FROM heliosdb.merge_levels(tables) l ORDER BY l.level DESC, l.relation LOOP
     place := array_position(tables, relation);
     CONTINUE WHEN is_new[place] OR heliosdb.branch_key(relation) IS NULL;
-    SELECT string_agg(format('t.%I = m.k%s', a.attname, a.attnum), ' AND ') INTO condition
+    SELECT string_agg(format('m.k%s AS %I', a.attnum, a.attname), ', ') INTO keys
       FROM pg_attribute a WHERE a.attrelid = relation AND a.attnum = ANY (heliosdb.branch_key(relation));
-    EXECUTE format('WITH gone AS (DELETE FROM %s t USING pg_temp.%I m WHERE m.act = ''D'' AND %s RETURNING 1) SELECT count(*) FROM gone',
-                   heliosdb.branch_relation_name(relation), 'heliosdb_merge_' || relation, condition) INTO counted;
+    counted := heliosdb.merge_run(caller, format(
+      'WITH gone AS (DELETE FROM %s t USING pg_temp.%I m CROSS JOIN LATERAL (SELECT %s) k WHERE m.act OPERATOR(pg_catalog.=) ''D'' AND %s RETURNING 1) '
+      'SELECT pg_catalog.count(*) FROM gone', heliosdb.branch_relation_name(relation), 'heliosdb_merge_' || relation, keys, heliosdb.branch_same_row(relation, 't', 'k')));
     deleted := deleted + counted;
   END LOOP;
   FOR relation IN SELECT l.relation FROM heliosdb.merge_levels(tables) l ORDER BY l.level, l.relation LOOP
     place := array_position(tables, relation);
     SELECT string_agg(quote_ident(a.attname), ', '), string_agg(format('m.v%s', a.attnum), ', '),
            string_agg(format('%I = m.v%s', a.attname, a.attnum), ', ') FILTER (WHERE a.attnum <> ALL (COALESCE(heliosdb.branch_key(relation), '{}')) AND a.attidentity <> 'a'),
-           string_agg(format('t.%I = m.k%s', a.attname, a.attnum), ' AND ') FILTER (WHERE a.attnum = ANY (heliosdb.branch_key(relation)))
-      INTO columns, news, changes, condition
+           string_agg(format('m.k%s AS %I', a.attnum, a.attname), ', ') FILTER (WHERE a.attnum = ANY (heliosdb.branch_key(relation)))
+      INTO columns, news, changes, keys
       FROM pg_attribute a JOIN pg_attribute l ON l.attrelid = locals[place] AND l.attname = a.attname AND NOT l.attisdropped
       WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '';
     IF is_new[place] THEN
-      EXECUTE format('WITH back AS (INSERT INTO %1$s (%2$s) OVERRIDING SYSTEM VALUE SELECT %2$s FROM %3$s RETURNING 1) SELECT count(*) FROM back',
-                     heliosdb.branch_relation_name(relation), columns, heliosdb.branch_relation_name(locals[place])) INTO counted;
+      counted := heliosdb.merge_run(caller, format(
+        'WITH back AS (INSERT INTO %1$s (%2$s) OVERRIDING SYSTEM VALUE SELECT %2$s FROM %3$s RETURNING 1) SELECT pg_catalog.count(*) FROM back',
+        heliosdb.branch_relation_name(relation), columns, heliosdb.branch_relation_name(locals[place])));
       inserted := inserted + counted;
       CONTINUE;
     ELSIF heliosdb.branch_key(relation) IS NULL THEN
       SELECT merge_into_main.inserted + b.inserted, merge_into_main.deleted + b.deleted INTO inserted, deleted
-        FROM heliosdb.merge_bag(relation, locals[place]) b;
+        FROM heliosdb.merge_bag(relation, locals[place], caller) b;
       CONTINUE;
     END IF;
     IF changes IS NOT NULL THEN
-      EXECUTE format('WITH changed AS (UPDATE %1$s t SET %2$s FROM pg_temp.%3$I m WHERE m.act = ''U'' AND %4$s RETURNING 1) '
-                     'SELECT count(*), (SELECT count(*) FROM pg_temp.%3$I m WHERE m.act = ''U'') FROM changed',
-                     heliosdb.branch_relation_name(relation), changes, 'heliosdb_merge_' || relation, condition) INTO counted, found;
+      EXECUTE format('SELECT count(*) FROM pg_temp.%I WHERE act = ''U''', 'heliosdb_merge_' || relation) INTO found;
+      counted := heliosdb.merge_run(caller, format(
+        'WITH changed AS (UPDATE %1$s t SET %2$s FROM pg_temp.%3$I m CROSS JOIN LATERAL (SELECT %4$s) k WHERE m.act OPERATOR(pg_catalog.=) ''U'' AND %5$s RETURNING 1) '
+        'SELECT pg_catalog.count(*) FROM changed',
+        heliosdb.branch_relation_name(relation), changes, 'heliosdb_merge_' || relation, keys, heliosdb.branch_same_row(relation, 't', 'k')));
       IF counted <> found THEN
         RAISE EXCEPTION 'rows of table % were taken away while the branch was merged', relation::regclass
           USING ERRCODE = 'triggered_data_change_violation', DETAIL = 'A trigger or ON DELETE CASCADE did that.';
       END IF;
       updated := updated + counted;
     END IF;
-    EXECUTE format('WITH back AS (INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM pg_temp.%I m WHERE m.act = ''I'' RETURNING 1) SELECT count(*) FROM back',
-                   heliosdb.branch_relation_name(relation), columns, news, 'heliosdb_merge_' || relation) INTO counted;
+    counted := heliosdb.merge_run(caller, format(
+      'WITH back AS (INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM pg_temp.%I m WHERE m.act OPERATOR(pg_catalog.=) ''I'' RETURNING 1) '
+      'SELECT pg_catalog.count(*) FROM back', heliosdb.branch_relation_name(relation), columns, news, 'heliosdb_merge_' || relation));
     inserted := inserted + counted;
   END LOOP;
   FOR place IN 1 .. cardinality(tables) LOOP
@@ -702,12 +727,13 @@ BEGIN
     PERFORM heliosdb.merge_add_rest(tables[place], locals[place], added, source);
   END LOOP;
   FOR place IN 1 .. cardinality(tables) LOOP
-    EXECUTE format('DROP TABLE IF EXISTS pg_temp.%I', 'heliosdb_merge_' || tables[place]);
+    CONTINUE WHEN is_new[place];
+    EXECUTE format('DROP TABLE pg_temp.%I', 'heliosdb_merge_' || tables[place]);
   END LOOP;
   PERFORM heliosdb.merge_end(branch);
 END
 $body$;
-COMMENT ON FUNCTION heliosdb.merge_into_main(text, jsonb, boolean) IS 'step of a merge: all of it, or only the comparison';
+COMMENT ON FUNCTION heliosdb.merge_into_main(text, jsonb, boolean, text[]) IS 'step of a merge: all of it, or only the comparison';
 
 CREATE FUNCTION heliosdb.merge_branch(source text, target text DEFAULT 'main', options jsonb DEFAULT '{}', OUT inserted bigint, OUT updated bigint, OUT deleted bigint)
   RETURNS record
@@ -721,7 +747,7 @@ BEGIN
   ELSIF finally_drop AND heliosdb.current_branch() OPERATOR(pg_catalog.=) source THEN
     RAISE EXCEPTION 'cannot drop branch "%", which this session is on', source USING ERRCODE = 'object_in_use', HINT = 'USE BRANCH main first.';
   END IF;
-  SELECT m.inserted, m.updated, m.deleted INTO inserted, updated, deleted FROM heliosdb.merge_into_main(source, options, false) m;
+  SELECT m.inserted, m.updated, m.deleted INTO inserted, updated, deleted FROM heliosdb.merge_into_main(source, options, false, heliosdb.merge_caller()) m;
   IF finally_drop THEN
     PERFORM heliosdb.drop_branch(source);
   END IF;
@@ -738,7 +764,7 @@ BEGIN
   IF target <> 'main' THEN
     RAISE EXCEPTION 'branch "%" cannot be merged into branch "%" yet', source, target USING ERRCODE = 'feature_not_supported', HINT = 'Merge it into main.';
   END IF;
-  PERFORM heliosdb.merge_into_main(source, '{}', true);
+  PERFORM heliosdb.merge_into_main(source, '{}', true, '{}');
   FOR step IN SELECT c.main, c.local, c.columns FROM heliosdb.branch_contents(source) c JOIN pg_class r ON r.oid = c.local WHERE r.relkind IN ('r', 'p') AND NOT r.relispartition ORDER BY c.main LOOP
     IF step.main = 0 THEN
       relation := step.local;

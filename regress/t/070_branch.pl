@@ -236,6 +236,19 @@ fails('new foreign keys', qr/ERROR:  23503.*made_customer_fkey/, 'UPDATE made SE
 is(sql('SELECT * FROM heliosdb.merge_branch(\'m\')'), '0|0|0', 'a second merge repeats nothing');
 is(sql('SELECT status FROM pg_database_branches() WHERE branch_name = \'m\''), 'merged', 'its state');
 
+# Triggers of main fire, with the settings of the caller; names of the caller are not what the merge goes by.
+sql('CREATE TABLE heard (what text)', q{CREATE FUNCTION hear() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO heard VALUES (concat_ws('' '', TG_OP, OLD.id, NEW.id, current_setting(''timezone''))); RETURN NULL; END'},
+	'CREATE TRIGGER hear AFTER INSERT OR UPDATE OR DELETE ON customers FOR EACH ROW EXECUTE FUNCTION hear()',
+	'CREATE SCHEMA hostile', q{CREATE FUNCTION hostile.never(int, int) RETURNS boolean LANGUAGE sql AS 'SELECT false'}, 'CREATE OPERATOR hostile.= (FUNCTION = hostile.never, LEFTARG = int, RIGHTARG = int)',
+	q{CREATE FUNCTION hostile.never(text, text) RETURNS boolean LANGUAGE sql AS 'SELECT false'}, 'CREATE OPERATOR hostile.= (FUNCTION = hostile.never, LEFTARG = text, RIGHTARG = text)',
+	q{CREATE FUNCTION hostile.count() RETURNS bigint LANGUAGE sql AS 'SELECT 7::bigint'});
+on('m', q{INSERT INTO customers VALUES (50, 'fifty')}, q{UPDATE customers SET name = 'thirty' WHERE id = 3}, 'DELETE FROM customers WHERE id = 7');
+is(sql('SET search_path = hostile, pg_catalog, public', q{SET timezone = 'Asia/Tokyo'}, q{SELECT * FROM heliosdb.merge_branch('m')}, 'SELECT what FROM heard ORDER BY what COLLATE "C"'),
+	"1|1|1\nDELETE 7 Asia/Tokyo\nINSERT 50 Asia/Tokyo\nUPDATE 3 3 Asia/Tokyo", 'triggers and hostile names');
+sql('DROP SCHEMA hostile CASCADE', 'DROP TRIGGER hear ON customers', q{INSERT INTO customers VALUES (7, 'c7', 'x')});
+on('m', q{INSERT INTO customers VALUES (7, 'c7', 'x')});
+sql(q{SELECT * FROM heliosdb.merge_branch('m')});
+
 on('m', q{UPDATE customers SET city = 'again' WHERE id = 1}, q{UPDATE customers SET city = 'b2', name = 'n2' WHERE id = 2}, 'DELETE FROM customers WHERE id = 6', 'UPDATE customers SET zip = 7 WHERE id = 7', q{INSERT INTO customers VALUES (40, 'branch')});
 sql(q{UPDATE customers SET city = 'm2' WHERE id = 2}, q{UPDATE customers SET name = 'm6' WHERE id = 6}, 'DELETE FROM customers WHERE id = 7', q{INSERT INTO customers VALUES (40, 'main')});
 my $everything = q{SELECT md5(string_agg(t::text, ',' ORDER BY id)) FROM customers t};
