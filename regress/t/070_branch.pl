@@ -201,6 +201,11 @@ as_guest(qr/42501: must be owner of branch "ddl"/, 'SET heliosdb.branch = main',
 as_guest(qr/42501: permission denied for table branches/, 'SELECT * FROM heliosdb.branches');
 as_guest(qr/42501: must be owner of table customers/, 'ALTER TABLE customers ADD COLUMN z int');
 as_guest(qr/42501: permission denied for schema public/, 'CREATE TABLE guests (a int)');
+sql('GRANT CREATE ON SCHEMA public TO guest', 'ALTER TABLE notes OWNER TO guest');
+as_guest(qr/^1\|2$/, 'CREATE TABLE guests (a int PRIMARY KEY, b int DEFAULT 2)', 'INSERT INTO guests VALUES (1)', 'TABLE guests');
+as_guest(qr/^5\|five\|3$/, 'CREATE INDEX notes_a ON notes (a)', 'ALTER TABLE notes ADD COLUMN c int DEFAULT 3', 'CREATE UNIQUE INDEX notes_c ON notes (c)', 'TABLE notes');
+as_guest(qr/0A000: schema "guest" is not in search_path/, 'CREATE TABLE mine (a int)') if sql('CREATE SCHEMA guest AUTHORIZATION guest') eq '';
+as_guest(qr/^7$/, 'SET search_path = guest, public', 'CREATE TABLE mine (a int)', 'INSERT INTO mine VALUES (7)', 'TABLE mine');
 sql('GRANT CREATE ON DATABASE postgres TO guest', 'CREATE TABLE fresh (a int)');
 as_guest(qr/42501: table "fresh" is not tracked/, 'USE BRANCH main', 'CREATE BRANCH guests');
 sql(q{SELECT heliosdb.track('fresh')}, q{SELECT heliosdb.track('late')});

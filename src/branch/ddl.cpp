@@ -166,7 +166,7 @@ Ddl LeadRename(RenameStmt *rename) {
 
 Ddl LeadIndex(IndexStmt *index) {
   if (index->concurrent) Refuse("CREATE INDEX CONCURRENTLY", "Leave CONCURRENTLY out.");
-  LeadToCopy(index->relation, 0);
+  LeadToIndexed(index->relation);
   return Ddl::kRun;
 }
 

@@ -74,6 +74,39 @@ Oid ConstraintTable(Relation constraints, Oid schema, const char *name) {
   return table;
 }
 
+// Lets the role create in a schema of the branch what it may create in that schema on main.
+void AllowCreation(Oid space, Oid base) {
+  const Oid role = GetUserId();
+  const AclResult allowed = pg_namespace_aclcheck(base, role, ACL_CREATE);
+  if (allowed != ACLCHECK_OK) aclcheck_error(allowed, OBJECT_SCHEMA, get_namespace_name(base));
+  if (pg_namespace_aclcheck(space, role, ACL_CREATE) == ACLCHECK_OK) return;
+  SystemScope scope;
+  scope.Enter();
+  SPI_connect();
+  RunSql(psprintf("GRANT CREATE ON SCHEMA %s TO %s", quote_identifier(get_namespace_name(space)),
+                  quote_identifier(GetUserNameFromId(role, false))),
+         SPI_OK_UTILITY);
+  SPI_finish();
+  scope.Leave();
+}
+
+// Raises an error if what is created or altered on the branch could not be named there.
+void CheckReachable(Oid shadow, Oid base) {
+  if (list_member_oid(fetch_search_path(false), shadow)) return;
+  ereport(
+      ERROR,
+      (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+       errmsg("schema \"%s\" is not in search_path", get_namespace_name(base)),
+       errdetail("What is created or altered on a branch is found by its name without the schema."),
+       errhint("SET search_path, with the name of the schema and not $user.")));
+}
+
+// The schema on main of what a branch has in place of a relation.
+Oid SchemaOnMain(Oid local) {
+  return linitial_oid(QueryOids(
+      psprintf("SELECT schema FROM heliosdb.branch_relations WHERE local_relid = %u", local)));
+}
+
 }  // namespace
 
 void Refuse(const char *what, const char *why) {
@@ -118,10 +151,26 @@ Oid LeadToCopy(RangeVar *name, AclMode needed) {
 }
 
 Oid LeadToAltered(RangeVar *name) {
+  const Oid named = FindNamed(name);
+  const bool name_is_own = OidIsValid(named) && Classify(named, session_branch) == Kind::kOwn;
   const Oid local = LeadToCopy(name, 0);
   if (!OidIsValid(local) || Classify(local, session_branch) != Kind::kOwn) return local;
   MoveToShadow(CurrentBranch().id, local);
+  // Neither parts of a statement that is led already, nor what is new in it.
+  if (!name_is_own) {
+    const Oid base = SchemaOnMain(local);
+    AllowCreation(get_rel_namespace(local), base);
+    CheckReachable(get_rel_namespace(local), base);
+  }
   PointTo(name, local);
+  return local;
+}
+
+Oid LeadToIndexed(RangeVar *name) {
+  const Oid named = FindNamed(name);
+  const bool of_main = OidIsValid(named) && Classify(named, session_branch) == Kind::kTable;
+  const Oid local = LeadToCopy(name, 0);
+  if (of_main) AllowCreation(get_rel_namespace(local), get_rel_namespace(named));
   return local;
 }
 
@@ -140,9 +189,6 @@ Creation LeadCreation(RangeVar *name) {
   } else {
     creation.base = space;
   }
-  const AclResult allowed = pg_namespace_aclcheck(creation.base, GetUserId(), ACL_CREATE);
-  if (allowed != ACLCHECK_OK)
-    aclcheck_error(allowed, OBJECT_SCHEMA, get_namespace_name(creation.base));
   const Oid main = get_relname_relid(name->relname, creation.base);
   if (OidIsValid(main)) {
     const Local local = FindLocal(CurrentBranch().id, main);
@@ -150,8 +196,10 @@ Creation LeadCreation(RangeVar *name) {
     if (local.exists ? OidIsValid(local.relation) : unchanged) creation.existing = main;
   }
   name->catalogname = nullptr;
-  name->schemaname =
-      get_namespace_name(EnsureSpace(CurrentBranch().id, Space::kShadow, creation.base));
+  const Oid shadow = EnsureSpace(CurrentBranch().id, Space::kShadow, creation.base);
+  AllowCreation(shadow, creation.base);
+  CheckReachable(shadow, creation.base);
+  name->schemaname = get_namespace_name(shadow);
   return creation;
 }
 
@@ -160,8 +208,7 @@ void MoveToShadow(int64 branch, Oid local) {
   const char letter = static_cast<char>(Space::kCopies);
   const char *space = get_namespace_name(from);
   if (space[strlen("heliosdb_")] != letter) return;
-  const Oid schema = linitial_oid(QueryOids(
-      psprintf("SELECT schema FROM heliosdb.branch_relations WHERE local_relid = %u", local)));
+  const Oid schema = SchemaOnMain(local);
   const Oid shadow = EnsureSpace(branch, Space::kShadow, schema);
   Relation table = table_open(local, AccessExclusiveLock);
   ObjectAddresses *moved = new_object_addresses();

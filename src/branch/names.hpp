@@ -29,6 +29,9 @@ Oid LeadToCopy(RangeVar *name, AclMode needed);
 // The same for an owner who is going to alter the table: the copy gets into the shadow, where names find it.
 Oid LeadToAltered(RangeVar *name);
 
+// The same for one that gets an index.
+Oid LeadToIndexed(RangeVar *name);
+
 // Lets a relation that is to be created get into the branch; an error if the branch has one of that name, unless
 // the statement skips or replaces it: then false.
 struct Creation {
