@@ -334,7 +334,12 @@ DECLARE
   columns text[] := '{}';
   keys text[] := '{}';
   numbered text[] := '{}';
-  modified text[] := '{}';
+  s_kept text[] := ARRAY['s."$there" AS s0'];  -- into the table of modified rows, and out of it
+  b_kept text[] := ARRAY['b."$there" AS b0'];
+  s_back text[] := ARRAY['d.s0 AS "$there"'];
+  b_back text[] := ARRAY['d.b0 AS "$there"'];
+  s_row text[] := '{}';
+  b_row text[] := '{}';
   t_from_o text[] := '{}';
   t_from_s text[] := '{}';
   clashes text[] := '{false}';
@@ -344,12 +349,17 @@ BEGIN
            FROM pg_attribute a JOIN pg_attribute l ON l.attrelid = local AND l.attname = a.attname AND l.attnum > 0 AND NOT l.attisdropped
            WHERE a.attrelid = main AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum LOOP
     columns := columns || quote_ident(c.name);
+    s_kept := s_kept || format('s.%I AS s%s', c.name, c.number);
+    b_kept := b_kept || format('b.%I AS b%s', c.name, c.number);
+    s_back := s_back || format('d.s%s AS %I', c.number, c.name);
+    b_back := b_back || format('d.b%s AS %I', c.number, c.name);
     IF c.is_key THEN
       keys := keys || format('COALESCE(s.%1$I, b.%1$I) AS %1$I', c.name);
       numbered := numbered || format('k.%I AS k%s', c.name, c.number);
     END IF;
     CONTINUE WHEN c.generated;
-    modified := modified || format('record_image_ne(ROW(s.%1$I), ROW(b.%1$I))', c.name);
+    s_row := s_row || format('s.%I', c.name);
+    b_row := b_row || format('b.%I', c.name);
     t_from_s := t_from_s || format('record_image_ne(ROW(t.%1$I), ROW(s.%1$I))', c.name);
     IF c.is_added THEN
       news := news || format('s.%I AS v%s', c.name, c.number);
@@ -363,6 +373,16 @@ BEGIN
       'CASE WHEN t."$there" IS NULL OR b."$there" IS NULL THEN s.%1$I WHEN record_image_eq(ROW(s.%1$I), ROW(b.%1$I)) THEN t.%1$I '
       'WHEN %3$L = ''branch_wins'' OR record_image_eq(ROW(t.%1$I), ROW(o.%1$I)) THEN s.%1$I ELSE t.%1$I END AS v%2$s', c.name, c.number, strategy);
   END LOOP;
+  -- Once the number of modified rows is known, those of main are found by index where they are few.
+  EXECUTE format($sql$
+    CREATE TEMPORARY TABLE heliosdb_modified ON COMMIT DROP AS
+    SELECT %1$s, %2$s
+    FROM (SELECT true AS "$there", %3$s FROM %4$s) s
+      FULL JOIN (SELECT true AS "$there", %3$s FROM %5$s TABLESAMPLE heliosdb.as_of(%6$L::timestamptz)) b ON %7$s
+    WHERE s."$there" IS NULL OR b."$there" IS NULL OR record_image_ne(ROW(%8$s), ROW(%9$s))$sql$,
+    array_to_string(s_kept, ', '), array_to_string(b_kept, ', '), array_to_string(columns, ', '), source, CASE WHEN first THEN target ELSE source END,
+    base::text, heliosdb.branch_same_row(main, 's', 'b'), array_to_string(s_row, ', '), array_to_string(b_row, ', '));
+  ANALYZE pg_temp.heliosdb_modified;
   EXECUTE format($sql$
     CREATE TEMPORARY TABLE %1$I ON COMMIT DROP AS
     SELECT CASE WHEN NOT d.conflict OR %2$L = 'branch_wins' OR (d.by_cell AND %2$L = 'target_wins') THEN d.wanted END AS act, d.*
@@ -373,16 +393,17 @@ BEGIN
                            WHEN b."$there" IS NULL THEN t."$there" AND (%5$s)
                            WHEN t."$there" IS NULL THEN true
                            ELSE %7$s END, false) AS conflict
-      FROM (SELECT true AS "$there", %8$s FROM %9$s) s
-        FULL JOIN (SELECT true AS "$there", %8$s FROM %10$s TABLESAMPLE heliosdb.as_of(%11$L::timestamptz)) b ON %12$s
-        CROSS JOIN LATERAL (SELECT %13$s) k
-        LEFT JOIN (SELECT true AS "$there", %8$s FROM %14$s) t ON %15$s
-        LEFT JOIN (SELECT true AS "$there", %8$s FROM %14$s TABLESAMPLE heliosdb.as_of(%11$L::timestamptz)) o ON %16$s
-      WHERE s."$there" IS NULL OR b."$there" IS NULL OR %17$s) d$sql$,
+      FROM pg_temp.heliosdb_modified d
+        CROSS JOIN LATERAL (SELECT %8$s) s
+        CROSS JOIN LATERAL (SELECT %9$s) b
+        CROSS JOIN LATERAL (SELECT %10$s) k
+        LEFT JOIN (SELECT true AS "$there", %11$s FROM %12$s) t ON %13$s
+        LEFT JOIN (SELECT true AS "$there", %11$s FROM %12$s TABLESAMPLE heliosdb.as_of(%14$L::timestamptz)) o ON %15$s) d$sql$,
     'heliosdb_merge_' || main, strategy, array_to_string(numbered, ', '), array_to_string(news, ', '), array_to_string(t_from_s, ' OR '),
-    array_to_string(t_from_o, ' OR '), array_to_string(clashes, ' OR '), array_to_string(columns, ', '), source,
-    CASE WHEN first THEN target ELSE source END, base::text, heliosdb.branch_same_row(main, 's', 'b'), array_to_string(keys, ', '), target,
-    heliosdb.branch_same_row(main, 't', 'k'), heliosdb.branch_same_row(main, 'o', 'k'), array_to_string(modified, ' OR '));
+    array_to_string(t_from_o, ' OR '), array_to_string(clashes, ' OR '), array_to_string(s_back, ', '), array_to_string(b_back, ', '),
+    array_to_string(keys, ', '), array_to_string(columns, ', '), target, heliosdb.branch_same_row(main, 't', 'k'), base::text,
+    heliosdb.branch_same_row(main, 'o', 'k'));
+  DROP TABLE pg_temp.heliosdb_modified;
 END
 $body$;
 COMMENT ON FUNCTION heliosdb.merge_compare(oid, oid, timestamptz, boolean, name[], text) IS 'step of a merge: what is to be done in a table';
