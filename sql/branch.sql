@@ -323,7 +323,8 @@ COMMENT ON FUNCTION heliosdb.merge_strategy(jsonb) IS 'refuses unknown options o
 --   conflict  both sides have changed the row in different ways; act is then what the strategy decides
 --   k<n>      column n of main, of the primary key: the row;  v<n>  column n of main: its new values
 --
--- Rows s of the branch now, b at the base; t of main now, o at the base.
+-- Rows s of the branch now, b of the branch at the base, t of main now. Main has changed what differs from the base: also
+-- what it changed before the last merge, and the branch has never seen.
 CREATE FUNCTION heliosdb.merge_compare(main oid, local oid, base timestamptz, first boolean, added name[], strategy text) RETURNS void
   LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
@@ -340,7 +341,7 @@ DECLARE
   b_back text[] := ARRAY['d.b0 AS "$there"'];
   s_row text[] := '{}';
   b_row text[] := '{}';
-  t_from_o text[] := '{}';
+  t_from_b text[] := '{}';
   t_from_s text[] := '{}';
   clashes text[] := '{false}';
   news text[] := '{}';
@@ -365,13 +366,13 @@ BEGIN
       news := news || format('s.%I AS v%s', c.name, c.number);
       CONTINUE;
     END IF;
-    t_from_o := t_from_o || format('record_image_ne(ROW(t.%1$I), ROW(o.%1$I))', c.name);
+    t_from_b := t_from_b || format('record_image_ne(ROW(t.%1$I), ROW(b.%1$I))', c.name);
     IF NOT c.is_key THEN
-      clashes := clashes || format('(record_image_ne(ROW(s.%1$I), ROW(b.%1$I)) AND record_image_ne(ROW(t.%1$I), ROW(o.%1$I)) AND record_image_ne(ROW(t.%1$I), ROW(s.%1$I)))', c.name);
+      clashes := clashes || format('(record_image_ne(ROW(s.%1$I), ROW(b.%1$I)) AND record_image_ne(ROW(t.%1$I), ROW(b.%1$I)) AND record_image_ne(ROW(t.%1$I), ROW(s.%1$I)))', c.name);
     END IF;
     news := news || format(
       'CASE WHEN t."$there" IS NULL OR b."$there" IS NULL THEN s.%1$I WHEN record_image_eq(ROW(s.%1$I), ROW(b.%1$I)) THEN t.%1$I '
-      'WHEN %3$L = ''branch_wins'' OR record_image_eq(ROW(t.%1$I), ROW(o.%1$I)) THEN s.%1$I ELSE t.%1$I END AS v%2$s', c.name, c.number, strategy);
+      'WHEN %3$L = ''branch_wins'' OR record_image_eq(ROW(t.%1$I), ROW(b.%1$I)) THEN s.%1$I ELSE t.%1$I END AS v%2$s', c.name, c.number, strategy);
   END LOOP;
   -- Once the number of modified rows is known, those of main are found by index where they are few.
   EXECUTE format($sql$
@@ -389,7 +390,7 @@ BEGIN
     FROM (
       SELECT %3$s, %4$s, s."$there" AND b."$there" AND t."$there" AS by_cell,
              CASE WHEN s."$there" IS NULL THEN CASE WHEN t."$there" THEN 'D' END WHEN t."$there" IS NULL THEN 'I' WHEN %5$s THEN 'U' END AS wanted,
-             COALESCE(CASE WHEN s."$there" IS NULL THEN t."$there" AND (o."$there" IS NULL OR %6$s)
+             COALESCE(CASE WHEN s."$there" IS NULL THEN t."$there" AND (%6$s)
                            WHEN b."$there" IS NULL THEN t."$there" AND (%5$s)
                            WHEN t."$there" IS NULL THEN true
                            ELSE %7$s END, false) AS conflict
@@ -397,12 +398,10 @@ BEGIN
         CROSS JOIN LATERAL (SELECT %8$s) s
         CROSS JOIN LATERAL (SELECT %9$s) b
         CROSS JOIN LATERAL (SELECT %10$s) k
-        LEFT JOIN (SELECT true AS "$there", %11$s FROM %12$s) t ON %13$s
-        LEFT JOIN (SELECT true AS "$there", %11$s FROM %12$s TABLESAMPLE heliosdb.as_of(%14$L::timestamptz)) o ON %15$s) d$sql$,
+        LEFT JOIN (SELECT true AS "$there", %11$s FROM %12$s) t ON %13$s) d$sql$,
     'heliosdb_merge_' || main, strategy, array_to_string(numbered, ', '), array_to_string(news, ', '), array_to_string(t_from_s, ' OR '),
-    array_to_string(t_from_o, ' OR '), array_to_string(clashes, ' OR '), array_to_string(s_back, ', '), array_to_string(b_back, ', '),
-    array_to_string(keys, ', '), array_to_string(columns, ', '), target, heliosdb.branch_same_row(main, 't', 'k'), base::text,
-    heliosdb.branch_same_row(main, 'o', 'k'));
+    array_to_string(t_from_b, ' OR '), array_to_string(clashes, ' OR '), array_to_string(s_back, ', '), array_to_string(b_back, ', '),
+    array_to_string(keys, ', '), array_to_string(columns, ', '), target, heliosdb.branch_same_row(main, 't', 'k'));
   DROP TABLE pg_temp.heliosdb_modified;
 END
 $body$;
