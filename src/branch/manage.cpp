@@ -35,13 +35,17 @@ constinit bool preloaded = false;
 
 // Tables that a first branch begins to track: all that can be tracked and are not.
 constexpr const char *kUntracked =
-    "SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-    "WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND NOT c.relispartition AND c.oid "
-    ">= 16384 "
-    "AND n.nspname !~ '^(pg_|heliosdb$|heliosdb_log$|heliosdb_[bc][0-9]+_|information_schema$)' "
-    "AND NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid OR (i.inhparent = c.oid "
-    "AND c.relkind = 'r')) "
-    "AND NOT EXISTS (SELECT FROM heliosdb.tracked t WHERE t.relid = c.oid) ORDER BY c.oid";
+    "SELECT u.oid FROM (SELECT c.oid FROM pg_class c WHERE c.relkind IN ('r', 'p') AND "
+    "c.relpersistence = 'p' AND NOT "
+    "c.relispartition AND c.oid >= 16384 AND c.relnamespace NOT IN (SELECT n.oid FROM pg_namespace "
+    "n WHERE n.nspname "
+    "~ '^(pg_|heliosdb$|heliosdb_log$|heliosdb_[bc][0-9]+_|information_schema$)') EXCEPT SELECT "
+    "t.relid FROM "
+    "heliosdb.tracked t) u WHERE NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = u.oid) "
+    "AND NOT EXISTS "
+    "(SELECT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhparent WHERE i.inhparent = u.oid "
+    "AND c.relkind = 'r') "
+    "ORDER BY u.oid";
 
 // Raises an error unless sessions of this server can be led to a branch.
 void RequireServer() {
