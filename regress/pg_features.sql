@@ -4,7 +4,7 @@ SELECT heliosdb.version() = (SELECT extversion FROM pg_extension WHERE extname =
 SELECT heliosdb.version() ~ '^\d+\.\d+' AS has_version;
 -- The instruction set is the machine's, preloading the administrator's choice.
 SELECT heliosdb.simd_target() <> '' AS has_target;
-SELECT feature, CASE WHEN feature ~ '^(settings|FROM-first|AS OF)' THEN available = heliosdb.preloaded() ELSE available END AS as_expected,
+SELECT feature, CASE WHEN feature ~ '^(settings|FROM-first|AS OF|database branches)' THEN available = heliosdb.preloaded() ELSE available END AS as_expected,
        (why_not IS NULL) = available AS explained
 FROM heliosdb.features;
 SELECT count(*) FROM heliosdb.features WHERE NOT available AND why_not NOT LIKE '%shared_preload_libraries%';

@@ -1,6 +1,7 @@
 // The front door: one Init per room, nothing else.
 #include "pg/pg.hpp"
 
+#include "branch/branch.hpp"
 #include "changelog/changelog.hpp"
 #include "hnsw/hnsw.hpp"
 #include "pg/module.hpp"
@@ -22,6 +23,7 @@ void _PG_init(void) {
   helios::syntax::InitSyntax();
   helios::changelog::InitChangelog();
   helios::timetravel::InitTimetravel();
+  helios::branch::InitBranch();
   helios::pg::FinishPg();
 }
 }

@@ -123,44 +123,31 @@ foreach my $protocol (qw(simple extended prepared))
 	is($wire->extended("CREATE UNIQUE INDEX CONCURRENTLY i ON items $columns USING hnsw")->{error}{C}, '0A000', 'UNIQUE CONCURRENTLY: refused');
 }
 
-# ---- Forms whose feature is not there yet: the stock error, or the carrier when a test asks for it ----
+# ---- Branches: each form comes to its feature, which says what is wrong (t/070_branch.pl has what is right) ----
 
-my @unfinished = (
-	[ 'CREATE DATABASE BRANCH s FROM CURRENT AS OF NOW', 'option "branch_from" not recognized' ],
-	[ q{CREATE BRANCH IF NOT EXISTS s FROM 'dev' AS OF TIMESTAMP '2025-01-01' WITH (a = 1)}, 'option "branch_from" not recognized' ],
-	[ 'MERGE DATABASE BRANCH s INTO main WITH (a = 1)', 'option "merge_branch" not recognized' ],
-	[ 'MERGE BRANCH "s" INTO main', 'option "merge_branch" not recognized' ],
-	[ 'DROP DATABASE BRANCH IF EXISTS s', 'option "drop_branch" not recognized' ],
-	[ 'DROP BRANCH s', 'option "drop_branch" not recognized' ],
-	[ 'USE BRANCH s', 'invalid configuration parameter name "heliosdb.branch"' ],
-	[ 'SHOW DATABASE BRANCHES', 'unrecognized configuration parameter "branches"' ],
-);
-foreach my $form (@unfinished)
+my $absent = 'branch "s" does not exist';
+foreach my $form (
+	[ 'CREATE DATABASE BRANCH s FROM CURRENT AS OF NOW WITH (a = 1)', 'unknown option "a" of a branch' ],
+	[ q{CREATE BRANCH IF NOT EXISTS s FROM 'dev' AS OF TIMESTAMP '2025-01-01'}, 'branch "dev" does not exist' ],
+	[ 'CREATE BRANCH s AS OF TRANSACTION 2', 'transaction 2 is not known to have committed' ],
+	[ 'MERGE DATABASE BRANCH s INTO main WITH (a = 1)', 'unknown option "a" of a merge' ],
+	[ 'MERGE BRANCH "s" INTO main', $absent ],
+	[ 'DROP DATABASE BRANCH s', $absent ],
+	[ 'DROP BRANCH s', $absent ],
+	[ 'USE BRANCH s', $absent ],
+	[ q{RECOVER DATABASE TO TIMESTAMP 'tomorrowish'}, 'invalid input syntax for type timestamp with time zone: "tomorrowish"' ])
 {
-	my ($sql, $carrier) = @$form;
-	foreach my $way ('simple protocol', 'extended protocol', 'prepared protocol', 'DO EXECUTE', 'multi-statement string', 'comments', 'SQL function')
-	{
-		# Of a text with Flux beside the form the error is that of the translation.
-		if ($sql !~ /^FROM/ && $way ne 'multi-statement string')
-		{
-			my ($ours, $stock) = map { $wire->simple("SET heliosdb.syntax = $_"); $ways{$way}->($sql)->{error} } qw(on off);
-			$wire->simple('RESET heliosdb.syntax');
-			is($ours->{C}, '42601', "$way: a syntax error: $sql");
-			is_deeply($ours, $stock, "$way: with all fields of the stock error");
-		}
-		else { is($ways{$way}->($sql)->{error}{C}, '42601', "$way: a syntax error: $sql"); }
-		$wire->simple('SET heliosdb.unfinished_forms = on');
-		# A carrier that is CREATE DATABASE stands alone.
-		like($ways{$way}->($sql)->{error}{M}, qr/\Q$carrier\E|^CREATE DATABASE cannot/, "$way: the carrier: $sql");
-		$wire->simple('SET heliosdb.unfinished_forms = off');
-	}
+	my ($sql, $message) = @$form;
+	is($ways{$_}->($sql)->{error}{M}, $message, "$_: $sql") foreach 'simple protocol', 'extended protocol', 'prepared protocol', 'DO EXECUTE', 'multi-statement string', 'comments', 'SQL function';
 }
-$wire->simple('SET heliosdb.unfinished_forms = on');
+is_deeply([ map { s/\|.*//r } @{ $ways{$_}->('SHOW DATABASE BRANCHES')->{rows} } ], ['main'], "$_: SHOW DATABASE BRANCHES") foreach 'simple protocol', 'extended protocol', 'prepared protocol';
+
+# ---- Forms in places of their own ----
+
 is($wire->extended('SELECT id FROM orders AS OF SCN $1 WHERE id = $2', 7, 1)->{error}{M}, 'table "orders" has no history', 'AS OF with a parameter');
 is($wire->extended('SELECT id FROM orders VERSIONS BETWEEN SCN $1 AND TIMESTAMP $2', 7, 'now')->{error}{M}, 'table "orders" has no history', 'VERSIONS BETWEEN with parameters');
 is($wire->simple('SELECT of.id FROM orders AS of WHERE of.id = 3')->{rows}[0], '3', 'an alias "of" stays one');
 like($ways{'static PL/pgSQL'}->('MERGE DATABASE BRANCH a INTO b')->{error}{M}, qr/"b" is not a known variable/, 'limit: PL/pgSQL takes INTO of a static MERGE');
-$wire->simple('SET heliosdb.unfinished_forms = off');
 like($ways{'static PL/pgSQL'}->('FROM orders')->{error}{M}, qr/syntax error at or near "FROM"/, 'limit: no static statement of PL/pgSQL begins with FROM');
 
 # ---- Flux inside statements ----

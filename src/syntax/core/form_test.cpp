@@ -130,20 +130,6 @@ TEST(Forms, AsOf) {
        {"SELECT 1 AS OF NOW", "same"}});
 }
 
-// Forms whose feature is not there keep the stock grammar's error.
-TEST(Forms, UnacceptedOnesChangeNothing) {
-  for (const char *text :
-       {"CREATE BRANCH b", "CREATE DATABASE BRANCH b",
-        "CREATE DATABASE BRANCH IF NOT EXISTS 'b' FROM CURRENT AS OF NOW",
-        "CREATE DATABASE BRANCH b FROM \"P\" AS OF TIMESTAMP '2025-01-01' WITH (a = 1, b = 'x')",
-        "CREATE BRANCH b FROM main AS OF TRANSACTION 123", "CREATE BRANCH b AS OF SCN 5",
-        "DROP BRANCH b", "DROP DATABASE BRANCH IF EXISTS 'it''s'", "MERGE BRANCH a INTO b",
-        "MERGE DATABASE BRANCH 'a' INTO \"B\" WITH (strategy = x, dry = true)", "USE BRANCH b",
-        "USE DATABASE BRANCH 'b c'", "SHOW DATABASE BRANCHES"}) {
-    EXPECT_EQ(Outcome(text, {}), "same") << text;
-  }
-}
-
 // Names are what users see in heliosdb.syntax_forms().
 TEST(Forms, HaveNamesAndMeanings) {
   std::set<std::string_view> names;

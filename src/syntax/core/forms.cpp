@@ -23,7 +23,7 @@ constexpr Form kForms[] = {
      "SET <scope:first> HYBRID_STORAGE { = | TO } COLUMN", "SET $scope hybrid_storage = 'column'",
      "a value of the setting that is a reserved word"},
 
-    {"create_branch", FormPlace::kStatement, false,
+    {"create_branch", FormPlace::kStatement, true,
      "CREATE [ DATABASE ] BRANCH [ IF NOT EXISTS <exists:mark> ] <name:label> "
      "[ FROM { CURRENT | <parent:label> } ] "
      "[ AS OF { NOW | TIMESTAMP <time:string> | TRANSACTION <xid:number> | SCN <scn:number> } ] "
@@ -32,18 +32,21 @@ constexpr Form kForms[] = {
      "[ ?exists branch_if_not_exists = true ] [ as_of_timestamp = $time ] "
      "[ as_of_transaction = '$xid' ] [ as_of_scn = '$scn' ] [ @options ]",
      "new branch of the database"},
-    {"drop_branch", FormPlace::kStatement, false,
+    {"drop_branch", FormPlace::kStatement, true,
      "DROP [ DATABASE ] BRANCH [ IF EXISTS <exists:mark> ] <name:label>",
      "ALTER DATABASE $name WITH drop_branch = true [ ?exists branch_if_exists = true ]",
      "removal of a branch"},
-    {"merge_branch", FormPlace::kStatement, false,
+    {"merge_branch", FormPlace::kStatement, true,
      "MERGE [ DATABASE ] BRANCH <source:label> INTO <target:label> [ WITH <options:group> ]",
      "ALTER DATABASE $target WITH merge_branch = '$source' [ @options ]",
      "merge of one branch into another"},
-    {"use_branch", FormPlace::kStatement, false, "USE [ DATABASE ] BRANCH <name:label>",
+    {"use_branch", FormPlace::kStatement, true, "USE [ DATABASE ] BRANCH <name:label>",
      "SET heliosdb . branch = '$name'", "branch of the session"},
-    {"show_branches", FormPlace::kStatement, false, "SHOW DATABASE BRANCHES", "SHOW branches",
+    {"show_branches", FormPlace::kStatement, true, "SHOW DATABASE BRANCHES", "SHOW branches",
      "list of branches"},
+    {"recover_database", FormPlace::kStatement, true,
+     "RECOVER DATABASE TO TIMESTAMP <time:string>",
+     "SELECT * FROM heliosdb . recover_database ( $time )", "new branch as of an instant"},
 
     {"as_of", FormPlace::kTable, true,
      "AS OF { TIMESTAMP <time:expr> | TRANSACTION <xid:expr> | <time:string> | NOW } "

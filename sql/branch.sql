@@ -1,0 +1,886 @@
+-- Branches: the tables of the database as of a fork, with changes of their own.
+
+CREATE SEQUENCE heliosdb.branch_ids START WITH 2;
+COMMENT ON SEQUENCE heliosdb.branch_ids IS 'ids of branches; main is 1';
+
+CREATE TABLE heliosdb.branches (
+  id bigint PRIMARY KEY,
+  name name NOT NULL UNIQUE,
+  parent bigint REFERENCES heliosdb.branches,
+  owner oid NOT NULL,
+  fork_at timestamptz,
+  fork_xid xid8,
+  fork_lsn pg_lsn,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  expires_at timestamptz,
+  merges bigint NOT NULL DEFAULT 0,
+  merged_at timestamptz,
+  options jsonb NOT NULL DEFAULT '{}'
+);
+COMMENT ON TABLE heliosdb.branches IS 'branches of this database; see the view pg_branches';
+COMMENT ON COLUMN heliosdb.branches.fork_at IS 'instant of the parent that the branch began with; null: the commit of fork_xid';
+COMMENT ON COLUMN heliosdb.branches.fork_xid IS 'transaction that created the branch; null: fork_at says all';
+COMMENT ON COLUMN heliosdb.branches.expires_at IS 'when heliosdb.drop_expired_branches() drops it';
+COMMENT ON COLUMN heliosdb.branches.merges IS 'how often it was merged';
+INSERT INTO heliosdb.branches (id, name, owner)
+  SELECT 1, 'main', r.oid FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) CURRENT_USER;
+
+CREATE TABLE heliosdb.branch_relations (
+  branch bigint NOT NULL,
+  main_relid oid NOT NULL,
+  local_relid oid NOT NULL,
+  schema oid NOT NULL,
+  columns smallint NOT NULL,
+  base_xid xid8
+);
+CREATE INDEX branch_relations_main ON heliosdb.branch_relations (branch, main_relid);
+CREATE INDEX branch_relations_local ON heliosdb.branch_relations (local_relid);
+COMMENT ON TABLE heliosdb.branch_relations IS 'what branches have in place of relations of main';
+COMMENT ON COLUMN heliosdb.branch_relations.main_relid IS 'the relation of main; 0: created on the branch';
+COMMENT ON COLUMN heliosdb.branch_relations.local_relid IS 'the relation of the branch; 0: dropped on the branch';
+COMMENT ON COLUMN heliosdb.branch_relations.schema IS 'schema that the relation belongs to on main';
+COMMENT ON COLUMN heliosdb.branch_relations.columns IS 'columns that both had when the copy was made, dropped ones too';
+COMMENT ON COLUMN heliosdb.branch_relations.base_xid IS 'transaction that merged it last; null: never';
+
+CREATE TABLE heliosdb.branch_sequences (
+  branch bigint,
+  sequence oid,
+  last_value bigint NOT NULL,
+  PRIMARY KEY (branch, sequence)
+);
+COMMENT ON TABLE heliosdb.branch_sequences IS 'last values of the sequences of main when a branch was created, of those that had one';
+
+CREATE FUNCTION heliosdb.create_branch(name text, parent text DEFAULT NULL, as_of timestamptz DEFAULT NULL, as_of_transaction bigint DEFAULT NULL,
+                                       options jsonb DEFAULT '{}', if_not_exists boolean DEFAULT false) RETURNS bigint
+  AS 'MODULE_PATHNAME', 'helios_create_branch' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION heliosdb.create_branch(text, text, timestamptz, bigint, jsonb, boolean) IS 'creates a branch; returns its id';
+
+CREATE FUNCTION heliosdb.drop_branch(name text, if_exists boolean DEFAULT false) RETURNS void
+  AS 'MODULE_PATHNAME', 'helios_drop_branch' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION heliosdb.drop_branch(text, boolean) IS 'drops a branch with all that was changed on it';
+
+CREATE FUNCTION heliosdb.use_branch(name text) RETURNS void
+  LANGUAGE sql VOLATILE PARALLEL UNSAFE AS $$SELECT pg_catalog.set_config('heliosdb.branch', $1, false)$$;
+COMMENT ON FUNCTION heliosdb.use_branch(text) IS 'leads the session to a branch, like USE BRANCH';
+
+CREATE FUNCTION heliosdb.current_branch() RETURNS text
+  AS 'MODULE_PATHNAME', 'helios_current_branch' LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION heliosdb.current_branch() IS 'branch of the session';
+
+CREATE FUNCTION heliosdb.branch_bytes(branch bigint) RETURNS bigint
+  AS 'MODULE_PATHNAME', 'helios_branch_bytes' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION heliosdb.branch_bytes(bigint) IS 'bytes on disk of what was changed on a branch, with its change log';
+
+CREATE VIEW pg_branches AS
+  SELECT b.id AS branch_id, b.name::text AS branch_name, b.parent AS parent_id, p.name::text AS parent_name, b.created_at,
+         b.fork_lsn AS fork_point_lsn,
+         CASE WHEN b.expires_at < now() THEN 'expired' WHEN b.merges > 0 THEN 'merged' ELSE 'active' END AS state,
+         CASE WHEN b.id <> 1 THEN heliosdb.branch_bytes(b.id) END AS size_bytes,
+         b.merges AS num_commits,
+         COALESCE(b.fork_at, CASE WHEN current_setting('track_commit_timestamp') = 'on' THEN pg_xact_commit_timestamp(b.fork_xid::xid) END) AS fork_at,
+         pg_get_userbyid(b.owner) AS owner, b.expires_at, b.options
+  FROM heliosdb.branches b LEFT JOIN heliosdb.branches p ON p.id = b.parent;
+COMMENT ON VIEW pg_branches IS 'branches of this database';
+COMMENT ON COLUMN pg_branches.size_bytes IS 'bytes of what was changed on the branch; null for main';
+COMMENT ON COLUMN pg_branches.num_commits IS 'how often the branch was merged';
+COMMENT ON COLUMN pg_branches.fork_at IS 'instant of the parent that the branch began with';
+GRANT SELECT ON pg_branches TO PUBLIC;
+
+CREATE VIEW heliosdb.branch_list AS
+  SELECT b.name::text AS branch_name, b.id AS branch_id, p.name::text AS parent_branch, b.created_at::timestamp AS created_at,
+         CASE WHEN b.expires_at < now() THEN 'Expired' WHEN b.merges > 0 THEN 'Merged' ELSE 'Active' END AS state
+  FROM heliosdb.branches b LEFT JOIN heliosdb.branches p ON p.id = b.parent
+  ORDER BY b.id;
+COMMENT ON VIEW heliosdb.branch_list IS 'what SHOW BRANCHES shows';
+GRANT SELECT ON heliosdb.branch_list TO PUBLIC;
+
+DO $$
+BEGIN
+  EXECUTE pg_catalog.format($sql$
+    CREATE FUNCTION pg_database_branches(OUT branch_name text, OUT branch_id bigint, OUT parent_id bigint, OUT created_at timestamp, OUT fork_point_lsn bigint,
+                                         OUT size_mb bigint, OUT status text, OUT parent_name text, OUT is_current boolean) RETURNS SETOF record
+      LANGUAGE sql VOLATILE PARALLEL UNSAFE AS $body$
+        SELECT b.branch_name, b.branch_id, b.parent_id, b.created_at::timestamp, (b.fork_point_lsn OPERATOR(pg_catalog.-) '0/0'::pg_lsn)::bigint,
+               (CASE b.branch_id WHEN 1 THEN pg_catalog.pg_database_size(pg_catalog.current_database()) ELSE b.size_bytes END OPERATOR(pg_catalog./) 1048576)::bigint,
+               b.state, b.parent_name, b.branch_name OPERATOR(pg_catalog.=) heliosdb.current_branch()
+        FROM %I.pg_branches b ORDER BY b.branch_id
+      $body$
+    $sql$, (SELECT n.nspname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+            WHERE c.oid = 'pg_branches'::regclass));
+END
+$$;
+COMMENT ON FUNCTION pg_database_branches() IS 'branches of this database, main first';
+
+CREATE VIEW heliosdb.expired_branches AS
+  SELECT b.id, b.name, b.expires_at FROM heliosdb.branches b WHERE b.expires_at < now();
+COMMENT ON VIEW heliosdb.expired_branches IS 'branches whose ttl is over';
+GRANT SELECT ON heliosdb.expired_branches TO PUBLIC;
+
+CREATE FUNCTION heliosdb.drop_expired_branches() RETURNS bigint
+  LANGUAGE sql VOLATILE PARALLEL UNSAFE AS $$
+    SELECT pg_catalog.count(*) FROM (
+      SELECT heliosdb.drop_branch(b.name::text) FROM heliosdb.expired_branches b ORDER BY b.id DESC OFFSET 0) d
+  $$;
+COMMENT ON FUNCTION heliosdb.drop_expired_branches() IS 'drops the branches whose ttl is over; call it from a scheduler';
+
+CREATE FUNCTION heliosdb.check_branch_options(options jsonb) RETURNS interval
+  LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+  option record;
+  ttl interval;
+BEGIN
+  IF jsonb_typeof(options) <> 'object' THEN
+    RAISE EXCEPTION 'the options of a branch are a JSON object' USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  FOR option IN SELECT o.key, o.value FROM jsonb_each_text(options) o ORDER BY o.key LOOP
+    IF option.key = 'ttl' THEN
+      ttl := option.value::interval;
+      IF ttl <= interval '0' THEN
+        RAISE EXCEPTION 'ttl of a branch must be positive' USING ERRCODE = 'invalid_parameter_value';
+      END IF;
+    ELSIF option.key = 'replication_factor' THEN
+      IF option.value !~ '^[1-9][0-9]{0,3}$' THEN
+        RAISE EXCEPTION 'replication_factor of a branch must be a positive number' USING ERRCODE = 'invalid_parameter_value';
+      END IF;
+    ELSIF option.key <> 'region' AND option.key NOT LIKE 'metadata\_%' THEN
+      RAISE EXCEPTION 'unknown option "%" of a branch', option.key
+        USING ERRCODE = 'invalid_parameter_value', HINT = 'Options are ttl, replication_factor, region and metadata_….';
+    END IF;
+  END LOOP;
+  RETURN ttl;
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.check_branch_options(jsonb) IS 'refuses unknown options of a branch; returns its ttl';
+
+CREATE FUNCTION heliosdb.recover_database(at timestamptz, OUT operation text, OUT branch text, OUT epoch bigint, OUT tables bigint) RETURNS record
+  LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+  operation := 'RECOVER';
+  epoch := floor(extract(epoch FROM at));
+  branch := 'pitr_' || epoch;
+  PERFORM heliosdb.create_branch(branch, 'main', at);
+  SELECT count(*) INTO tables FROM heliosdb.tracked_tables t WHERE t.root IS NULL AND t.history_since <= at;
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.recover_database(timestamptz) IS 'creates the branch pitr_<epoch> of main as of an instant, like RECOVER DATABASE TO TIMESTAMP';
+
+CREATE FUNCTION heliosdb.branch_sequence(sequence regclass) RETURNS regclass
+  AS 'MODULE_PATHNAME', 'helios_branch_sequence' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION heliosdb.branch_sequence(regclass) IS 'sequence of the branch in place of one of main';
+
+CREATE FUNCTION heliosdb.branch_space(branch bigint, schema name) RETURNS text
+  AS 'MODULE_PATHNAME', 'helios_branch_space' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION heliosdb.branch_space(bigint, name) IS 'schema of a branch with what was created or altered there in another schema, quoted';
+
+-- Differences and merging.
+
+CREATE FUNCTION heliosdb.branch_contents(branch text, OUT branch_id bigint, OUT main oid, OUT local oid, OUT schema oid, OUT columns smallint, OUT fork timestamptz,
+                                         OUT merged timestamptz, OUT merged_now boolean) RETURNS SETOF record
+  LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+    SELECT b.id, r.main_relid, r.local_relid, r.schema, r.columns, COALESCE(b.fork_at, pg_xact_commit_timestamp(b.fork_xid::xid)),
+           pg_xact_commit_timestamp(r.base_xid::xid), COALESCE(r.base_xid = pg_current_xact_id_if_assigned(), false)
+    FROM heliosdb.branches b JOIN heliosdb.branch_relations r ON r.branch = b.id
+    WHERE b.name = branch_contents.branch::name
+  $body$;
+COMMENT ON FUNCTION heliosdb.branch_contents(text) IS 'what a branch has in place of relations of main';
+
+CREATE FUNCTION heliosdb.branch_source(branch text, relation regclass, OUT source text, OUT is_local boolean) RETURNS record
+  LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+  known record;
+  fork timestamptz;
+BEGIN
+  IF branch = 'main' THEN
+    source := heliosdb.branch_relation_name(relation);
+    is_local := true;
+    RETURN;
+  END IF;
+  SELECT b.fork_at INTO fork FROM heliosdb.branch_forks b WHERE b.name = branch_source.branch;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'branch "%" does not exist', branch USING ERRCODE = 'undefined_object', HINT = 'SHOW BRANCHES lists the branches of this database.';
+  END IF;
+  IF fork IS NULL THEN
+    RAISE EXCEPTION 'branch "%" is not ready', branch
+      USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'It begins when the transaction that creates it has committed.';
+  END IF;
+  SELECT c.local INTO known FROM heliosdb.branch_contents(branch) c WHERE c.main = relation::oid OR c.local = relation::oid;
+  is_local := FOUND;
+  source := CASE WHEN NOT is_local THEN format('%s TABLESAMPLE heliosdb.as_of(%L::timestamptz)', heliosdb.branch_relation_name(relation), fork::text)
+                 WHEN known.local <> 0 THEN heliosdb.branch_relation_name(known.local) END;
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.branch_source(text, regclass) IS 'what to write into FROM to read a table of a branch; null if it was dropped there';
+
+CREATE FUNCTION heliosdb.branch_relation_name(relation oid) RETURNS text
+  LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
+    SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation
+  $body$;
+COMMENT ON FUNCTION heliosdb.branch_relation_name(oid) IS 'qualified name of a relation';
+
+CREATE VIEW heliosdb.branch_forks AS
+  SELECT b.name::text AS name, b.id, COALESCE(b.fork_at, pg_xact_commit_timestamp(b.fork_xid::xid)) AS fork_at
+  FROM heliosdb.branches b WHERE b.id <> 1;
+COMMENT ON VIEW heliosdb.branch_forks IS 'the instants at which branches begin';
+GRANT SELECT ON heliosdb.branch_forks TO PUBLIC;
+
+CREATE FUNCTION heliosdb.branch_same_row(relation regclass, a text, b text) RETURNS text
+  LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
+    SELECT string_agg(format('%1$s.%3$I OPERATOR(%4$I.%5$s) %2$s.%3$I', a, b, c.attname, n.nspname, o.oprname), ' AND ')
+    FROM pg_index i
+      CROSS JOIN LATERAL unnest(i.indkey::smallint[], i.indclass::oid[]) WITH ORDINALITY k (attnum, opclass, place)
+      JOIN pg_attribute c ON c.attrelid = i.indrelid AND c.attnum = k.attnum
+      JOIN pg_opclass f ON f.oid = k.opclass
+      JOIN pg_amop m ON m.amopfamily = f.opcfamily AND m.amoplefttype = f.opcintype AND m.amoprighttype = f.opcintype AND m.amopstrategy = 3
+      JOIN pg_operator o ON o.oid = m.amopopr
+      JOIN pg_namespace n ON n.oid = o.oprnamespace
+    WHERE i.indrelid = relation::oid AND i.indisprimary AND k.place <= i.indnkeyatts
+  $body$;
+COMMENT ON FUNCTION heliosdb.branch_same_row(regclass, text, text) IS 'condition that two rows have the same primary key; null without one';
+
+CREATE FUNCTION heliosdb.branch_key(relation regclass) RETURNS smallint[]
+  LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
+    SELECT (i.indkey::smallint[])[0:i.indnkeyatts - 1] FROM pg_index i WHERE i.indrelid = relation::oid AND i.indisprimary AND i.indimmediate
+  $body$;
+COMMENT ON FUNCTION heliosdb.branch_key(regclass) IS 'columns of the primary key';
+
+CREATE FUNCTION heliosdb.branch_diff(a text, b text, relation regclass, OUT key text, OUT difference text, OUT "column" text, OUT a_value text, OUT b_value text)
+  RETURNS SETOF record
+  LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET heliosdb.branch = '' SET datestyle = 'ISO' SET timezone = 'UTC' AS $body$
+DECLARE
+  a_source text := (heliosdb.branch_source(a, relation)).source;
+  b_source text := (heliosdb.branch_source(b, relation)).source;
+  same text := heliosdb.branch_same_row(relation, 'x', 'y');
+  columns text;  -- quoted, of the table on main that both have
+  cells text;
+  keys text;
+BEGIN
+  IF a_source IS NULL OR b_source IS NULL THEN
+    RAISE EXCEPTION 'table % was dropped on branch "%"', relation, CASE WHEN a_source IS NULL THEN a ELSE b END USING ERRCODE = 'undefined_table';
+  END IF;
+  SELECT string_agg(quote_ident(c.attname), ', ' ORDER BY c.attnum),
+         string_agg(format('(%1$L, x.%1$I::text, y.%1$I::text, record_image_ne(ROW(x.%1$I), ROW(y.%1$I)))', c.attname), ', ' ORDER BY c.attnum),
+         string_agg(format('COALESCE(x.%1$I, y.%1$I)', c.attname), ', ' ORDER BY c.attnum) FILTER (WHERE c.attnum = ANY (heliosdb.branch_key(relation)))
+    INTO columns, cells, keys
+    FROM pg_attribute c WHERE c.attrelid = relation::oid AND c.attnum > 0 AND NOT c.attisdropped;
+  IF same IS NULL THEN
+    RETURN QUERY EXECUTE format($sql$
+      WITH x AS (SELECT ROW(%1$s)::text AS r FROM %2$s), y AS (SELECT ROW(%1$s)::text AS r FROM %3$s)
+      SELECT NULL::text, 'deleted'::text, NULL::text, d.r, NULL::text FROM (SELECT r FROM x EXCEPT ALL SELECT r FROM y) d
+      UNION ALL
+      SELECT NULL, 'added', NULL, NULL, d.r FROM (SELECT r FROM y EXCEPT ALL SELECT r FROM x) d$sql$, columns, a_source, b_source);
+  ELSE
+    RETURN QUERY EXECUTE format($sql$
+      SELECT ROW(%4$s)::text, CASE WHEN x.there IS NULL THEN 'added' WHEN y.there IS NULL THEN 'deleted' ELSE 'modified' END,
+             c.name, CASE WHEN c.name IS NULL THEN x.image ELSE c.a END, CASE WHEN c.name IS NULL THEN y.image ELSE c.b END
+      FROM (SELECT true AS there, ROW(%1$s)::text AS image, %1$s FROM %2$s) x
+        FULL JOIN (SELECT true AS there, ROW(%1$s)::text AS image, %1$s FROM %3$s) y ON %5$s
+        CROSS JOIN LATERAL (SELECT NULL, NULL, NULL, true WHERE x.there IS NULL OR y.there IS NULL
+                            UNION ALL SELECT * FROM (VALUES %6$s) v WHERE x.there AND y.there) c (name, a, b, differs)
+      WHERE c.differs$sql$, columns, a_source, b_source, keys, same, cells);
+  END IF;
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.branch_diff(text, text, regclass) IS 'differences of a table between two branches, from the first to the second: rows, and cells of modified rows';
+
+CREATE FUNCTION heliosdb.merge_strategy(options jsonb) RETURNS text
+  LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+  option record;
+  chosen text;
+  strategy text := 'fail';
+  given boolean := false;
+BEGIN
+  IF jsonb_typeof(options) <> 'object' THEN
+    RAISE EXCEPTION 'the options of a merge are a JSON object' USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  FOR option IN SELECT o.key, lower(o.value) AS value FROM jsonb_each_text(options) o ORDER BY o.key LOOP
+    IF option.key IN ('conflict_resolution', 'strategy') THEN
+      chosen := CASE WHEN option.value IN ('branch_wins', 'theirs') THEN 'branch_wins' WHEN option.value IN ('target_wins', 'ours') THEN 'target_wins'
+                     WHEN option.value = 'fail' THEN 'fail' END;
+      IF chosen IS NULL THEN
+        RAISE EXCEPTION '% of a merge cannot be "%"', option.key, option.value
+          USING ERRCODE = 'invalid_parameter_value', HINT = 'It is fail, branch_wins (theirs) or target_wins (ours).';
+      ELSIF given AND chosen <> strategy THEN
+        RAISE EXCEPTION 'conflict_resolution and strategy of a merge contradict each other' USING ERRCODE = 'invalid_parameter_value';
+      END IF;
+      strategy := chosen;
+      given := true;
+    ELSIF option.key = 'delete_branch_after' THEN
+      PERFORM option.value::boolean;
+    ELSE
+      RAISE EXCEPTION 'unknown option "%" of a merge', option.key
+        USING ERRCODE = 'invalid_parameter_value', HINT = 'Options are conflict_resolution or strategy, and delete_branch_after.';
+    END IF;
+  END LOOP;
+  RETURN strategy;
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.merge_strategy(jsonb) IS 'refuses unknown options of a merge; returns what decides conflicts';
+
+-- Compares a table of a branch with main and writes what is to be done into a temporary table:
+--
+--   act       I, U or D; null: nothing
+--   conflict  both sides have changed the row in different ways; act is then what the strategy decides
+--   k<n>      column n of main, of the primary key: the row;  v<n>  column n of main: its new values
+--
+-- Rows s of the branch now, b of the branch at the base, t of main now. Main has changed what differs from the base: also
+-- what it changed before the last merge, and the branch has never seen.
+CREATE FUNCTION heliosdb.merge_compare(main oid, local oid, base timestamptz, first boolean, added name[], strategy text) RETURNS void
+  LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+  target text := heliosdb.branch_relation_name(main);
+  source text := heliosdb.branch_relation_name(local);
+  key smallint[] := heliosdb.branch_key(main);
+  c record;
+  columns text[] := '{}';
+  keys text[] := '{}';
+  numbered text[] := '{}';
+  s_kept text[] := ARRAY['s."$there" AS s0'];  -- into the table of modified rows, and out of it
+  b_kept text[] := ARRAY['b."$there" AS b0'];
+  s_back text[] := ARRAY['d.s0 AS "$there"'];
+  b_back text[] := ARRAY['d.b0 AS "$there"'];
+  s_row text[] := '{}';
+  b_row text[] := '{}';
+  t_from_b text[] := '{}';
+  t_from_s text[] := '{}';
+  clashes text[] := '{false}';
+  news text[] := '{}';
+BEGIN
+  FOR c IN SELECT a.attname AS name, a.attnum AS number, a.attgenerated <> '' AS generated, a.attnum = ANY (key) AS is_key, a.attname = ANY (added) AS is_added
+           FROM pg_attribute a JOIN pg_attribute l ON l.attrelid = local AND l.attname = a.attname AND l.attnum > 0 AND NOT l.attisdropped
+           WHERE a.attrelid = main AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum LOOP
+    columns := columns || quote_ident(c.name);
+    s_kept := s_kept || format('s.%I AS s%s', c.name, c.number);
+    b_kept := b_kept || format('b.%I AS b%s', c.name, c.number);
+    s_back := s_back || format('d.s%s AS %I', c.number, c.name);
+    b_back := b_back || format('d.b%s AS %I', c.number, c.name);
+    IF c.is_key THEN
+      keys := keys || format('COALESCE(s.%1$I, b.%1$I) AS %1$I', c.name);
+      numbered := numbered || format('k.%I AS k%s', c.name, c.number);
+    END IF;
+    CONTINUE WHEN c.generated;
+    s_row := s_row || format('s.%I', c.name);
+    b_row := b_row || format('b.%I', c.name);
+    t_from_s := t_from_s || format('record_image_ne(ROW(t.%1$I), ROW(s.%1$I))', c.name);
+    IF c.is_added THEN
+      news := news || format('s.%I AS v%s', c.name, c.number);
+      CONTINUE;
+    END IF;
+    t_from_b := t_from_b || format('record_image_ne(ROW(t.%1$I), ROW(b.%1$I))', c.name);
+    IF NOT c.is_key THEN
+      clashes := clashes || format('(record_image_ne(ROW(s.%1$I), ROW(b.%1$I)) AND record_image_ne(ROW(t.%1$I), ROW(b.%1$I)) AND record_image_ne(ROW(t.%1$I), ROW(s.%1$I)))', c.name);
+    END IF;
+    news := news || format(
+      'CASE WHEN t."$there" IS NULL OR b."$there" IS NULL THEN s.%1$I WHEN record_image_eq(ROW(s.%1$I), ROW(b.%1$I)) THEN t.%1$I '
+      'WHEN %3$L = ''branch_wins'' OR record_image_eq(ROW(t.%1$I), ROW(b.%1$I)) THEN s.%1$I ELSE t.%1$I END AS v%2$s', c.name, c.number, strategy);
+  END LOOP;
+  -- Once the number of modified rows is known, those of main are found by index where they are few.
+  EXECUTE format($sql$
+    CREATE TEMPORARY TABLE heliosdb_modified ON COMMIT DROP AS
+    SELECT %1$s, %2$s
+    FROM (SELECT true AS "$there", %3$s FROM %4$s) s
+      FULL JOIN (SELECT true AS "$there", %3$s FROM %5$s TABLESAMPLE heliosdb.as_of(%6$L::timestamptz)) b ON %7$s
+    WHERE s."$there" IS NULL OR b."$there" IS NULL OR record_image_ne(ROW(%8$s), ROW(%9$s))$sql$,
+    array_to_string(s_kept, ', '), array_to_string(b_kept, ', '), array_to_string(columns, ', '), source, CASE WHEN first THEN target ELSE source END,
+    base::text, heliosdb.branch_same_row(main, 's', 'b'), array_to_string(s_row, ', '), array_to_string(b_row, ', '));
+  ANALYZE pg_temp.heliosdb_modified;
+  EXECUTE format($sql$
+    CREATE TEMPORARY TABLE %1$I ON COMMIT DROP AS
+    SELECT CASE WHEN NOT d.conflict OR %2$L = 'branch_wins' OR (d.by_cell AND %2$L = 'target_wins') THEN d.wanted END AS act, d.*
+    FROM (
+      SELECT %3$s, %4$s, s."$there" AND b."$there" AND t."$there" AS by_cell,
+             CASE WHEN s."$there" IS NULL THEN CASE WHEN t."$there" THEN 'D' END WHEN t."$there" IS NULL THEN 'I' WHEN %5$s THEN 'U' END AS wanted,
+             COALESCE(CASE WHEN s."$there" IS NULL THEN t."$there" AND (%6$s)
+                           WHEN b."$there" IS NULL THEN t."$there" AND (%5$s)
+                           WHEN t."$there" IS NULL THEN true
+                           ELSE %7$s END, false) AS conflict
+      FROM pg_temp.heliosdb_modified d
+        CROSS JOIN LATERAL (SELECT %8$s) s
+        CROSS JOIN LATERAL (SELECT %9$s) b
+        CROSS JOIN LATERAL (SELECT %10$s) k
+        LEFT JOIN (SELECT true AS "$there", %11$s FROM %12$s) t ON %13$s) d$sql$,
+    'heliosdb_merge_' || main, strategy, array_to_string(numbered, ', '), array_to_string(news, ', '), array_to_string(t_from_s, ' OR '),
+    array_to_string(t_from_b, ' OR '), array_to_string(clashes, ' OR '), array_to_string(s_back, ', '), array_to_string(b_back, ', '),
+    array_to_string(keys, ', '), array_to_string(columns, ', '), target, heliosdb.branch_same_row(main, 't', 'k'));
+  DROP TABLE pg_temp.heliosdb_modified;
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.merge_compare(oid, oid, timestamptz, boolean, name[], text) IS 'step of a merge: what is to be done in a table';
+
+CREATE FUNCTION heliosdb.merge_columns(main oid, local oid, common smallint) RETURNS name[]
+  LANGUAGE plpgsql STABLE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+  c record;
+  added name[] := '{}';
+BEGIN
+  FOR c IN SELECT m.attname AS main_name, l.attname AS local_name, COALESCE(m.attisdropped, true) AS main_dropped, COALESCE(l.attisdropped, true) AS local_dropped,
+                  (m.atttypid, m.atttypmod, m.attcollation) IS DISTINCT FROM (l.atttypid, l.atttypmod, l.attcollation) AS other_type
+           FROM generate_series(1, common) n LEFT JOIN pg_attribute m ON m.attrelid = main AND m.attnum = n
+             LEFT JOIN pg_attribute l ON l.attrelid = local AND l.attnum = n LOOP
+    CONTINUE WHEN c.main_dropped AND c.local_dropped;
+    IF c.main_dropped OR c.local_dropped OR c.other_type OR c.main_name <> c.local_name THEN
+      RAISE EXCEPTION 'table % cannot be merged: column "%" was %', main::regclass, CASE WHEN c.main_dropped THEN c.local_name ELSE c.main_name END,
+        CASE WHEN c.local_dropped THEN 'dropped on the branch' WHEN c.main_dropped THEN 'dropped on main' WHEN c.main_name <> c.local_name THEN 'renamed' ELSE 'given another type' END
+        USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'MERGE BRANCH adds tables and columns; make the other changes on main first.';
+    END IF;
+  END LOOP;
+  FOR c IN SELECT l.attname AS name, m.attname IS NULL AS is_new, (m.atttypid, m.atttypmod, m.attcollation) IS DISTINCT FROM (l.atttypid, l.atttypmod, l.attcollation) AS other_type
+           FROM pg_attribute l LEFT JOIN pg_attribute m ON m.attrelid = main AND m.attname = l.attname AND NOT m.attisdropped
+           WHERE l.attrelid = local AND l.attnum > common AND NOT l.attisdropped ORDER BY l.attnum LOOP
+    IF c.is_new THEN
+      added := added || c.name;
+    ELSIF c.other_type THEN
+      RAISE EXCEPTION 'table % cannot be merged: column "%" was added on both sides with different types', main::regclass, c.name
+        USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+  END LOOP;
+  IF heliosdb.branch_same_row(main, 'a', 'b') IS DISTINCT FROM heliosdb.branch_same_row(local, 'a', 'b') AND heliosdb.branch_same_row(main, 'a', 'b') IS NOT NULL THEN
+    RAISE EXCEPTION 'table % cannot be merged: its primary key was changed on the branch', main::regclass USING ERRCODE = 'object_not_in_prerequisite_state';
+  END IF;
+  RETURN added;
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.merge_columns(oid, oid, smallint) IS 'step of a merge: columns that the branch added; an error if definitions contradict each other';
+
+CREATE FUNCTION heliosdb.merge_add_columns(main oid, local oid, added name[]) RETURNS void
+  LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+  c record;
+BEGIN
+  FOR c IN SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, a.attgenerated <> '' AS generated, pg_get_expr(d.adbin, d.adrelid) AS value,
+                  a.attidentity <> '' OR EXISTS (SELECT FROM pg_depend p JOIN pg_class s ON s.oid = p.refobjid AND s.relkind = 'S'
+                                                 WHERE p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid AND p.refclassid = 'pg_class'::regclass) AS counts,
+                  (SELECT format(' COLLATE %I.%I', n.nspname, o.collname) FROM pg_collation o JOIN pg_namespace n ON n.oid = o.collnamespace
+                   WHERE o.oid = a.attcollation AND a.attcollation <> t.typcollation) AS collation
+           FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+           WHERE a.attrelid = local AND a.attname = ANY (added) ORDER BY a.attnum LOOP
+    IF c.counts THEN
+      RAISE EXCEPTION 'column "%" of table % cannot be merged: it takes its values from a sequence', c.name, main::regclass
+        USING ERRCODE = 'feature_not_supported', HINT = 'Add the column on main first.';
+    END IF;
+    EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s%s%s', heliosdb.branch_relation_name(main), c.name, c.type, c.collation,
+                   CASE WHEN c.generated THEN format(' GENERATED ALWAYS AS (%s) STORED', c.value) WHEN c.value IS NOT NULL THEN ' DEFAULT ' || c.value END);
+  END LOOP;
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.merge_add_columns(oid, oid, name[]) IS 'step of a merge: adds the columns that the branch has added';
+
+CREATE FUNCTION heliosdb.merge_add_rest(main oid, local oid, added name[], branch text) RETURNS void
+  LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+  target text := heliosdb.branch_relation_name(main);
+  c record;
+BEGIN
+  FOR c IN SELECT a.attname AS name FROM pg_attribute a WHERE a.attrelid = local AND a.attname = ANY (added) AND a.attnotnull ORDER BY a.attnum LOOP
+    EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL', target, c.name);
+  END LOOP;
+  FOR c IN SELECT replace(pg_get_indexdef(i.indexrelid), format(' ON %s USING ', heliosdb.branch_relation_name(local)), format(' ON %s USING ', target)) AS definition
+           FROM pg_index i JOIN pg_class r ON r.oid = i.indexrelid
+           WHERE i.indrelid = local AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x'))
+             AND NOT EXISTS (SELECT FROM pg_index j JOIN pg_class m ON m.oid = j.indexrelid WHERE j.indrelid = main AND m.relname = r.relname) ORDER BY r.relname LOOP
+    EXECUTE c.definition;
+  END LOOP;
+  FOR c IN SELECT k.conname AS name, CASE WHEN k.contype = 'f' THEN
+                    replace(pg_get_constraintdef(k.oid), format(' REFERENCES %s(', heliosdb.branch_relation_name(k.confrelid)),
+                            format(' REFERENCES %s(', heliosdb.branch_relation_name((SELECT o.main FROM heliosdb.branch_contents(branch) o WHERE o.local = k.confrelid AND o.main <> 0))))
+                  ELSE pg_get_constraintdef(k.oid) END AS definition
+           FROM pg_constraint k
+           WHERE k.conrelid = local AND k.contype IN ('c', 'u', 'x', 'p', 'f') AND k.conparentid = 0
+             AND NOT EXISTS (SELECT FROM pg_constraint m WHERE m.conrelid = main AND m.conname = k.conname) ORDER BY k.contype = 'f', k.conname LOOP
+    EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I %s', target, c.name, c.definition);
+  END LOOP;
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.merge_add_rest(oid, oid, name[], text) IS 'step of a merge: adds the indexes and constraints that the branch has added';
+
+CREATE FUNCTION heliosdb.merge_begin(source text, target text) RETURNS bigint
+  AS 'MODULE_PATHNAME', 'helios_merge_begin' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION heliosdb.merge_begin(text, text) IS 'step of a merge: checks who merges what, and keeps others away';
+CREATE FUNCTION heliosdb.merge_table(branch bigint, local oid) RETURNS oid
+  AS 'MODULE_PATHNAME', 'helios_merge_table' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION heliosdb.merge_table(bigint, oid) IS 'step of a merge: creates on main a table that was created on the branch';
+CREATE FUNCTION heliosdb.merge_end(branch bigint) RETURNS void
+  AS 'MODULE_PATHNAME', 'helios_merge_end' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION heliosdb.merge_end(bigint) IS 'step of a merge: notes the new base, and moves sequences of main on';
+
+CREATE FUNCTION heliosdb.merge_levels(tables oid[], OUT relation oid, OUT level integer) RETURNS SETOF record
+  LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
+    WITH RECURSIVE step (relation, level) AS (
+      SELECT t, 0 FROM unnest(tables) t
+      UNION
+      SELECT c.conrelid, s.level + 1 FROM step s JOIN pg_constraint c ON c.contype = 'f' AND c.confrelid = s.relation AND c.conrelid <> c.confrelid
+      WHERE c.conrelid = ANY (tables) AND s.level < cardinality(tables))
+    SELECT s.relation, max(s.level) FROM step s GROUP BY s.relation
+  $body$;
+COMMENT ON FUNCTION heliosdb.merge_levels(oid[]) IS 'step of a merge: tables, those that foreign keys refer to below those that have them';
+
+-- The same for a table without a primary key, whose rows are counted: wanted is how many of a row are to be added or
+-- taken away, other what main itself has done.
+CREATE FUNCTION heliosdb.merge_compare_bag(main oid, local oid, base timestamptz, first boolean) RETURNS void
+  LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+  target text := heliosdb.branch_relation_name(main);
+  source text := heliosdb.branch_relation_name(local);
+  columns text := heliosdb.merge_common_columns(main, local, true);
+BEGIN
+  EXECUTE format($sql$
+    CREATE TEMPORARY TABLE %1$I ON COMMIT DROP AS
+    SELECT r.image, min(r.key) AS key, sum(r.s - r.b) AS wanted, sum(r.t - r.o) AS other
+    FROM (SELECT record_send(ROW(%2$s)) AS image, ROW(%2$s)::text AS key, 1 AS s, 0 AS b, 0 AS t, 0 AS o FROM %3$s
+          UNION ALL SELECT record_send(ROW(%2$s)), ROW(%2$s)::text, 0, 1, 0, 0 FROM %4$s TABLESAMPLE heliosdb.as_of(%5$L::timestamptz)
+          UNION ALL SELECT record_send(ROW(%2$s)), ROW(%2$s)::text, 0, 0, 1, 0 FROM %6$s
+          UNION ALL SELECT record_send(ROW(%2$s)), ROW(%2$s)::text, 0, 0, 0, 1 FROM %6$s TABLESAMPLE heliosdb.as_of(%5$L::timestamptz)) r
+    GROUP BY r.image HAVING sum(r.s - r.b) <> 0 OR sum(r.t - r.o) <> 0$sql$,
+    'heliosdb_merge_' || main, columns, source, CASE WHEN first THEN target ELSE source END, base::text, target);
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.merge_compare_bag(oid, oid, timestamptz, boolean) IS 'step of a merge: what is to be done in a table without a primary key';
+
+CREATE FUNCTION heliosdb.merge_common_columns(main oid, local oid, generated boolean) RETURNS text
+  LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
+    SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
+    FROM pg_attribute a JOIN pg_attribute l ON l.attrelid = local AND l.attname = a.attname AND l.attnum > 0 AND NOT l.attisdropped
+    WHERE a.attrelid = main AND a.attnum > 0 AND NOT a.attisdropped AND (generated OR a.attgenerated = '')
+  $body$;
+COMMENT ON FUNCTION heliosdb.merge_common_columns(oid, oid, boolean) IS 'step of a merge: columns that both tables have';
+
+CREATE FUNCTION heliosdb.merge_caller() RETURNS text[]
+  LANGUAGE sql STABLE PARALLEL SAFE AS $body$
+    SELECT ARRAY[pg_catalog.current_setting('search_path'), pg_catalog.current_setting('datestyle'), pg_catalog.current_setting('timezone')]
+  $body$;
+COMMENT ON FUNCTION heliosdb.merge_caller() IS 'step of a merge: settings of the caller, for triggers';
+
+-- Triggers of main run with the settings of the caller; the statement itself names operators by their schema.
+CREATE FUNCTION heliosdb.merge_run(caller text[], statement text) RETURNS bigint
+  LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET timezone = 'UTC' AS $body$
+DECLARE
+  counted bigint;
+BEGIN
+  PERFORM set_config('timezone', caller[3], true), set_config('datestyle', caller[2], true), set_config('search_path', caller[1], true);
+  EXECUTE statement INTO counted;
+  RETURN counted;
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.merge_run(text[], text) IS 'step of a merge: runs a statement with the settings of the caller; returns the number that it selects';
+
+CREATE FUNCTION heliosdb.merge_bag(main oid, local oid, caller text[], OUT inserted bigint, OUT deleted bigint) RETURNS record
+  LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+  target text := heliosdb.branch_relation_name(main);
+  columns text := heliosdb.merge_common_columns(main, local, true);
+  stored text := heliosdb.merge_common_columns(main, local, false);
+BEGIN
+  deleted := heliosdb.merge_run(caller, format($sql$
+    WITH gone AS (
+      DELETE FROM %1$s t USING (
+        SELECT tableoid AS leaf, ctid AS place, pg_catalog.record_send(ROW(%2$s)) AS image,
+               pg_catalog.row_number() OVER (PARTITION BY pg_catalog.record_send(ROW(%2$s))) AS number FROM %1$s
+      ) n, pg_temp.%3$I m
+      WHERE t.tableoid OPERATOR(pg_catalog.=) n.leaf AND t.ctid OPERATOR(pg_catalog.=) n.place AND n.image OPERATOR(pg_catalog.=) m.image
+        AND n.number OPERATOR(pg_catalog.<=) (OPERATOR(pg_catalog.-) m.wanted) RETURNING 1)
+    SELECT pg_catalog.count(*) FROM gone$sql$, target, columns, 'heliosdb_merge_' || main));
+  inserted := heliosdb.merge_run(caller, format($sql$
+    WITH back AS (
+      INSERT INTO %1$s (%2$s) OVERRIDING SYSTEM VALUE
+      SELECT %2$s FROM (SELECT %3$s, pg_catalog.record_send(ROW(%3$s)) AS "$image",
+                               pg_catalog.row_number() OVER (PARTITION BY pg_catalog.record_send(ROW(%3$s))) AS "$number" FROM %4$s) n
+        JOIN pg_temp.%5$I m ON m.image OPERATOR(pg_catalog.=) n."$image" WHERE n."$number" OPERATOR(pg_catalog.<=) m.wanted RETURNING 1)
+    SELECT pg_catalog.count(*) FROM back$sql$, target, stored, columns, heliosdb.branch_relation_name(local), 'heliosdb_merge_' || main));
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.merge_bag(oid, oid, text[]) IS 'step of a merge: changes a table without a primary key';
+
+-- What stands in the way is found before the first row is changed.
+CREATE FUNCTION heliosdb.merge_into_main(source text, options jsonb, preview boolean, caller text[], OUT inserted bigint, OUT updated bigint, OUT deleted bigint) RETURNS record
+  LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
+  SET search_path = pg_catalog, pg_temp SET heliosdb.branch = '' SET datestyle = 'ISO' SET timezone = 'UTC' AS $body$
+DECLARE
+  strategy text := heliosdb.merge_strategy(options);
+  branch bigint;
+  pair record;
+  tables oid[] := '{}';
+  locals oid[] := '{}';
+  bases timestamptz[] := '{}';
+  firsts boolean[] := '{}';
+  is_new boolean[] := '{}';
+  commons smallint[] := '{}';
+  place integer;
+  added name[];
+  relation oid;
+  found bigint;
+  conflicts bigint := 0;
+  details text[] := '{}';
+  sample text;
+  keys text;
+  columns text;
+  news text;
+  changes text;
+  counted bigint;
+BEGIN
+  inserted := 0;
+  updated := 0;
+  deleted := 0;
+  branch := heliosdb.merge_begin(source, 'main');
+  IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+    RAISE EXCEPTION 'branch "%" cannot be merged in a transaction with one snapshot', source
+      USING ERRCODE = 'active_sql_transaction', DETAIL = 'Its snapshot may lack changes that were committed before the tables were locked.',
+            HINT = 'Use a READ COMMITTED transaction.';
+  END IF;
+  -- Locks come in the order of OIDs, main's tables first.
+  FOR pair IN SELECT c.* FROM heliosdb.branch_contents(source) c JOIN pg_class r ON r.oid = c.main AND r.relkind IN ('r', 'p') WHERE c.local <> 0 ORDER BY c.main LOOP
+    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', heliosdb.branch_relation_name(pair.main));
+  END LOOP;
+  FOR pair IN SELECT c.*, r.relkind AS kind, r.relname AS name, COALESCE(r.relispartition, false) AS is_part FROM heliosdb.branch_contents(source) c LEFT JOIN pg_class r ON r.oid = NULLIF(c.local, 0)
+              ORDER BY c.main, c.local LOOP
+    CONTINUE WHEN pair.kind = 'S' OR pair.is_part OR (pair.local = 0 AND NOT EXISTS (SELECT FROM pg_class r WHERE r.oid = pair.main AND r.relkind IN ('r', 'p')));
+    IF pair.local = 0 THEN
+      RAISE EXCEPTION 'branch "%" cannot be merged: it dropped table %', source, pair.main::regclass
+        USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'MERGE BRANCH adds tables and columns; it drops nothing.';
+    ELSIF pair.kind = 'v' THEN
+      RAISE WARNING 'view "%" of branch "%" is not merged', pair.name, source USING HINT = 'Create it on main.';
+      CONTINUE;
+    ELSIF pair.kind = 'p' AND pair.main = 0 THEN
+      RAISE EXCEPTION 'table "%" of branch "%" cannot be merged: it is partitioned, and new', pair.name, source
+        USING ERRCODE = 'feature_not_supported', HINT = 'Create it on main first.';
+    ELSIF pair.merged_now THEN
+      RAISE EXCEPTION 'branch "%" was merged by this transaction already', source USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    IF pair.main <> 0 AND row_security_active(pair.main) THEN
+      RAISE EXCEPTION 'table % has row-level security for this role', pair.main::regclass
+        USING ERRCODE = 'insufficient_privilege', HINT = 'Let a role merge that bypasses row-level security.';
+    END IF;
+    EXECUTE format('LOCK TABLE %s IN SHARE MODE', heliosdb.branch_relation_name(pair.local));
+    tables := tables || pair.main;
+    locals := locals || pair.local;
+    bases := bases || COALESCE(pair.merged, pair.fork);
+    firsts := firsts || (pair.merged IS NULL);
+    is_new := is_new || (pair.main = 0);
+    commons := commons || pair.columns;
+  END LOOP;
+
+  FOR place IN 1 .. cardinality(tables) LOOP
+    CONTINUE WHEN is_new[place];
+    added := heliosdb.merge_columns(tables[place], locals[place], commons[place]);
+    IF NOT preview THEN
+      PERFORM heliosdb.merge_add_columns(tables[place], locals[place], added);
+    END IF;
+    IF heliosdb.branch_key(tables[place]) IS NULL THEN
+      PERFORM heliosdb.merge_compare_bag(tables[place], locals[place], bases[place], firsts[place]);
+      EXECUTE format('SELECT count(*) FILTER (WHERE wanted <> 0), count(*) FILTER (WHERE other <> 0) FROM pg_temp.%I', 'heliosdb_merge_' || tables[place]) INTO found, counted;
+      IF found > 0 AND counted > 0 AND NOT preview THEN
+        RAISE EXCEPTION 'table % has no primary key and was changed on both sides', tables[place]::regclass
+          USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Add a primary key on main, or undo the changes of one side.';
+      END IF;
+      CONTINUE;
+    END IF;
+    PERFORM heliosdb.merge_compare(tables[place], locals[place], bases[place], firsts[place], added, strategy);
+    SELECT string_agg(format('k%s', k), ', ') INTO keys FROM unnest(heliosdb.branch_key(tables[place])) k;
+    EXECUTE format('SELECT count(*), (SELECT string_agg(s.key, '', '') FROM (SELECT ROW(%1$s)::text AS key FROM pg_temp.%2$I WHERE conflict ORDER BY %1$s LIMIT 10) s) '
+                   'FROM pg_temp.%2$I WHERE conflict', keys, 'heliosdb_merge_' || tables[place]) INTO found, sample;
+    conflicts := conflicts + found;
+    IF found > 0 THEN
+      details := details || format('%s: %s%s', tables[place]::regclass, sample, CASE WHEN found > 10 THEN format(' and %s more', found - 10) END);
+    END IF;
+  END LOOP;
+  IF preview THEN
+    RETURN;
+  END IF;
+  IF conflicts > 0 AND strategy = 'fail' THEN
+    RAISE EXCEPTION 'branch "%" cannot be merged: % on both sides', source, CASE conflicts WHEN 1 THEN '1 row was changed' ELSE conflicts || ' rows were changed' END
+      USING ERRCODE = 'integrity_constraint_violation', DETAIL = array_to_string(details, E'\n'),
+            HINT = 'heliosdb.merge_preview() lists them. MERGE … WITH (conflict_resolution = branch_wins), or target_wins, decides for one side.';
+  END IF;
+
+  FOR place IN 1 .. cardinality(tables) LOOP
+    IF is_new[place] THEN
+      tables[place] := heliosdb.merge_table(branch, locals[place]);
+    END IF;
+  END LOOP;
+  FOR relation IN SELECT l.relation FROM heliosdb.merge_levels(tables) l ORDER BY l.level DESC, l.relation LOOP
+    place := array_position(tables, relation);
+    CONTINUE WHEN is_new[place] OR heliosdb.branch_key(relation) IS NULL;
+    SELECT string_agg(format('m.k%s AS %I', a.attnum, a.attname), ', ') INTO keys
+      FROM pg_attribute a WHERE a.attrelid = relation AND a.attnum = ANY (heliosdb.branch_key(relation));
+    counted := heliosdb.merge_run(caller, format(
+      'WITH gone AS (DELETE FROM %s t USING pg_temp.%I m CROSS JOIN LATERAL (SELECT %s) k WHERE m.act OPERATOR(pg_catalog.=) ''D'' AND %s RETURNING 1) '
+      'SELECT pg_catalog.count(*) FROM gone', heliosdb.branch_relation_name(relation), 'heliosdb_merge_' || relation, keys, heliosdb.branch_same_row(relation, 't', 'k')));
+    deleted := deleted + counted;
+  END LOOP;
+  FOR relation IN SELECT l.relation FROM heliosdb.merge_levels(tables) l ORDER BY l.level, l.relation LOOP
+    place := array_position(tables, relation);
+    SELECT string_agg(quote_ident(a.attname), ', '), string_agg(format('m.v%s', a.attnum), ', '),
+           string_agg(format('%I = m.v%s', a.attname, a.attnum), ', ') FILTER (WHERE a.attnum <> ALL (COALESCE(heliosdb.branch_key(relation), '{}')) AND a.attidentity <> 'a'),
+           string_agg(format('m.k%s AS %I', a.attnum, a.attname), ', ') FILTER (WHERE a.attnum = ANY (heliosdb.branch_key(relation)))
+      INTO columns, news, changes, keys
+      FROM pg_attribute a JOIN pg_attribute l ON l.attrelid = locals[place] AND l.attname = a.attname AND NOT l.attisdropped
+      WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '';
+    IF is_new[place] THEN
+      counted := heliosdb.merge_run(caller, format(
+        'WITH back AS (INSERT INTO %1$s (%2$s) OVERRIDING SYSTEM VALUE SELECT %2$s FROM %3$s RETURNING 1) SELECT pg_catalog.count(*) FROM back',
+        heliosdb.branch_relation_name(relation), columns, heliosdb.branch_relation_name(locals[place])));
+      inserted := inserted + counted;
+      CONTINUE;
+    ELSIF heliosdb.branch_key(relation) IS NULL THEN
+      SELECT merge_into_main.inserted + b.inserted, merge_into_main.deleted + b.deleted INTO inserted, deleted
+        FROM heliosdb.merge_bag(relation, locals[place], caller) b;
+      CONTINUE;
+    END IF;
+    IF changes IS NOT NULL THEN
+      EXECUTE format('SELECT count(*) FROM pg_temp.%I WHERE act = ''U''', 'heliosdb_merge_' || relation) INTO found;
+      counted := heliosdb.merge_run(caller, format(
+        'WITH changed AS (UPDATE %1$s t SET %2$s FROM pg_temp.%3$I m CROSS JOIN LATERAL (SELECT %4$s) k WHERE m.act OPERATOR(pg_catalog.=) ''U'' AND %5$s RETURNING 1) '
+        'SELECT pg_catalog.count(*) FROM changed',
+        heliosdb.branch_relation_name(relation), changes, 'heliosdb_merge_' || relation, keys, heliosdb.branch_same_row(relation, 't', 'k')));
+      IF counted <> found THEN
+        RAISE EXCEPTION 'rows of table % were taken away while the branch was merged', relation::regclass
+          USING ERRCODE = 'triggered_data_change_violation', DETAIL = 'A trigger or ON DELETE CASCADE did that.';
+      END IF;
+      updated := updated + counted;
+    END IF;
+    counted := heliosdb.merge_run(caller, format(
+      'WITH back AS (INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM pg_temp.%I m WHERE m.act OPERATOR(pg_catalog.=) ''I'' RETURNING 1) '
+      'SELECT pg_catalog.count(*) FROM back', heliosdb.branch_relation_name(relation), columns, news, 'heliosdb_merge_' || relation));
+    inserted := inserted + counted;
+  END LOOP;
+  FOR place IN 1 .. cardinality(tables) LOOP
+    added := ARRAY(SELECT l.attname FROM pg_attribute l WHERE l.attrelid = locals[place] AND l.attnum > commons[place] AND NOT l.attisdropped AND NOT is_new[place]);
+    PERFORM heliosdb.merge_add_rest(tables[place], locals[place], added, source);
+  END LOOP;
+  FOR place IN 1 .. cardinality(tables) LOOP
+    CONTINUE WHEN is_new[place];
+    EXECUTE format('DROP TABLE pg_temp.%I', 'heliosdb_merge_' || tables[place]);
+  END LOOP;
+  PERFORM heliosdb.merge_end(branch);
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.merge_into_main(text, jsonb, boolean, text[]) IS 'step of a merge: all of it, or only the comparison';
+
+CREATE FUNCTION heliosdb.merge_branch(source text, target text DEFAULT 'main', options jsonb DEFAULT '{}', OUT inserted bigint, OUT updated bigint, OUT deleted bigint)
+  RETURNS record
+  LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE AS $body$
+DECLARE
+  finally_drop boolean := COALESCE((options OPERATOR(pg_catalog.->>) 'delete_branch_after')::boolean, false);
+BEGIN
+  IF target OPERATOR(pg_catalog.<>) 'main' THEN
+    RAISE EXCEPTION 'branch "%" cannot be merged into branch "%" yet', source, target
+      USING ERRCODE = 'feature_not_supported', HINT = 'Merge it into main.';
+  ELSIF finally_drop AND heliosdb.current_branch() OPERATOR(pg_catalog.=) source THEN
+    RAISE EXCEPTION 'cannot drop branch "%", which this session is on', source USING ERRCODE = 'object_in_use', HINT = 'USE BRANCH main first.';
+  END IF;
+  SELECT m.inserted, m.updated, m.deleted INTO inserted, updated, deleted FROM heliosdb.merge_into_main(source, options, false, heliosdb.merge_caller()) m;
+  IF finally_drop THEN
+    PERFORM heliosdb.drop_branch(source);
+  END IF;
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.merge_branch(text, text, jsonb) IS 'merges a branch into main, like MERGE BRANCH; returns how many rows of main it changed';
+
+CREATE FUNCTION heliosdb.merge_preview(source text, target text DEFAULT 'main', OUT relation regclass, OUT key text, OUT action text, OUT conflict boolean) RETURNS SETOF record
+  LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+  step record;
+  keys text;
+BEGIN
+  IF target <> 'main' THEN
+    RAISE EXCEPTION 'branch "%" cannot be merged into branch "%" yet', source, target USING ERRCODE = 'feature_not_supported', HINT = 'Merge it into main.';
+  END IF;
+  PERFORM heliosdb.merge_into_main(source, '{}', true, '{}');
+  FOR step IN SELECT c.main, c.local, c.columns FROM heliosdb.branch_contents(source) c JOIN pg_class r ON r.oid = c.local WHERE r.relkind IN ('r', 'p') AND NOT r.relispartition ORDER BY c.main LOOP
+    IF step.main = 0 THEN
+      relation := step.local;
+      action := 'create';
+      conflict := false;
+      key := NULL;
+      RETURN NEXT;
+      CONTINUE;
+    END IF;
+    RETURN QUERY SELECT step.main::regclass, c::text, 'add column', false FROM unnest(heliosdb.merge_columns(step.main, step.local, step.columns)) c;
+    SELECT string_agg(format('k%s', k), ', ') INTO keys FROM unnest(heliosdb.branch_key(step.main)) k;
+    IF keys IS NULL THEN
+      RETURN QUERY EXECUTE format('SELECT %1$L::regclass, key, CASE WHEN wanted > 0 THEN ''insert'' ELSE ''delete'' END, '
+                                  'EXISTS (SELECT FROM pg_temp.%2$I o WHERE o.other <> 0) FROM pg_temp.%2$I CROSS JOIN LATERAL generate_series(1, abs(wanted)) '
+                                  'WHERE wanted <> 0 ORDER BY key', step.main::regclass, 'heliosdb_merge_' || step.main);
+      EXECUTE format('DROP TABLE pg_temp.%I', 'heliosdb_merge_' || step.main);
+      CONTINUE;
+    END IF;
+    RETURN QUERY EXECUTE format('SELECT %1$L::regclass, ROW(%2$s)::text, CASE wanted WHEN ''I'' THEN ''insert'' WHEN ''U'' THEN ''update'' ELSE ''delete'' END, conflict '
+                                'FROM pg_temp.%3$I WHERE wanted IS NOT NULL OR conflict ORDER BY %2$s', step.main::regclass, keys, 'heliosdb_merge_' || step.main);
+    EXECUTE format('DROP TABLE pg_temp.%I', 'heliosdb_merge_' || step.main);
+  END LOOP;
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.merge_preview(text, text) IS 'what MERGE BRANCH would do to main, row by row; changes nothing';
+
+CREATE FUNCTION heliosdb.branch_activity(branch bigint, OUT modified_keys bigint, OUT transactions bigint, OUT last_modified timestamptz) RETURNS record
+  LANGUAGE plpgsql STABLE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET heliosdb.branch = '' AS $body$
+DECLARE
+  log record;
+  keys text;
+  xids xid8[] := '{}';
+  counted bigint;
+  found xid8[];
+BEGIN
+  modified_keys := 0;
+  FOR log IN SELECT t.log::regclass AS name, t.key FROM heliosdb.branch_relations r JOIN heliosdb.tracked t ON t.relid = r.local_relid
+             WHERE r.branch = branch_activity.branch AND t.log <> 0 LOOP
+    SELECT COALESCE(string_agg('c' || k, ', '), 'xid, op, ctid') INTO keys FROM unnest(log.key) k;
+    EXECUTE format('SELECT (SELECT count(*) FROM (SELECT DISTINCT %1$s FROM %2$s) d), ARRAY(SELECT DISTINCT xid FROM %2$s)', keys, log.name) INTO counted, found;
+    modified_keys := modified_keys + counted;
+    xids := xids || found;
+  END LOOP;
+  SELECT count(DISTINCT x), max(pg_xact_commit_timestamp(x::xid)) INTO transactions, last_modified FROM unnest(xids) x;
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.branch_activity(bigint) IS 'what the change log knows about the tables of a branch';
+
+CREATE FUNCTION pg_branch_stats(OUT branch_name text, OUT modified_keys bigint, OUT storage_bytes bigint, OUT commit_count bigint, OUT last_modified timestamp,
+                                OUT compression_ratio float8) RETURNS SETOF record
+  LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
+    SELECT f.name, a.modified_keys, heliosdb.branch_bytes(f.id), a.transactions, a.last_modified::timestamp, NULL::float8
+    FROM heliosdb.branch_forks f CROSS JOIN LATERAL heliosdb.branch_activity(f.id) a ORDER BY f.id
+  $body$;
+COMMENT ON FUNCTION pg_branch_stats() IS 'what was changed on each branch: rows, bytes and transactions in its change log; nothing is compressed, so that ratio is null';
+
+CREATE FUNCTION pg_compare_branches(source text, target text, OUT key text, OUT source_value text, OUT target_value text, OUT difference_type text,
+                                    OUT source_timestamp bigint, OUT target_timestamp bigint) RETURNS SETOF record
+  LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET heliosdb.branch = '' SET datestyle = 'ISO' SET timezone = 'UTC' AS $body$
+DECLARE
+  t record;
+  a record;
+  b record;
+  columns text;
+  keys text;
+  at constant text := 'floor(extract(epoch FROM pg_xact_commit_timestamp(xmin)) * 1000)::bigint';
+BEGIN
+  FOR t IN SELECT DISTINCT c.main::regclass AS name, heliosdb.branch_relation_name(c.main) AS text FROM unnest(ARRAY[source, target]) n
+             CROSS JOIN LATERAL heliosdb.branch_contents(n) c JOIN pg_class r ON r.oid = c.main AND r.relkind IN ('r', 'p') AND NOT r.relispartition ORDER BY 2 LOOP
+    a := heliosdb.branch_source(source, t.name);
+    b := heliosdb.branch_source(target, t.name);
+    IF a.source IS NULL OR b.source IS NULL THEN
+      CONTINUE WHEN a.source IS NULL AND b.source IS NULL;
+      key := t.text;
+      source_value := a.source;
+      target_value := b.source;
+      difference_type := CASE WHEN a.source IS NULL THEN 'added' ELSE 'deleted' END;
+      RETURN NEXT;
+      CONTINUE;
+    END IF;
+    SELECT string_agg(quote_ident(c.attname), ', ' ORDER BY c.attnum),
+           string_agg(format('COALESCE(x.%1$I, y.%1$I)', c.attname), ', ' ORDER BY c.attnum) FILTER (WHERE c.attnum = ANY (heliosdb.branch_key(t.name)))
+      INTO columns, keys
+      FROM pg_attribute c WHERE c.attrelid = t.name::oid AND c.attnum > 0 AND NOT c.attisdropped;
+    IF keys IS NULL THEN
+      RETURN QUERY SELECT t.text, d.a_value, d.b_value, d.difference, NULL::bigint, NULL::bigint FROM heliosdb.branch_diff(source, target, t.name) d;
+      CONTINUE;
+    END IF;
+    RETURN QUERY EXECUTE format($sql$
+      SELECT %1$L || ROW(%2$s)::text, x.image, y.image, CASE WHEN x.there IS NULL THEN 'added' WHEN y.there IS NULL THEN 'deleted' ELSE 'modified' END, x.at, y.at
+      FROM (SELECT true AS there, ROW(%3$s)::text AS image, %4$s AS at, %3$s FROM %5$s) x
+        FULL JOIN (SELECT true AS there, ROW(%3$s)::text AS image, %6$s AS at, %3$s FROM %7$s) y ON %8$s
+      WHERE x.there IS NULL OR y.there IS NULL OR x.image <> y.image$sql$,
+      t.text, keys, columns, CASE WHEN a.is_local THEN at ELSE 'NULL::bigint' END, a.source, CASE WHEN b.is_local THEN at ELSE 'NULL::bigint' END, b.source,
+      heliosdb.branch_same_row(t.name, 'x', 'y'));
+  END LOOP;
+END
+$body$;
+COMMENT ON FUNCTION pg_compare_branches(text, text) IS 'rows that differ between two branches, from the first to the second; timestamps are milliseconds of the epoch, null where a row is read as of a fork';

@@ -1,0 +1,335 @@
+#include "branch/catalog.hpp"
+
+#include "branch/session.hpp"
+
+extern "C" {
+#include "access/commit_ts.h"
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_class.h"
+#include "executor/spi.h"
+#include "storage/lmgr.h"
+#include "storage/procarray.h"
+#include "utils/fmgroids.h"
+#include "utils/guc.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+#include "utils/xid8.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+namespace helios::branch {
+
+namespace {
+
+// Columns of heliosdb.branches that are read here, and of heliosdb.branch_relations.
+enum BranchColumn { kId = 1, kName, kParent, kOwner, kForkAt, kForkXid };
+enum RelationColumn {
+  kBranch = 1,
+  kMainRelid,
+  kLocalRelid,
+  kSchema,
+  kColumns,
+  kBaseXid,
+  kRelationColumns = kBaseXid
+};
+
+struct LocalKey {
+  int64 branch;
+  int64 main;  // an OID, widened so that the key has no padding
+};
+
+struct LocalEntry {
+  LocalKey key;
+  bool valid;
+  Local local;
+};
+
+constinit HTAB *locals = nullptr;
+constinit Branch current = {};
+constinit bool current_valid = false;
+constinit uint64 invalidations = 0;
+constinit bool entering_scope = false;
+
+// Marks what was remembered of a relation, or of all, as out of date.
+void Invalidate(Datum, Oid relation) {
+  invalidations++;
+  current_valid = false;
+  HASH_SEQ_STATUS status;
+  hash_seq_init(&status, locals);
+  while (auto *entry = static_cast<LocalEntry *>(hash_seq_search(&status))) {
+    if (!OidIsValid(relation) || entry->key.main == static_cast<int64>(relation))
+      entry->valid = false;
+  }
+}
+
+void CreateCache() {
+  constexpr long kExpected = 64;
+  HASHCTL control = {};
+  control.keysize = sizeof(LocalKey);
+  control.entrysize = sizeof(LocalEntry);
+  locals = hash_create("heliosdb branch relations", kExpected, &control, HASH_ELEM | HASH_BLOBS);
+  CacheRegisterRelcacheCallback(Invalidate, 0);
+}
+
+// Finds one of the catalogs or its index; 0 without the extension.
+Oid OwnRelation(const char *name) {
+  const Oid schema = get_namespace_oid(kAdminSchema, true);
+  return OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+}
+
+Oid OwnRelationOrError(const char *name) {
+  const Oid relation = OwnRelation(name);
+  if (!OidIsValid(relation)) {
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+                    errmsg("relation %s.%s of the extension does not exist", kAdminSchema, name),
+                    errhint("Run CREATE EXTENSION heliosdb in this database.")));
+  }
+  return relation;
+}
+
+void Decode(HeapTuple tuple, TupleDesc row, Branch *branch) {
+  bool is_null;
+  *branch = {};
+  branch->id = DatumGetInt64(heap_getattr(tuple, kId, row, &is_null));
+  branch->name = *DatumGetName(heap_getattr(tuple, kName, row, &is_null));
+  Datum value = heap_getattr(tuple, kParent, row, &is_null);
+  if (!is_null) branch->parent = DatumGetInt64(value);
+  branch->owner = DatumGetObjectId(heap_getattr(tuple, kOwner, row, &is_null));
+  value = heap_getattr(tuple, kForkAt, row, &is_null);
+  if (!is_null) branch->fork_at = DatumGetTimestampTz(value);
+  value = heap_getattr(tuple, kForkXid, row, &is_null);
+  branch->fork_xid = is_null ? InvalidFullTransactionId : DatumGetFullTransactionId(value);
+}
+
+// Reads the row that a key finds by an index.
+bool ReadBranch(ScanKey key, const char *index, Branch *branch) {
+  const Oid table_oid = OwnRelation("branches");
+  if (!OidIsValid(table_oid)) return false;
+  Relation table = table_open(table_oid, AccessShareLock);
+  SysScanDesc scan = systable_beginscan(table, OwnRelationOrError(index), true, nullptr, 1, key);
+  HeapTuple tuple = systable_getnext(scan);
+  const bool found = HeapTupleIsValid(tuple);
+  if (found) Decode(tuple, RelationGetDescr(table), branch);
+  systable_endscan(scan);
+  table_close(table, AccessShareLock);
+  return found;
+}
+
+// Reads what a branch has in place of a relation.
+Local LoadLocal(int64 branch, Oid main) {
+  Relation table = table_open(OwnRelationOrError("branch_relations"), AccessShareLock);
+  ScanKeyData keys[2];
+  ScanKeyInit(&keys[0], kBranch, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(branch));
+  ScanKeyInit(&keys[1], kMainRelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(main));
+  SysScanDesc scan = systable_beginscan(table, OwnRelationOrError("branch_relations_main"), true,
+                                        nullptr, lengthof(keys), keys);
+  HeapTuple tuple = systable_getnext(scan);
+  Local local = {};
+  if (HeapTupleIsValid(tuple)) {
+    bool is_null;
+    local.exists = true;
+    local.relation =
+        DatumGetObjectId(heap_getattr(tuple, kLocalRelid, RelationGetDescr(table), &is_null));
+  }
+  systable_endscan(scan);
+  table_close(table, AccessShareLock);
+  return local;
+}
+
+// Counts the columns of a relation, dropped ones too; 0 without one.
+int16 ColumnCount(Oid relation) {
+  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+  if (!HeapTupleIsValid(tuple)) return 0;
+  const int16 count = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relnatts;
+  ReleaseSysCache(tuple);
+  return count;
+}
+
+}  // namespace
+
+bool FindBranch(const char *name, Branch *branch) {
+  if (strlen(name) >= NAMEDATALEN) return false;
+  NameData wanted;
+  namestrcpy(&wanted, name);
+  ScanKeyData key;
+  ScanKeyInit(&key, kName, BTEqualStrategyNumber, F_NAMEEQ, NameGetDatum(&wanted));
+  return ReadBranch(&key, "branches_name_key", branch);
+}
+
+bool FindBranchById(int64 id, Branch *branch) {
+  ScanKeyData key;
+  ScanKeyInit(&key, kId, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(id));
+  return ReadBranch(&key, "branches_pkey", branch);
+}
+
+const Branch &CurrentBranch() {
+  if (locals == nullptr) CreateCache();
+  AcceptInvalidationMessages();
+  if (current_valid && current.id == session_branch) return current;
+  const uint64 before = invalidations;
+  Branch found;
+  const bool exists = session_branch > kMain ? FindBranchById(session_branch, &found)
+                                             : FindBranch(SessionBranchName(), &found);
+  if (!exists) {
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+                    errmsg("branch \"%s\" does not exist", SessionBranchName()),
+                    errhint("USE BRANCH main leads back to the database itself.")));
+  }
+  current = found;
+  current_valid = invalidations == before;
+  return current;
+}
+
+TimestampTz ForkInstant(const Branch &branch) {
+  if (!FullTransactionIdIsValid(branch.fork_xid)) return branch.fork_at;
+  TimestampTz at = 0;
+  const TransactionId xid = XidFromFullTransactionId(branch.fork_xid);
+  if (TransactionIdIsCurrentTransactionId(xid) || TransactionIdIsInProgress(xid)) {
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("branch \"%s\" is not ready", NameStr(branch.name)),
+                    errdetail("It begins when the transaction that creates it has committed.")));
+  }
+  if (!track_commit_timestamp || !TransactionIdGetCommitTsData(xid, &at, nullptr)) {
+    ereport(ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("the instant at which branch \"%s\" began is not known", NameStr(branch.name)),
+             errhint("track_commit_timestamp must be on as long as there are branches.")));
+  }
+  return at;
+}
+
+Local FindLocal(int64 branch, Oid main) {
+  if (locals == nullptr) CreateCache();
+  const LocalKey key{branch, static_cast<int64>(main)};
+  bool found;
+  auto *entry = static_cast<LocalEntry *>(hash_search(locals, &key, HASH_ENTER, &found));
+  if (!found) entry->valid = false;
+  if (entry->valid) return entry->local;
+  const uint64 before = invalidations;
+  const Local local = LoadLocal(branch, main);
+  entry = static_cast<LocalEntry *>(hash_search(locals, &key, HASH_FIND, nullptr));
+  entry->local = local;
+  entry->valid = invalidations == before;
+  return local;
+}
+
+void BranchesChanged() {
+  CacheInvalidateRelcacheByRelid(OwnRelationOrError("branches"));
+  CommandCounterIncrement();
+}
+
+void LocalChanged(Oid main) {
+  if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(main))) CacheInvalidateRelcacheByRelid(main);
+  CommandCounterIncrement();
+}
+
+void AddLocal(int64 branch, Oid main, Oid local, Oid schema) {
+  Relation table = table_open(OwnRelationOrError("branch_relations"), RowExclusiveLock);
+  Datum values[kRelationColumns] = {};
+  bool nulls[kRelationColumns] = {};
+  values[kBranch - 1] = Int64GetDatum(branch);
+  values[kMainRelid - 1] = ObjectIdGetDatum(main);
+  values[kLocalRelid - 1] = ObjectIdGetDatum(local);
+  values[kSchema - 1] = ObjectIdGetDatum(schema);
+  values[kColumns - 1] = Int16GetDatum(ColumnCount(local));
+  nulls[kBaseXid - 1] = true;
+  CatalogTupleInsert(table, heap_form_tuple(RelationGetDescr(table), values, nulls));
+  table_close(table, RowExclusiveLock);
+  LocalChanged(main);
+}
+
+List *LiveBranches() {
+  const Oid table_oid = OwnRelation("branches");
+  if (!OidIsValid(table_oid)) return NIL;
+  Relation table = table_open(table_oid, AccessShareLock);
+  SysScanDesc scan = systable_beginscan(table, InvalidOid, false, nullptr, 0, nullptr);
+  List *branches = NIL;
+  HeapTuple tuple;
+  while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
+    auto *branch = static_cast<Branch *>(palloc(sizeof(Branch)));
+    Decode(tuple, RelationGetDescr(table), branch);
+    if (branch->id != kMain) branches = lappend(branches, branch);
+  }
+  systable_endscan(scan);
+  table_close(table, AccessShareLock);
+  return branches;
+}
+
+void LockBranch(int64 branch, bool exclusive) {
+  // The id is taken modulo 2^32: a clash makes two branches wait for each other, no more.
+  LockDatabaseObject(OwnRelationOrError("branches"), static_cast<Oid>(branch), 0,
+                     exclusive ? AccessExclusiveLock : AccessShareLock);
+}
+
+bool InSystemScope() { return entering_scope; }
+
+void SystemScope::Enter() {
+  GetUserIdAndSecContext(&user_, &context_);
+  SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, context_ | SECURITY_LOCAL_USERID_CHANGE);
+  settings_ = NewGUCNestLevel();
+  set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
+                    GUC_ACTION_SAVE, true, 0, false);
+  // Nothing can be pending on the branch that is not asked for again after Leave.
+  entering_scope = true;
+  set_config_option("heliosdb.branch", "", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+                    false);
+  entering_scope = false;
+}
+
+void SystemScope::Leave() {
+  AtEOXact_GUC(false, settings_);
+  SetUserIdAndSecContext(user_, context_);
+}
+
+void RunSql(const char *sql, int expected) {
+  const int result = SPI_execute(sql, false, 0);
+  if (result != expected) elog(ERROR, "\"%s\" gave %s", sql, SPI_result_code_string(result));
+}
+
+void RunEach(const char *query) {
+  RunSql(query, SPI_OK_SELECT);
+  List *statements = NIL;
+  for (uint64 row = 0; row < SPI_processed; row++) {
+    statements = lappend(statements,
+                         pstrdup(SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1)));
+  }
+  ListCell *cell;
+  foreach (cell, statements) RunSql(static_cast<const char *>(lfirst(cell)), SPI_OK_UTILITY);
+}
+
+List *QueryOids(const char *sql, MemoryContext context) {
+  RunSql(sql, SPI_OK_SELECT);
+  MemoryContext spi = MemoryContextSwitchTo(context);
+  List *oids = NIL;
+  for (uint64 row = 0; row < SPI_processed; row++) {
+    bool is_null;
+    oids = lappend_oid(oids, DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[row],
+                                                            SPI_tuptable->tupdesc, 1, &is_null)));
+  }
+  MemoryContextSwitchTo(spi);
+  return oids;
+}
+
+List *QueryOids(const char *sql) {
+  MemoryContext context = CurrentMemoryContext;
+  SystemScope scope;
+  scope.Enter();
+  SPI_connect();
+  List *oids = QueryOids(sql, context);
+  SPI_finish();
+  scope.Leave();
+  return oids;
+}
+
+}  // namespace helios::branch

@@ -1,0 +1,88 @@
+// The catalogs of the room: heliosdb.branches and heliosdb.branch_relations.
+#pragma once
+
+#include "pg/pg.hpp"
+
+extern "C" {
+#include "access/transam.h"
+#include "nodes/pg_list.h"
+#include "utils/timestamp.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+namespace helios::branch {
+
+inline constexpr const char *kAdminSchema = "heliosdb";
+
+// A branch. Its fork is an instant, or the moment at which the transaction that created it committed.
+struct Branch {
+  int64 id;
+  NameData name;
+  int64 parent;
+  Oid owner;
+  TimestampTz fork_at;         // 0: that of fork_xid
+  FullTransactionId fork_xid;  // invalid: fork_at says all
+};
+
+// Looks a branch up; false if there is none, or no extension here.
+bool FindBranch(const char *name, Branch *branch);
+bool FindBranchById(int64 id, Branch *branch);
+
+// The branch of the session, which must not be main; an error if it has gone.
+const Branch &CurrentBranch();
+
+// The instant of the fork; an error while the transaction that creates the branch runs.
+TimestampTz ForkInstant(const Branch &branch);
+
+// What a branch has in place of a relation of main.
+struct Local {
+  bool exists;   // there is a row
+  Oid relation;  // 0: dropped on the branch
+};
+Local FindLocal(int64 branch, Oid main);
+
+// Tells that the branches, or what a branch has in place of `main`, have changed.
+void BranchesChanged();
+void LocalChanged(Oid main);
+
+// Notes what a branch has in place of `main` (0: nothing, it was created on the branch).
+void AddLocal(int64 branch, Oid main, Oid local, Oid schema);
+
+// Lists the branches that exist, main left out.
+List *LiveBranches();
+
+// Serializes those who copy a table up, and keeps the branch from being dropped until the end of the transaction.
+void LockBranch(int64 branch, bool exclusive);
+
+// Works as the owner of the catalogs on main with nothing of the user's on the search path, until Leave; an error
+// ends it as well.
+class SystemScope {
+ public:
+  void Enter();
+  void Leave();
+
+ private:
+  Oid user_;
+  int context_;
+  int settings_;
+};
+
+// Tells whether a scope is being entered.
+bool InSystemScope();
+
+// Runs one SQL statement with SPI connected; an error unless it gives `expected`.
+void RunSql(const char *sql, int expected);
+
+// The same for the statements that a query returns in its first column.
+void RunEach(const char *query);
+
+// Runs a query within a SystemScope, with SPI connected, and lists the OIDs in its first column in the
+// memory context `context`.
+List *QueryOids(const char *sql, MemoryContext context);
+
+// The same outside of such a scope, in the current context.
+List *QueryOids(const char *sql);
+
+}  // namespace helios::branch

@@ -1,0 +1,44 @@
+// Making a table like another one, in another schema and with the same column numbers.
+#pragma once
+
+#include "pg/pg.hpp"
+
+extern "C" {
+#include "utils/timestamp.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+namespace helios::branch {
+
+// Maps a relation that a default or trigger of the model refers to; returns the relation itself to keep it.
+using MapRelation = Oid (*)(Oid relation);
+
+// Creates an empty table: columns with their numbers, also dropped ones, defaults, generated and identity columns,
+// checks, storage, owner, privileges, row-level security and comments. Sequences in defaults are mapped.
+Oid CloneTable(Oid model, Oid schema, MapRelation map_sequence);
+
+// Creates a sequence like another one, with its present state. SPI must be connected.
+Oid CloneSequence(Oid model, Oid schema);
+
+// Copies the rows of `model` as of an instant, so that every snapshot sees them.
+void CloneRows(Oid model, Oid clone, TimestampTz at);
+
+// Creates the indexes with primary key, unique and exclusion constraints, and copies what the planner knows.
+void CloneIndexes(Oid model, Oid clone);
+
+// Creates the triggers of users, and policies.
+void CloneTriggers(Oid model, Oid clone, MapRelation map_table);
+void ClonePolicies(Oid model, Oid clone);
+
+// Creates the foreign keys of a table; referenced tables are mapped. SPI must be connected.
+void CloneForeignKeys(Oid model, Oid clone, MapRelation map_table);
+
+// Gives a relation the privileges of another one, of columns too, and whether it has row-level security.
+void CopySecurity(Oid model, Oid clone);
+
+// Qualified and quoted name of a relation.
+char *QualifiedName(Oid relation);
+
+}  // namespace helios::branch

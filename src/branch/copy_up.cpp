@@ -1,0 +1,306 @@
+// Copy-up: the first change of a table on a branch copies the whole table as of the fork.
+//
+// Foreign keys bind tables to each other, so all tables that they connect are copied together. Whoever comes
+// second waits for the first one's transaction, and then finds its copies. The rows are frozen: also a snapshot
+// from before the copy sees them.
+#include "branch/copy_up.hpp"
+
+#include "branch/catalog.hpp"
+#include "branch/clone.hpp"
+#include "branch/path.hpp"
+#include "branch/relations.hpp"
+#include "branch/session.hpp"
+#include "changelog/changelog.hpp"
+#include "pg/pause.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+extern "C" {
+#include "access/commit_ts.h"
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/partition.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_namespace.h"
+#include "commands/extension.h"
+#include "executor/spi.h"
+#include "storage/lmgr.h"
+#include "tcop/utility.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "utils/xid8.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+namespace helios::branch {
+
+namespace {
+
+// The branch that is being copied for: the scope of the copy is on main.
+constinit int64 copying_for = 0;
+
+// Tables that foreign keys and partitioning connect to one, itself included, in an order that all follow.
+constexpr const char *kConnected =
+    "WITH RECURSIVE edge (a, b) AS (SELECT conrelid, confrelid FROM pg_constraint WHERE contype = "
+    "'f' AND "
+    "conparentid = 0 UNION SELECT i.inhrelid, i.inhparent FROM pg_inherits i JOIN pg_class c ON "
+    "c.oid = i.inhrelid "
+    "AND c.relispartition AND c.relkind IN ('r', 'p')), both_ways (a, b) AS (SELECT a, b FROM edge "
+    "UNION SELECT b, a "
+    "FROM edge), connected (t) AS (SELECT %u::oid UNION SELECT e.b FROM both_ways e JOIN connected "
+    "c ON c.t = e.a) "
+    "SELECT t FROM connected ORDER BY t";
+
+// Lists the tables to copy, the first one's privileges left to the statement.
+List *ConnectedTables(Oid table) {
+  List *tables = NIL;
+  ListCell *cell;
+  foreach (cell, QueryOids(psprintf(kConnected, table), CurrentMemoryContext)) {
+    if (Classify(lfirst_oid(cell), copying_for) == Kind::kTable)
+      tables = lappend_oid(tables, lfirst_oid(cell));
+  }
+  return tables;
+}
+
+// Lets one transaction at a time copy a relation for a branch.
+void LockCopy(int64 branch, Oid relation) {
+  LockDatabaseObject(get_relname_relid("branch_relations", get_namespace_oid(kAdminSchema, false)),
+                     relation, static_cast<uint16>(branch), ExclusiveLock);
+}
+
+// Creates a schema of a branch, or finds it.
+Oid EnsureSpaceOf(int64 branch, Space space, Oid schema) {
+  const char *base = get_namespace_name(schema);
+  char *name = SpaceName(branch, space, base);
+  const Oid known = get_namespace_oid(name, true);
+  if (OidIsValid(known)) return known;
+  LockDatabaseObject(NamespaceRelationId, schema, 0, ShareUpdateExclusiveLock);
+  const Oid made_meanwhile = get_namespace_oid(name, true);
+  if (OidIsValid(made_meanwhile)) return made_meanwhile;
+  HeapTuple tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
+  const Oid owner = reinterpret_cast<Form_pg_namespace>(GETSTRUCT(tuple))->nspowner;
+  ReleaseSysCache(tuple);
+  const char *quoted = quote_identifier(name);
+  RunSql(psprintf("CREATE SCHEMA %s AUTHORIZATION %s", quoted,
+                  quote_identifier(GetUserNameFromId(owner, false))),
+         SPI_OK_UTILITY);
+  RunSql(psprintf("GRANT USAGE ON SCHEMA %s TO PUBLIC", quoted), SPI_OK_UTILITY);
+  RunEach(psprintf(
+      "SELECT format('GRANT CREATE ON SCHEMA %%I TO %%s', %s, CASE a.grantee WHEN 0 THEN 'PUBLIC' "
+      "ELSE quote_ident(pg_get_userbyid(a.grantee)) END) FROM pg_namespace n, aclexplode(n.nspacl) "
+      "a "
+      "WHERE n.oid = %u AND a.privilege_type = 'CREATE'",
+      quote_literal_cstr(name), schema));
+  ObjectAddress made, extension;
+  ObjectAddressSet(made, NamespaceRelationId, get_namespace_oid(name, false));
+  ObjectAddressSet(extension, ExtensionRelationId, get_extension_oid("heliosdb", false));
+  recordDependencyOn(&made, &extension, DEPENDENCY_AUTO);
+  return made.objectId;
+}
+
+// Tells whether a branch began when it was created, so that its sequences are known.
+bool IsForkOfPresent(int64 id) {
+  Branch branch;
+  return FindBranchById(id, &branch) && FullTransactionIdIsValid(branch.fork_xid);
+}
+
+// Copies a sequence of main for a branch; SPI is connected.
+Oid CopySequence(int64 branch, Oid sequence) {
+  LockBranch(branch, false);
+  LockCopy(branch, sequence);
+  AcceptInvalidationMessages();
+  const Local known = FindLocal(branch, sequence);
+  if (known.exists) return known.relation;
+  const Oid schema = get_rel_namespace(sequence);
+  const Oid local = CloneSequence(sequence, EnsureSpaceOf(branch, Space::kShadow, schema));
+  RunSql(psprintf("SELECT setval('%u'::regclass, last_value) FROM heliosdb.branch_sequences WHERE "
+                  "branch = %lld "
+                  "AND sequence = %u",
+                  local, static_cast<long long>(branch), sequence),
+         SPI_OK_SELECT);
+  if (SPI_processed == 0 && IsForkOfPresent(branch)) {
+    // No value had been taken when the branch began.
+    RunSql(
+        psprintf(
+            "SELECT setval('%u'::regclass, seqstart, false) FROM pg_sequence WHERE seqrelid = %u",
+            local, local),
+        SPI_OK_SELECT);
+  }
+  AddLocal(branch, sequence, local, schema);
+  return local;
+}
+
+Oid MapSequence(Oid relation) {
+  if (get_rel_relkind(relation) != RELKIND_SEQUENCE ||
+      Classify(relation, copying_for) != Kind::kSequence)
+    return relation;
+  return CopySequence(copying_for, relation);
+}
+
+// The copy of a table; 0 if it has none.
+Oid MapTable(Oid table) { return FindLocal(copying_for, table).relation; }
+
+// Copies a table with its rows, all that concerns no other one.
+void CopyTable(Oid table, TimestampTz fork) {
+  LockRelationOid(table, AccessShareLock);
+  const Oid schema = get_rel_namespace(table);
+  const Oid copy =
+      CloneTable(table, EnsureSpaceOf(copying_for, Space::kCopies, schema), MapSequence);
+  if (get_rel_relkind(table) == RELKIND_PARTITIONED_TABLE) {
+    // Partitions may have come or gone since the fork, which is for the whole to say.
+    RunSql(psprintf("SELECT heliosdb.as_of_instant(%u, %s::timestamptz)", table,
+                    quote_literal_cstr(timestamptz_to_str(fork))),
+           SPI_OK_SELECT);
+  } else {
+    CloneRows(table, copy, fork);
+    CloneIndexes(table, copy);
+  }
+  AddLocal(copying_for, table, copy, schema);
+}
+
+// Makes the copies of partitions those of the copies of their parents, and then the indexes of these: an index of a
+// whole takes those of the parts in, so the parts come first.
+void AttachPartitions(List *tables) {
+  int deepest = 0;
+  ListCell *cell;
+  foreach (cell, tables) {
+    const Oid table = lfirst_oid(cell);
+    if (!get_rel_relispartition(table)) continue;
+    deepest = std::max(deepest, list_length(get_partition_ancestors(table)));
+    RunEach(psprintf(
+        "SELECT format('ALTER TABLE %%s ATTACH PARTITION %%s %%s', '%u'::regclass, '%u'::regclass, "
+        "pg_get_expr(relpartbound, oid)) FROM pg_class WHERE oid = %u",
+        MapTable(get_partition_parent(table, false)), MapTable(table), table));
+  }
+  for (int depth = deepest; depth >= 0; depth--) {
+    foreach (cell, tables) {
+      const Oid table = lfirst_oid(cell);
+      const int above =
+          get_rel_relispartition(table) ? list_length(get_partition_ancestors(table)) : 0;
+      if (get_rel_relkind(table) == RELKIND_PARTITIONED_TABLE && above == depth)
+        CloneIndexes(table, MapTable(table));
+    }
+  }
+}
+
+// Copies the tables of a list that have no copy yet.
+void CopyTables(List *tables, TimestampTz fork) {
+  List *fresh = NIL;
+  ListCell *cell;
+  foreach (cell, tables) {
+    const Oid table = lfirst_oid(cell);
+    LockCopy(copying_for, table);
+    AcceptInvalidationMessages();
+    if (FindLocal(copying_for, table).exists) continue;
+    CopyTable(table, fork);
+    fresh = lappend_oid(fresh, table);
+    pg::Pause("branch_copy");
+  }
+  AttachPartitions(fresh);
+  foreach (cell, fresh) {
+    const Oid table = lfirst_oid(cell);
+    const Oid copy = MapTable(table);
+    CloneForeignKeys(table, copy, MapTable);
+    CloneTriggers(table, copy, MapTable);
+    ClonePolicies(table, copy);
+    if (!get_rel_relispartition(copy))
+      RunSql(psprintf("SELECT heliosdb.track(%u)", copy), SPI_OK_SELECT);
+  }
+}
+
+// Forgets the branch that was copied for when an error ends the copy.
+void ForgetCopying(ResourceReleasePhase, bool is_commit, bool, void *) {
+  if (!is_commit) copying_for = 0;
+}
+
+}  // namespace
+
+void InitCopyUp() { RegisterResourceReleaseCallback(ForgetCopying, nullptr); }
+
+bool HasHistory(const Branch &branch, FullTransactionId since) {
+  TimestampTz began;
+  const TransactionId xid = XidFromFullTransactionId(since);
+  if (TransactionIdGetCommitTsData(xid, &began, nullptr)) return began <= ForkInstant(branch);
+  return !TransactionIdIsCurrentTransactionId(xid);
+}
+
+bool ExistedAtFork(Oid main) {
+  const Branch &branch = CurrentBranch();
+  changelog::TrackedTable tracked;
+  if (!changelog::FindTracked(main, &tracked)) return false;
+  // Where the fork was chosen, or a history began anew, time travel says what is missing.
+  const bool chosen = !FullTransactionIdIsValid(branch.fork_xid);
+  return chosen || strcmp(tracked.reason, "tracked") != 0 || HasHistory(branch, tracked.since);
+}
+
+void CheckExistedAtFork(Oid main) {
+  if (ExistedAtFork(main)) return;
+  ereport(ERROR,
+          (errcode(ERRCODE_UNDEFINED_TABLE),
+           errmsg("relation \"%s\" does not exist on branch \"%s\"", get_rel_name(main),
+                  SessionBranchName()),
+           errdetail("It was created on main after the branch, or cannot be tracked, or was not "
+                     "tracked when the branch began.")));
+}
+
+Oid CopyUp(Oid main) {
+  const Oid known = LocalOf(main);
+  if (OidIsValid(known)) return known;
+  PreventCommandIfReadOnly("the first change of a table on a branch");
+  PreventCommandIfParallelMode("the first change of a table on a branch");
+  const Branch branch = CurrentBranch();
+  const TimestampTz fork = ForkInstant(branch);
+  CheckExistedAtFork(main);
+  LockBranch(branch.id, false);
+  CurrentBranch();  // it may have been dropped meanwhile
+
+  SystemScope scope;
+  scope.Enter();
+  SPI_connect();
+  const int64 outer = copying_for;
+  copying_for = branch.id;
+  List *tables = ConnectedTables(main);
+  CopyTables(tables, fork);
+  copying_for = outer;
+  SPI_finish();
+  scope.Leave();
+  return LocalOf(main);
+}
+
+Oid LocalSequence(Oid sequence) {
+  if (!OnBranch() || get_rel_relkind(sequence) != RELKIND_SEQUENCE ||
+      Classify(sequence, session_branch) != Kind::kSequence)
+    return sequence;
+  const Oid known = LocalOf(sequence);
+  if (OidIsValid(known)) return known;
+  PreventCommandIfReadOnly("the first use of a sequence on a branch");
+  PreventCommandIfParallelMode("the first use of a sequence on a branch");
+  const int64 branch = CurrentBranch().id;
+  SystemScope scope;
+  scope.Enter();
+  SPI_connect();
+  const Oid local = CopySequence(branch, sequence);
+  SPI_finish();
+  scope.Leave();
+  return local;
+}
+
+Oid EnsureSpace(int64 branch, Space space, Oid schema) {
+  SystemScope scope;
+  scope.Enter();
+  SPI_connect();
+  LockBranch(branch, false);
+  const Oid made = EnsureSpaceOf(branch, space, schema);
+  SPI_finish();
+  scope.Leave();
+  return made;
+}
+
+}  // namespace helios::branch

@@ -1,0 +1,33 @@
+// Copies of main's relations on a branch.
+#pragma once
+
+#include "branch/catalog.hpp"
+#include "branch/path.hpp"
+#include "pg/pg.hpp"
+
+namespace helios::branch {
+
+// Installs a callback.
+void InitCopyUp();
+
+// Gives the session's branch a copy of a table of main as of the fork, with all tables that foreign keys connect
+// it to; returns the copy. Does nothing if there is one.
+Oid CopyUp(Oid main);
+
+// Returns the sequence of the session's branch in place of one of main, which is made now if there is none; on
+// main, and for a sequence of the branch, that one itself.
+Oid LocalSequence(Oid sequence);
+
+// Tells whether a history that a transaction began reaches back to the fork of a branch.
+bool HasHistory(const Branch &branch, FullTransactionId since);
+
+// Tells whether the branch of the session has a table of main that it has not changed.
+bool ExistedAtFork(Oid main);
+
+// Raises an error if it has not.
+void CheckExistedAtFork(Oid main);
+
+// Returns a schema of a branch, which is made now if there is none.
+Oid EnsureSpace(int64 branch, Space space, Oid schema);
+
+}  // namespace helios::branch

@@ -1,0 +1,78 @@
+// Whatever the ways to a plan: on a branch it writes relations of that branch, temporary ones or catalogs, and it
+// reads main's tables only as long as the branch has no copies of them.
+#include "branch/guard.hpp"
+
+#include "branch/catalog.hpp"
+#include "branch/relations.hpp"
+#include "branch/session.hpp"
+#include "pg/hooks.hpp"
+
+extern "C" {
+#include "access/xact.h"
+#include "executor/executor.h"
+#include "nodes/plannodes.h"
+#include "parser/parsetree.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+namespace helios::branch {
+
+namespace {
+
+constinit pg::HookChain<ExecutorStart_hook_type> chain;
+
+// Raises an error for a relation that a statement on a branch may not change.
+void CheckWritten(Oid relation) {
+  const Kind kind = Classify(relation, session_branch);
+  if (kind == Kind::kOwn || kind == Kind::kShared || kind == Kind::kView) return;
+  ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                  errmsg("a statement on branch \"%s\" would change \"%s\", which is not of that "
+                         "branch",
+                         SessionBranchName(), get_rel_name(relation)),
+                  errhint("Run it again.")));
+}
+
+// Raises an error if a table that is to be read as of the fork has been copied by another session since the
+// statement was planned: what that has changed would be missed.
+void CheckRead(const RangeTblEntry *entry) {
+  if (entry->rtekind != RTE_RELATION || IsolationUsesXactSnapshot()) return;
+  if (Classify(entry->relid, session_branch) != Kind::kTable) return;
+  // Entries that only ask for privileges beside the copy are not read.
+  if (!entry->inFromCl) return;
+  if (!FindLocal(CurrentBranch().id, entry->relid).exists) return;
+  ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+                  errmsg("table \"%s\" was changed on branch \"%s\" for the first time meanwhile",
+                         get_rel_name(entry->relid), SessionBranchName()),
+                  errhint("Run the statement again.")));
+}
+
+void OnStart(QueryDesc *query, int flags) {
+  if (unlikely(OnBranch())) {
+    PlannedStmt *plan = query->plannedstmt;
+    ListCell *cell;
+    foreach (cell, plan->resultRelations)
+      CheckWritten(rt_fetch(lfirst_int(cell), plan->rtable)->relid);
+    foreach (cell, plan->rowMarks) {
+      const auto *mark = lfirst_node(PlanRowMark, cell);
+      if (RowMarkRequiresRowShareLock(mark->markType))
+        CheckWritten(rt_fetch(mark->rti, plan->rtable)->relid);
+    }
+    AcceptInvalidationMessages();
+    foreach (cell, plan->rtable) CheckRead(lfirst_node(RangeTblEntry, cell));
+  }
+  if (chain.previous() != nullptr) {
+    chain.previous()(query, flags);
+  } else {
+    standard_ExecutorStart(query, flags);
+  }
+}
+
+}  // namespace
+
+void InitGuard() { chain.Install(&ExecutorStart_hook, OnStart); }
+
+}  // namespace helios::branch

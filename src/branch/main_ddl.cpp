@@ -1,0 +1,202 @@
+// A branch reads main's tables as of its fork. TRUNCATE, DROP, rewrites and changes of types or keys begin the
+// history of a table anew: as long as a branch needs it, they are refused.
+#include "branch/main_ddl.hpp"
+
+#include "branch/catalog.hpp"
+#include "branch/copy_up.hpp"
+#include "branch/names.hpp"
+#include "branch/path.hpp"
+
+extern "C" {
+#include "access/table.h"
+#include "catalog/pg_class.h"
+#include "executor/spi.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+#include "utils/xid8.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+namespace helios::branch {
+
+namespace {
+
+// A tracked table of main, with where its history began.
+struct History {
+  Oid table;
+  char *name;
+  FullTransactionId since;
+  Oid root;            // partitioned table that it belongs to, or 0
+  Bitmapset *columns;  // that are not dropped
+};
+
+// Lists the columns of a table.
+Bitmapset *ColumnsOf(Oid relation) {
+  Bitmapset *columns = nullptr;
+  Relation table = table_open(relation, AccessShareLock);
+  const TupleDesc row = RelationGetDescr(table);
+  for (int i = 0; i < row->natts; i++) {
+    if (!TupleDescAttr(row, i)->attisdropped)
+      columns = bms_add_member(columns, TupleDescAttr(row, i)->attnum);
+  }
+  table_close(table, AccessShareLock);
+  return columns;
+}
+
+// True for statements that may drop a table, alter it or begin its history anew.
+bool IsWatched(const Node *statement) {
+  switch (nodeTag(statement)) {
+    case T_TruncateStmt:
+    case T_DropStmt:
+    case T_DropOwnedStmt:
+    case T_AlterTableStmt:
+    case T_AlterTypeStmt:
+    case T_AlterObjectSchemaStmt:
+    case T_RenameStmt:
+      return true;
+    case T_CreateStmt:
+      return reinterpret_cast<const CreateStmt *>(statement)->inhRelations != NIL;
+    default:
+      return false;
+  }
+}
+
+// Tells whether ALTER TABLE changes columns or what they get when nothing is given.
+bool ChangesColumns(const AlterTableStmt *alter) {
+  ListCell *cell;
+  foreach (cell, alter->cmds) {
+    switch (lfirst_node(AlterTableCmd, cell)->subtype) {
+      case AT_AddColumn:
+      case AT_DropColumn:
+      case AT_AlterColumnType:
+      case AT_ColumnDefault:
+      case AT_AddIdentity:
+      case AT_SetIdentity:
+      case AT_DropIdentity:
+      case AT_DropExpression:
+        return true;
+      default:
+        break;
+    }
+  }
+  return false;
+}
+
+// Refuses to rename a schema: what branches have of it goes by its name.
+void CheckRename(const Node *statement) {
+  if (!IsA(statement, RenameStmt)) return;
+  const auto *rename = reinterpret_cast<const RenameStmt *>(statement);
+  if (rename->renameType != OBJECT_SCHEMA) return;
+  ereport(ERROR,
+          (errcode(ERRCODE_OBJECT_IN_USE),
+           errmsg("schema \"%s\" cannot be renamed while there are branches", rename->subname),
+           errhint("SHOW BRANCHES lists them.")));
+}
+
+// Lists the tracked tables of main.
+List *Histories() {
+  SystemScope scope;
+  scope.Enter();
+  MemoryContext context = CurrentMemoryContext;
+  SPI_connect();
+  RunSql(
+      "SELECT t.relid, t.since_xid, t.root FROM heliosdb.tracked t JOIN pg_class c ON c.oid = "
+      "t.relid JOIN "
+      "pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname !~ '^heliosdb_[bc][0-9]+_'",
+      SPI_OK_SELECT);
+  MemoryContext spi = MemoryContextSwitchTo(context);
+  List *histories = NIL;
+  for (uint64 row = 0; row < SPI_processed; row++) {
+    bool is_null;
+    auto *history = static_cast<History *>(palloc(sizeof(History)));
+    history->table = DatumGetObjectId(
+        SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1, &is_null));
+    history->since = DatumGetFullTransactionId(
+        SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 2, &is_null));
+    history->root = DatumGetObjectId(
+        SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 3, &is_null));
+    history->name = get_rel_name(history->table);
+    history->columns = ColumnsOf(history->table);
+    histories = lappend(histories, history);
+  }
+  MemoryContextSwitchTo(spi);
+  SPI_finish();
+  scope.Leave();
+  return histories;
+}
+
+// Finds what is known of a table in a list of histories; null if it is not there.
+const History *Find(List *histories, Oid table) {
+  ListCell *cell;
+  foreach (cell, histories) {
+    const auto *history = static_cast<const History *>(lfirst(cell));
+    if (history->table == table) return history;
+  }
+  return nullptr;
+}
+
+// Raises an error if a branch reads a table whose history has ended.
+void CheckReaders(const History &lost, bool copies_too) {
+  ListCell *cell;
+  foreach (cell, LiveBranches()) {
+    const auto *branch = static_cast<const Branch *>(lfirst(cell));
+    // A copy is found through the table that it stands for.
+    if (!copies_too && FindLocal(branch->id, lost.table).exists) continue;
+    if (!HasHistory(*branch, lost.since)) continue;
+    ereport(ERROR,
+            (errcode(ERRCODE_OBJECT_IN_USE),
+             errmsg("table \"%s\" is read by branch \"%s\"", lost.name, NameStr(branch->name)),
+             errdetail("The statement would end the history of the table, or of a column."),
+             errhint("Merge and drop the branch, or change a row of the table on it first.")));
+  }
+}
+
+// Gives the copies of a table that was altered a place of their own.
+void MoveCopies(Oid table) {
+  ListCell *cell;
+  foreach (cell, LiveBranches()) {
+    const auto *branch = static_cast<const Branch *>(lfirst(cell));
+    const Local local = FindLocal(branch->id, table);
+    if (local.exists && OidIsValid(local.relation)) MoveToShadow(branch->id, local.relation);
+  }
+}
+
+}  // namespace
+
+List *BeforeMainDdl(const Node *statement) {
+  if (!IsWatched(statement) || LiveBranches() == NIL) return NIL;
+  CheckRename(statement);
+  List *histories = Histories();
+  if (IsA(statement, AlterTableStmt) &&
+      ChangesColumns(reinterpret_cast<const AlterTableStmt *>(statement))) {
+    const auto *alter = reinterpret_cast<const AlterTableStmt *>(statement);
+    const Oid table = FindNamed(alter->relation);
+    if (OidIsValid(table)) MoveCopies(table);
+  }
+  return histories;
+}
+
+void AfterMainDdl(List *before) {
+  if (before == NIL) return;
+  List *after = Histories();
+  ListCell *cell;
+  foreach (cell, before) {
+    const auto *known = static_cast<const History *>(lfirst(cell));
+    const History *now = Find(after, known->table);
+    if (now != nullptr && FullTransactionIdEquals(now->since, known->since) &&
+        bms_is_subset(known->columns, now->columns))
+      continue;
+    CheckReaders(*known, now == nullptr);
+  }
+  // A new partition has no history, so its whole has none for earlier instants, which merges go by as well.
+  foreach (cell, after) {
+    const auto *now = static_cast<const History *>(lfirst(cell));
+    const History *whole = OidIsValid(now->root) ? Find(before, now->root) : nullptr;
+    if (whole != nullptr && Find(before, now->table) == nullptr) CheckReaders(*whole, true);
+  }
+}
+
+}  // namespace helios::branch

@@ -1,0 +1,23 @@
+// DDL on main while there are branches.
+#pragma once
+
+#include "pg/pg.hpp"
+
+extern "C" {
+#include "nodes/parsenodes.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+namespace helios::branch {
+
+// Remembers the histories that branches read before a statement that may end one; null if there is nothing to
+// watch.
+List *BeforeMainDdl(const Node *statement);
+
+// Raises an error if the statement took from a branch what it reads. Copies of altered tables become tables of
+// their own, which main's definition has nothing to do with.
+void AfterMainDdl(List *before);
+
+}  // namespace helios::branch

@@ -1,0 +1,305 @@
+// Leads the tables of a statement to those of the branch, before the planner sees the query:
+//
+//   main's table is written or locked    its copy, made now if there is none
+//   the branch has a copy                the copy
+//   else                                 main's table AS OF the fork, by time travel
+//
+// The planner sees queries after rewriting, so views, rules, policies and the bodies of functions are led as
+// well. They were analysed with main's table; a copy has the same columns under the same numbers. Privileges are
+// main's: an entry for them stays in the range table, as it does for views.
+#include "branch/redirect.hpp"
+
+#include "branch/catalog.hpp"
+#include "branch/copy_up.hpp"
+#include "branch/relations.hpp"
+#include "branch/session.hpp"
+#include "pg/compat.hpp"
+#include "pg/hooks.hpp"
+
+extern "C" {
+#include "access/htup_details.h"
+#include "access/sysattr.h"
+#include "access/table.h"
+#include "access/tsmapi.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_language.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/planner.h"
+#include "parser/parse_func.h"
+#include "parser/parsetree.h"
+#include "utils/fmgroids.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+namespace helios::branch {
+
+namespace {
+
+constinit pg::HookChain<planner_hook_type> planner_chain;
+constinit pg::HookChain<needs_fmgr_hook_type> needs_fmgr_chain;
+
+Oid FunctionNamed(const char *name, Oid argument) {
+  List *qualified = list_make2(makeString(pstrdup(kAdminSchema)), makeString(pstrdup(name)));
+  return LookupFuncName(qualified, 1, &argument, false);
+}
+
+// Tells whether a query changes or locks an entry of its range table.
+bool IsWritten(Query *query, int index) {
+  return index == query->resultRelation || get_parse_rowmark(query, index) != nullptr;
+}
+
+// Makes copies of the tables that a query changes.
+void CopyWritten(Query *query) {
+  int index = 0;
+  ListCell *cell;
+  foreach (cell, query->rtable) {
+    const auto *entry = lfirst_node(RangeTblEntry, cell);
+    index++;
+    if (entry->rtekind != RTE_RELATION || !IsWritten(query, index)) continue;
+    switch (Classify(entry->relid, session_branch)) {
+      case Kind::kTable:
+        CopyUp(entry->relid);
+        break;
+      case Kind::kOther:
+      case Kind::kForeign:
+        RaiseUnsupported(entry->relid);
+      default:
+        break;
+    }
+  }
+}
+
+// Raises an error if a statement that was analysed with main's table uses a column that is another one in the
+// table of the branch.
+void CheckColumns(const RangeTblEntry *entry, Oid local) {
+  Relation main_table = table_open(entry->relid, NoLock);
+  Relation local_table = table_open(local, AccessShareLock);
+  const TupleDesc main_row = RelationGetDescr(main_table);
+  const TupleDesc local_row = RelationGetDescr(local_table);
+  Bitmapset *used =
+      bms_union(entry->selectedCols, bms_union(entry->insertedCols, entry->updatedCols));
+  const bool whole = bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, used);
+  for (int i = 0; i < main_row->natts; i++) {
+    const Form_pg_attribute ours = TupleDescAttr(main_row, i);
+    if (ours->attisdropped) continue;
+    if (!whole && !bms_is_member(ours->attnum - FirstLowInvalidHeapAttributeNumber, used)) continue;
+    const Form_pg_attribute theirs = i < local_row->natts ? TupleDescAttr(local_row, i) : nullptr;
+    if (theirs != nullptr && !theirs->attisdropped && theirs->atttypid == ours->atttypid &&
+        theirs->atttypmod == ours->atttypmod && theirs->attcollation == ours->attcollation)
+      continue;
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+         errmsg("column \"%s\" of table \"%s\" is another one on branch \"%s\"",
+                NameStr(ours->attname), RelationGetRelationName(main_table), SessionBranchName()),
+         errhint("Name the table without its schema. A view that was made on main cannot be "
+                 "used after such a change.")));
+  }
+  table_close(local_table, NoLock);
+  table_close(main_table, NoLock);
+}
+
+// Adds an entry that only asks for the privileges of another one.
+void KeepPrivileges(Query *query, RangeTblEntry *entry) {
+  if (entry->requiredPerms == 0) return;
+  auto *asked = static_cast<RangeTblEntry *>(copyObjectImpl(entry));
+  asked->inh = false;
+  asked->inFromCl = false;
+  asked->lateral = false;
+  asked->tablesample = nullptr;
+  asked->securityQuals = NIL;
+  query->rtable = lappend(query->rtable, asked);
+  entry->requiredPerms = 0;
+  entry->checkAsUser = InvalidOid;
+}
+
+// Puts the branch's table in place of main's.
+void Swap(Query *query, int index, RangeTblEntry *entry, Oid local) {
+  if (entry->relkind != RELKIND_SEQUENCE) CheckColumns(entry, local);
+  KeepPrivileges(query, entry);
+  if (index == query->resultRelation && query->onConflict != nullptr &&
+      OidIsValid(query->onConflict->constraint)) {
+    query->onConflict->constraint = get_relation_constraint_oid(
+        local, get_constraint_name(query->onConflict->constraint), false);
+  }
+  entry->relid = local;
+}
+
+// Lets time travel read main's table as of the fork of the branch.
+void ReadFork(RangeTblEntry *entry) {
+  if (entry->tablesample != nullptr) {
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("TABLESAMPLE and AS OF are not supported on branch \"%s\"",
+                           SessionBranchName()),
+                    errdetail("Table \"%s\" is read as of the fork of the branch.",
+                              get_rel_name(entry->relid))));
+  }
+  if (IsolationIsSerializable()) {
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("table \"%s\" cannot be read on branch \"%s\" in a SERIALIZABLE "
+                           "transaction",
+                           get_rel_name(entry->relid), SessionBranchName()),
+                    errdetail("The branch has not changed it, and reads of the past are not "
+                              "watched for conflicts."),
+                    errhint("Use REPEATABLE READ.")));
+  }
+  TableSampleClause *sample = makeNode(TableSampleClause);
+  sample->tsmhandler = FunctionNamed("as_of", INTERNALOID);
+  sample->args = list_make1(makeConst(TIMESTAMPTZOID, -1, InvalidOid, sizeof(TimestampTz),
+                                      TimestampTzGetDatum(ForkInstant(CurrentBranch())), false,
+                                      FLOAT8PASSBYVAL));
+  entry->tablesample = sample;
+}
+
+// Raises an error for a view of main that the branch has dropped or replaced: its query is in the statement already.
+void CheckView(Oid view) {
+  if (!OidIsValid(LocalOf(view))) return;
+  ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                  errmsg("view \"%s\" was replaced on branch \"%s\"", get_rel_name(view),
+                         SessionBranchName()),
+                  errhint("Name the view without its schema.")));
+}
+
+// Raises an error if the session reads the past.
+void CheckPresent(Oid table) {
+  const char *instant = GetConfigOption("heliosdb.as_of", true, false);
+  if (instant == nullptr || *instant == '\0') return;
+  ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                  errmsg("table \"%s\" cannot be read in the past on branch \"%s\"",
+                         get_rel_name(table), SessionBranchName()),
+                  errdetail("heliosdb.as_of is set."), errhint("RESET heliosdb.as_of.")));
+}
+
+// Leads one table of a query.
+void LeadTable(Query *query, int index, RangeTblEntry *entry) {
+  switch (Classify(entry->relid, session_branch)) {
+    case Kind::kTable: {
+      CheckPresent(entry->relid);
+      const Oid local = LocalOf(entry->relid);
+      if (OidIsValid(local)) {
+        if (entry->tablesample != nullptr) ReadFork(entry);
+        Swap(query, index, entry, local);
+      } else {
+        CheckExistedAtFork(entry->relid);
+        ReadFork(entry);
+      }
+      break;
+    }
+    case Kind::kSequence: {
+      const Oid local = LocalOf(entry->relid);
+      if (OidIsValid(local)) Swap(query, index, entry, local);
+      break;
+    }
+    case Kind::kView:
+      CheckView(entry->relid);
+      break;
+    case Kind::kOther:
+    case Kind::kForeign:
+      RaiseUnsupported(entry->relid);
+    default:
+      break;
+  }
+}
+
+// Calls of functions that take a sequence get that of the branch.
+void LeadSequences(FuncExpr *call) {
+  switch (call->funcid) {
+    case F_NEXTVAL:
+    case F_CURRVAL:
+    case F_SETVAL_REGCLASS_INT8:
+    case F_SETVAL_REGCLASS_INT8_BOOL:
+      break;
+    default:
+      return;
+  }
+  ListCell *first = list_head(call->args);
+  lfirst(first) =
+      makeFuncExpr(FunctionNamed("branch_sequence", REGCLASSOID), REGCLASSOID,
+                   list_make1(lfirst(first)), InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+}
+
+bool LeadNode(Node *node, void *context);
+
+void LeadQuery(Query *query) {
+  query_tree_walker(query, pg::AsWalker(LeadNode), nullptr, 0);
+  // Entries that only ask for privileges are added at the end.
+  const int count = list_length(query->rtable);
+  for (int index = 1; index <= count; index++) {
+    RangeTblEntry *entry = rt_fetch(index, query->rtable);
+    if (entry->rtekind == RTE_RELATION) LeadTable(query, index, entry);
+  }
+}
+
+bool LeadNode(Node *node, void *context) {
+  if (node == nullptr) return false;
+  if (IsA(node, Query)) {
+    LeadQuery(reinterpret_cast<Query *>(node));
+    return false;
+  }
+  if (IsA(node, NextValueExpr)) {
+    auto *next = reinterpret_cast<NextValueExpr *>(node);
+    next->seqid = LocalSequence(next->seqid);
+    return false;
+  }
+  if (IsA(node, FuncExpr)) {
+    // The arguments first: what is put around them is not looked into again.
+    const bool stop = expression_tree_walker(node, pg::AsWalker(LeadNode), context);
+    LeadSequences(reinterpret_cast<FuncExpr *>(node));
+    return stop;
+  }
+  return expression_tree_walker(node, pg::AsWalker(LeadNode), context);
+}
+
+bool CopyNode(Node *node, void *context) {
+  if (node == nullptr) return false;
+  if (IsA(node, Query)) {
+    CopyWritten(reinterpret_cast<Query *>(node));
+    return query_tree_walker(reinterpret_cast<Query *>(node), pg::AsWalker(CopyNode), context, 0);
+  }
+  return expression_tree_walker(node, pg::AsWalker(CopyNode), context);
+}
+
+PlannedStmt *PlanOnBranch(Query *query, const char *text, int options, ParamListInfo params) {
+  if (unlikely(OnBranch())) {
+    // Copies come first: a table may be read in one place of a statement and written in another.
+    CopyNode(reinterpret_cast<Node *>(query), nullptr);
+    LeadQuery(query);
+  }
+  return planner_chain.next(standard_planner)(query, text, options, params);
+}
+
+// On a branch, functions in SQL are called and not inlined: the planner inlines them after its hook, and would read
+// the tables of main.
+bool NeedsCall(Oid function) {
+  if (needs_fmgr_chain.previous() != nullptr && needs_fmgr_chain.previous()(function)) return true;
+  if (likely(!OnBranch()) || function < FirstNormalObjectId) return false;
+  HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+  if (!HeapTupleIsValid(tuple)) return false;
+  const bool in_sql = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->prolang == SQLlanguageId;
+  ReleaseSysCache(tuple);
+  return in_sql;
+}
+
+}  // namespace
+
+void InitRedirect() {
+  planner_chain.Install(&planner_hook, PlanOnBranch);
+  needs_fmgr_chain.Install(&needs_fmgr_hook, NeedsCall);
+}
+
+}  // namespace helios::branch
+
+// branch_sequence(sequence regclass): the sequence of the session's branch in place of one of main.
+HELIOS_FUNCTION(branch_sequence) { PG_RETURN_OID(helios::branch::LocalSequence(PG_GETARG_OID(0))); }

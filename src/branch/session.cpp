@@ -1,0 +1,113 @@
+#include "branch/session.hpp"
+
+#include "branch/catalog.hpp"
+#include "branch/path.hpp"
+#include "pg/guc.hpp"
+
+extern "C" {
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/parallel.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_trigger.h"
+#include "commands/trigger.h"
+#include "utils/plancache.h"
+#include "utils/rel.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+#include <cstring>
+
+namespace helios::branch {
+
+constinit int64 session_branch = kMain;
+
+namespace {
+
+char *branch_text;
+
+// True while the catalogs can be asked for a name.
+bool CanLookUp() { return IsTransactionState() && OidIsValid(MyDatabaseId); }
+
+// Tells whether a deferred constraint or trigger waits for the end of the transaction: it would then ask the tables
+// of another branch.
+bool HasPendingTriggers() {
+  Relation triggers = table_open(TriggerRelationId, AccessShareLock);
+  SysScanDesc scan = systable_beginscan(triggers, InvalidOid, false, nullptr, 0, nullptr);
+  bool pending = false;
+  HeapTuple tuple;
+  while (!pending && HeapTupleIsValid(tuple = systable_getnext(scan))) {
+    const auto *form = reinterpret_cast<Form_pg_trigger>(GETSTRUCT(tuple));
+    pending = form->tgdeferrable && AfterTriggerPendingOnRel(form->tgrelid);
+  }
+  systable_endscan(scan);
+  table_close(triggers, AccessShareLock);
+  return pending;
+}
+
+// Refuses to leave a branch for another one while something of its own is pending.
+bool CanLeave(int64 id, GucSource source) {
+  if (id == session_branch || source != PGC_S_SESSION || InSystemScope() || !IsTransactionState() ||
+      !TransactionIdIsValid(GetTopTransactionIdIfAny()) || !HasPendingTriggers())
+    return true;
+  GUC_check_errcode(ERRCODE_ACTIVE_SQL_TRANSACTION);
+  GUC_check_errmsg("the branch cannot be changed while deferred constraints are to be checked");
+  GUC_check_errhint("SET CONSTRAINTS ALL IMMEDIATE checks them now.");
+  return false;
+}
+
+bool CheckBranch(char **value, void **extra, GucSource source) {
+  int64 id = kMain;
+  if (**value != '\0' && strcmp(*value, kMainName) != 0) {
+    Branch branch;
+    if (!CanLookUp()) {
+      id = kUnresolved;
+    } else if (FindBranch(*value, &branch)) {
+      id = branch.id;
+    } else if (source >= PGC_S_INTERACTIVE) {
+      GUC_check_errcode(ERRCODE_UNDEFINED_OBJECT);
+      GUC_check_errmsg("branch \"%s\" does not exist", *value);
+      GUC_check_errhint("SHOW BRANCHES lists the branches of this database.");
+      return false;
+    } else if (InitializingParallelWorker) {
+      id = kUnresolved;
+    } else {
+      // Going on with main would change what was to be left alone; each statement will say so.
+      id = kMissing;
+    }
+  }
+  if (!CanLeave(id, source)) return false;
+  *extra = pg::AllocateExtra(sizeof(id));
+  if (*extra == nullptr) return false;
+  memcpy(*extra, &id, sizeof(id));
+  return true;
+}
+
+void AssignBranch(const char *, void *extra) {
+  int64 id;
+  memcpy(&id, extra, sizeof(id));
+  if (id == session_branch) return;
+  session_branch = id;
+  // Plans were made for the tables of the other branch.
+  ResetPlanCache();
+  RefreshPath();
+}
+
+}  // namespace
+
+const char *SessionBranchName() {
+  return branch_text == nullptr || *branch_text == '\0' ? kMainName : branch_text;
+}
+
+void InitSession() {
+  pg::DefineString({.name = "heliosdb.branch",
+                    .meaning = "Branch of the database that the session works on.",
+                    .range = "The name of a branch; an empty string or main for none.",
+                    .flags = GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE},
+                   &branch_text, "", PGC_USERSET, {CheckBranch, AssignBranch});
+}
+
+}  // namespace helios::branch

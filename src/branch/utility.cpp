@@ -1,0 +1,248 @@
+// Every utility statement of a session: statements about branches, and on a branch those that name relations. What
+// is not known here is refused on a branch: it would change what all branches share.
+#include "branch/utility.hpp"
+
+#include "branch/catalog.hpp"
+#include "branch/copy_up.hpp"
+#include "branch/ddl.hpp"
+#include "branch/main_ddl.hpp"
+#include "branch/names.hpp"
+#include "branch/path.hpp"
+#include "branch/relations.hpp"
+#include "branch/security.hpp"
+#include "branch/session.hpp"
+#include "branch/statements.hpp"
+#include "pg/compat.hpp"
+#include "pg/hooks.hpp"
+
+extern "C" {
+#include "access/table.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "tcop/utility.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+namespace helios::branch {
+
+namespace {
+
+constinit pg::HookChain<ProcessUtility_hook_type> chain;
+
+// Tells whether a statement runs as it is: it names no relation, or its queries are planned on their own.
+bool RunsAsItIs(const Node *statement) {
+  switch (nodeTag(statement)) {
+    case T_TransactionStmt:
+    case T_VariableSetStmt:
+    case T_VariableShowStmt:
+    case T_PrepareStmt:
+    case T_ExecuteStmt:
+    case T_DeallocateStmt:
+    case T_DeclareCursorStmt:
+    case T_ClosePortalStmt:
+    case T_FetchStmt:
+    case T_DoStmt:
+    case T_CallStmt:
+    case T_NotifyStmt:
+    case T_ListenStmt:
+    case T_UnlistenStmt:
+    case T_DiscardStmt:
+    case T_CheckPointStmt:
+    case T_LoadStmt:
+      return true;
+    case T_ExplainStmt: {
+      const Node *explained = reinterpret_cast<const ExplainStmt *>(statement)->query;
+      return !IsA(explained, Query) ||
+             reinterpret_cast<const Query *>(explained)->commandType != CMD_UTILITY;
+    }
+    default:
+      return false;
+  }
+}
+
+// Makes COPY of a table of main the COPY of a query, which is then read as of the fork.
+void CopyAsQuery(CopyStmt *copy, Oid named) {
+  SelectStmt *select = makeNode(SelectStmt);
+  select->fromClause = list_make1(copy->relation);
+  List *columns = copy->attlist;
+  if (columns == NIL) {
+    Relation table = table_open(named, AccessShareLock);
+    const TupleDesc row = RelationGetDescr(table);
+    for (int i = 0; i < row->natts; i++) {
+      const Form_pg_attribute column = TupleDescAttr(row, i);
+      if (column->attisdropped || column->attgenerated != '\0') continue;
+      columns = lappend(columns, makeString(pstrdup(NameStr(column->attname))));
+    }
+    table_close(table, NoLock);
+  }
+  ListCell *cell;
+  foreach (cell, columns) {
+    ColumnRef *reference = makeNode(ColumnRef);
+    reference->fields = list_make1(lfirst(cell));
+    reference->location = -1;
+    ResTarget *target = makeNode(ResTarget);
+    target->val = reinterpret_cast<Node *>(reference);
+    target->location = -1;
+    select->targetList = lappend(select->targetList, target);
+  }
+  copy->relation = nullptr;
+  copy->attlist = NIL;
+  copy->query = reinterpret_cast<Node *>(select);
+}
+
+void LeadCopy(CopyStmt *copy) {
+  if (copy->relation == nullptr) return;
+  if (copy->is_from) {
+    LeadToCopy(copy->relation, ACL_INSERT);
+    return;
+  }
+  const Oid named = FindNamed(copy->relation);
+  if (!OidIsValid(named)) return;
+  const Kind kind = Classify(named, session_branch);
+  if (kind == Kind::kTable) CopyAsQuery(copy, named);
+  if (kind == Kind::kForeign || kind == Kind::kOther) RaiseUnsupported(named);
+}
+
+void LeadTruncate(TruncateStmt *truncate) {
+  ListCell *cell;
+  foreach (cell, truncate->relations) LeadToCopy(lfirst_node(RangeVar, cell), ACL_TRUNCATE);
+}
+
+void LeadLock(LockStmt *lock) {
+  ListCell *cell;
+  foreach (cell, lock->relations) {
+    auto *name = lfirst_node(RangeVar, cell);
+    const Oid named = FindNamed(name);
+    if (!OidIsValid(named) || Classify(named, session_branch) == Kind::kView) continue;
+    // A lock that only keeps the table from going has nothing to do with what the branch changes.
+    if (lock->mode == AccessShareLock && Classify(named, session_branch) == Kind::kTable &&
+        !OidIsValid(LocalOf(named)))
+      continue;
+    LeadToCopy(name,
+               lock->mode == RowExclusiveLock  ? ACL_INSERT | ACL_UPDATE | ACL_DELETE | ACL_TRUNCATE
+               : lock->mode == AccessShareLock ? ACL_SELECT | ACL_UPDATE | ACL_DELETE | ACL_TRUNCATE
+                                               : ACL_UPDATE | ACL_DELETE | ACL_TRUNCATE);
+  }
+}
+
+void LeadVacuum(VacuumStmt *vacuum) {
+  if (vacuum->rels == NIL)
+    Refuse(vacuum->is_vacuumcmd ? "VACUUM without a table" : "ANALYZE without a table",
+           "It would be about the tables of all branches.");
+  ListCell *cell;
+  foreach (cell, vacuum->rels) {
+    auto *relation = lfirst_node(VacuumRelation, cell);
+    const Oid named = FindNamed(relation->relation);
+    if (!OidIsValid(named) || Classify(named, session_branch) != Kind::kTable) continue;
+    const Oid local = LocalOf(named);
+    if (!OidIsValid(local))
+      Refuse(vacuum->is_vacuumcmd ? "VACUUM of this table" : "ANALYZE of this table",
+             "The branch has not changed it: it is main's.");
+    PointTo(relation->relation, local);
+  }
+}
+
+// Leads the constraints that SET CONSTRAINTS names: they are in the schemas of their tables.
+void LeadConstraints(ConstraintsSetStmt *set) {
+  ListCell *cell;
+  foreach (cell, set->constraints) {
+    auto *name = lfirst_node(RangeVar, cell);
+    List *schemas = name->schemaname == nullptr
+                        ? fetch_search_path(false)
+                        : list_make1_oid(get_namespace_oid(name->schemaname, true));
+    ListCell *schema;
+    foreach (schema, schemas) {
+      const Oid found = FindConstraintSpace(lfirst_oid(schema), name->relname);
+      if (!OidIsValid(found)) continue;
+      name->schemaname = get_namespace_name(found);
+      break;
+    }
+  }
+}
+
+// Leads a statement on a branch; kNone if it is refused.
+Ddl Lead(Node *statement) {
+  switch (nodeTag(statement)) {
+    case T_CopyStmt:
+      LeadCopy(reinterpret_cast<CopyStmt *>(statement));
+      return Ddl::kRun;
+    case T_TruncateStmt:
+      LeadTruncate(reinterpret_cast<TruncateStmt *>(statement));
+      return Ddl::kRun;
+    case T_LockStmt:
+      LeadLock(reinterpret_cast<LockStmt *>(statement));
+      return Ddl::kRun;
+    case T_VacuumStmt:
+      LeadVacuum(reinterpret_cast<VacuumStmt *>(statement));
+      return Ddl::kRun;
+    case T_ExplainStmt: {
+      // EXPLAIN of CREATE TABLE AS and the like.
+      Node *explained = reinterpret_cast<ExplainStmt *>(statement)->query;
+      return LeadDdl(reinterpret_cast<Query *>(explained)->utilityStmt);
+    }
+    case T_ConstraintsSetStmt:
+      LeadConstraints(reinterpret_cast<ConstraintsSetStmt *>(statement));
+      return Ddl::kRun;
+    default:
+      return LeadDdl(statement);
+  }
+}
+
+// True for statements that create or drop relations.
+bool ChangesRelations(const Node *statement) {
+  switch (nodeTag(statement)) {
+    case T_CopyStmt:
+    case T_TruncateStmt:
+    case T_LockStmt:
+    case T_VacuumStmt:
+    case T_ConstraintsSetStmt:
+      return false;
+    default:
+      return true;
+  }
+}
+
+void OnUtility(PlannedStmt *planned, const char *text, bool read_only,
+               ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *environment,
+               DestReceiver *receiver, QueryCompletion *completion) {
+  if (RunBranchStatement(planned->utilityStmt)) return;
+  const bool on_main = likely(!OnBranch());
+  if (on_main || RunsAsItIs(planned->utilityStmt)) {
+    List *watched = on_main ? BeforeMainDdl(planned->utilityStmt) : NIL;
+    chain.next(standard_ProcessUtility)(planned, text, read_only, context, params, environment,
+                                        receiver, completion);
+    AfterMainDdl(watched);
+    if (on_main && ChangesSecurity(planned->utilityStmt)) SyncSecurity();
+    return;
+  }
+  CurrentBranch();
+  // The tree may be kept for another run.
+  planned = static_cast<PlannedStmt *>(copyObjectImpl(planned));
+  read_only = false;
+  const Ddl led = Lead(planned->utilityStmt);
+  if (led == Ddl::kNone) {
+    Refuse(GetCommandTagName(CreateCommandTag(planned->utilityStmt)),
+           "It would change what all branches share.");
+  }
+  const bool changes = ChangesRelations(planned->utilityStmt);
+  if (led == Ddl::kRun) {
+    chain.next(standard_ProcessUtility)(planned, text, read_only, context, params, environment,
+                                        receiver, completion);
+  }
+  // Parts of a statement are noted when it is complete.
+  if (changes && context != PROCESS_UTILITY_SUBCOMMAND) NoteCreatedAndDropped();
+}
+
+}  // namespace
+
+void InitUtility() { chain.Install(&ProcessUtility_hook, OnUtility); }
+
+}  // namespace helios::branch
