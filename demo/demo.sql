@@ -171,3 +171,21 @@ WHERE name LIKE 'nginx%' OR name = 'redis' ORDER BY name, versions_starttime NUL
 
 SELECT * FROM heliosdb.flashback_table('packages', :'noon');
 \set ECHO none
+
+\echo '── 10. Branches: the database beside the database ─────────────────────────────────────'
+\echo
+CREATE TABLE ratings (id int PRIMARY KEY, name text, stars int);
+INSERT INTO ratings SELECT row_number() OVER (ORDER BY name), name, 3 FROM packages WHERE name LIKE 'postgresql%';
+\set ECHO queries
+CREATE DATABASE BRANCH staging FROM CURRENT AS OF NOW;
+USE BRANCH staging;
+UPDATE ratings SET stars = 5 WHERE id <= 2;
+ALTER TABLE ratings ADD COLUMN note text DEFAULT 'none';
+USE BRANCH main;
+UPDATE ratings SET name = upper(name) WHERE id = 1;
+
+SELECT relation, key, action, conflict FROM heliosdb.merge_preview('staging');
+MERGE DATABASE BRANCH staging INTO main;
+SELECT * FROM ratings ORDER BY id LIMIT 3;
+DROP DATABASE BRANCH staging;
+\set ECHO none

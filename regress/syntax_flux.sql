@@ -84,7 +84,7 @@ SELECT heliosdb.flux_to_sql(query) AS sql, heliosdb.flux_to_sql(query) = query A
   (17, 'COPY orders FROM STDIN'),
   (18, 'no sql at all ('),
   (19, 'SELECT ''FROM orders'' AS "FROM", $$ |> WHERE $$ /* FROM */'),
-  (20, 'DROP DATABASE BRANCH s')) q (nr, query) ORDER BY nr;
+  (20, 'DROP DATABASE BRANCHES s')) q (nr, query) ORDER BY nr;
 
 -- Rows.
 SELECT * FROM heliosdb.flux('FROM orders |> WHERE id < 3 |> SELECT id, label') AS q (id int, label text);
