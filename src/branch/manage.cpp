@@ -3,6 +3,7 @@
 #include "branch/catalog.hpp"
 #include "branch/path.hpp"
 #include "branch/session.hpp"
+#include "changelog/changelog.hpp"
 #include "pg/pg.hpp"
 
 extern "C" {
@@ -196,6 +197,9 @@ int64 InsertBranch(const char *name, const Branch &parent, TimestampTz fork_at, 
   return id;
 }
 
+// Names a branch as one that needs the history of main's tables.
+char *HolderOf(int64 branch) { return psprintf("branch %lld", static_cast<long long>(branch)); }
+
 // Raises an error if a branch cannot be dropped now.
 void CheckDroppable(const Branch &branch) {
   const char *name = NameStr(branch.name);
@@ -257,6 +261,7 @@ void DropBranch(const Branch &branch) {
       SPI_OK_DELETE);
   SPI_finish();
   scope.Leave();
+  changelog::ReleaseHistory(HolderOf(branch.id));
   BranchesChanged();
 }
 
@@ -321,6 +326,7 @@ HELIOS_FUNCTION(create_branch) {
   }
   TrackAll();
   const int64 id = InsertBranch(name, parent, fork_at, PG_GETARG_DATUM(4));
+  changelog::HoldHistory(HolderOf(id), fork_at);
   BranchesChanged();
   PG_RETURN_INT64(id);
 }

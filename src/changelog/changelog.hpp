@@ -89,6 +89,10 @@ bool IsSeen(const RecordedSnapshot &snapshot, FullTransactionId xid);
 // Tells whether a snapshot sees all that a recorded one does.
 bool Reaches(Snapshot snapshot, const RecordedSnapshot &recorded);
 
+// Keeps the logs of all tables back to an instant, or from now on if that is 0, until it is released.
+void HoldHistory(const char *holder, TimestampTz at);
+void ReleaseHistory(const char *holder);
+
 // Tells whether the clock was set back so that an instant names no single state, and for which instants.
 bool IsAmbiguous(TimestampTz at, TimestampTz *low, TimestampTz *high);
 

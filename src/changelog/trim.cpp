@@ -120,6 +120,28 @@ int64 TrimOne(const TrackedTable &tracked) {
 
 }  // namespace
 
+// A state that was recorded before what is needed will do; where there is none, nothing is trimmed.
+void HoldHistory(const char *holder, TimestampTz at) {
+  const char *scn =
+      at == 0 ? psprintf(INT64_FORMAT, RecordSnapshot(nullptr).scn)
+              : psprintf(
+                    "COALESCE((SELECT pg_catalog.max(s.scn) FROM heliosdb_log.snapshots s "
+                    "WHERE s.at <= %s), 0)",
+                    quote_literal_cstr(timestamptz_to_str(at)));
+  SPI_connect();
+  Run(psprintf("INSERT INTO heliosdb_log.pins (scn, holder) VALUES (%s, %s)", scn,
+               quote_literal_cstr(holder)),
+      SPI_OK_INSERT);
+  SPI_finish();
+}
+
+void ReleaseHistory(const char *holder) {
+  SPI_connect();
+  Run(psprintf("DELETE FROM heliosdb_log.pins WHERE holder = %s", quote_literal_cstr(holder)),
+      SPI_OK_DELETE);
+  SPI_finish();
+}
+
 HELIOS_FUNCTION(trim_log) {
   PreventCommandIfReadOnly("heliosdb.trim_log()");
   const Oid relation = PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0);

@@ -1,0 +1,55 @@
+# A branch keeps the logs of main's tables back to its fork, however short the retention is; when it is dropped they
+# are trimmed as ever.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('trim');
+$node->init;
+$node->append_conf('postgresql.conf', q{
+shared_preload_libraries = 'heliosdb'
+heliosdb.time_travel_retention = '0'
+autovacuum = off
+fsync = off
+});
+$node->start;
+$node->safe_psql('postgres', q{
+	CREATE EXTENSION heliosdb;
+	CREATE TABLE t (id int PRIMARY KEY, n int);
+	CREATE TABLE p (id int, n int, PRIMARY KEY (id)) PARTITION BY RANGE (id);
+	CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (100);
+	INSERT INTO t SELECT i, 0 FROM generate_series(1, 10) i;
+	INSERT INTO p TABLE t;
+	SELECT heliosdb.track('t'), heliosdb.track('p')});
+
+# Changes every row, and trims what may go; how many records went.
+sub change_and_trim
+{
+	$node->safe_psql('postgres', 'UPDATE t SET n = n + 1; UPDATE p SET n = n + 1');
+	return $node->safe_psql('postgres', 'SELECT heliosdb.trim_log()');
+}
+my $sums = 'SELECT (SELECT sum(n) FROM t), (SELECT sum(n) FROM p)';
+sub on { my ($branch, $sql) = @_; return $node->safe_psql('postgres', "SET heliosdb.branch = '$branch'; $sql"); }
+
+change_and_trim();
+cmp_ok(change_and_trim(), '>=', 20, 'without branches records go');
+my $between = $node->safe_psql('postgres', 'SELECT clock_timestamp()');
+$node->safe_psql('postgres', 'CREATE BRANCH b');
+change_and_trim() for 1 .. 2;
+is(change_and_trim(), 0, 'a branch keeps them');
+is(on('b', $sums), '20|20', 'it reads what was there');
+$node->safe_psql('postgres', "CREATE BRANCH earlier AS OF TIMESTAMP '$between'");
+is(on('earlier', $sums), '20|20', 'a branch of the past too');
+$node->safe_psql('postgres', 'DROP BRANCH b');
+is(change_and_trim(), 0, 'the older fork counts');
+is(on('earlier', $sums), '20|20', 'and can be read');
+$node->safe_psql('postgres', 'DROP BRANCH earlier');
+cmp_ok(change_and_trim(), '>=', 80, 'when the last branch is gone they go');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM heliosdb_log.pins'), 0, 'nobody holds them');
+$node->safe_psql('postgres', 'BEGIN; CREATE BRANCH never; ROLLBACK');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM heliosdb_log.pins'), 0, 'a branch that was rolled back holds nothing');
+
+done_testing();
