@@ -67,6 +67,7 @@ Cut::Cut(Oid relation, Moment moment) : relation_(relation), moment_(moment), sn
   RequireAnswer(relation, moment);
   floor_ = FloorOf(relation, moment);
   next_ = ReadNextFullTransactionId();
+  low_floor_ = EpochFromFullTransactionId(next_) == 0 ? XidFromFullTransactionId(floor_) : 0;
   if (moment.kind == Moment::Kind::kScn) snapshot_ = SnapshotOfScn(moment.value);
 }
 

@@ -49,7 +49,10 @@ class Cut {
   // True if the changes of a transaction or subtransaction are there.
   bool Contains(FullTransactionId xid);
   // The same for the raw xmin of a row version that the statement sees.
-  bool ContainsXmin(TransactionId xmin) { return Contains(Widen(xmin)); }
+  bool ContainsXmin(TransactionId xmin) {
+    if (likely(TransactionIdIsNormal(xmin) && xmin < low_floor_)) return true;
+    return Contains(Widen(xmin));
+  }
   // Widens a raw xmin; FirstNormal for those that are always there.
   FullTransactionId Widen(TransactionId xmin);
 
@@ -60,6 +63,7 @@ class Cut {
   Oid relation_;
   Moment moment_;
   FullTransactionId floor_;
+  TransactionId low_floor_;  // the same for raw numbers of the first epoch, later 0
   FullTransactionId next_;
   changelog::RecordedSnapshot snapshot_;  // of an SCN
 };

@@ -12,6 +12,7 @@
 
 extern "C" {
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/sysattr.h"
 #include "access/tableam.h"
 #include "commands/explain.h"
@@ -169,6 +170,10 @@ bool Fetch(Side *side, ScanDirection direction) {
 
 // True if a row of the table was there.
 bool WasThere(PastScanState *state, TupleTableSlot *slot) {
+  if (likely(TTS_IS_BUFFERTUPLE(slot))) {
+    const auto *row = reinterpret_cast<const BufferHeapTupleTableSlot *>(slot)->base.tuple;
+    return state->cut->ContainsXmin(HeapTupleHeaderGetRawXmin(row->t_data));
+  }
   bool is_null;
   const Datum xmin = slot_getsysattr(slot, MinTransactionIdAttributeNumber, &is_null);
   return state->cut->ContainsXmin(DatumGetTransactionId(xmin));
