@@ -182,7 +182,7 @@ unlike($error, qr/ERROR/, 'no other error than that an instant is not settled ye
 note("$unsettled instants were not settled at once");
 like($node->safe_psql('postgres', 'SELECT count(*) FROM pg_prepared_xacts'), qr/\d/, 'writers are still there');
 ok($writers->pumpable, 'writers run');
-$writers->signal('INT');
+$writers->signal('TERM');
 $writers->finish;
 unlike($out, qr/aborted|error/i, 'no writer failed') or diag($out);
 $node->safe_psql('postgres', $_) for split /\n/, $node->safe_psql('postgres', q{SELECT format('COMMIT PREPARED %L', gid) FROM pg_prepared_xacts});
