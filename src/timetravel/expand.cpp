@@ -231,23 +231,30 @@ bool NeedsExpansion(Query *query) {
          query_tree_walker(query, pg::AsWalker(NodeNeedsExpansion), nullptr, 0);
 }
 
-PlannedStmt *PlanWithPast(Query *query, const char *text, int options, ParamListInfo params) {
-  const auto plan = planner_chain.next(standard_planner);
-  if (likely(!SessionReadsPast() && !NeedsExpansion(query)))
-    return plan(query, text, options, params);
+// Plans a query of which something may have to be expanded.
+pg_noinline PlannedStmt *PlanExpanded(Query *query, const char *text, int options,
+                                      ParamListInfo params) {
   if (SessionReadsPast()) XactReadOnly = true;
   PlannerInfo *root = makeNode(PlannerInfo);
   root->glob = makeNode(PlannerGlobal);
   root->glob->boundParams = params;
   Expansion expansion = {root, nullptr, 0, false, false};
   ExpandQuery(query, &expansion);
-  PlannedStmt *planned = plan(query, text, options, params);
+  PlannedStmt *planned = planner_chain.next(standard_planner)(query, text, options, params);
   // A plan depends on the functions that it has no trace of any more.
   planned->invalItems = list_concat(planned->invalItems, root->glob->invalItems);
   planned->dependsOnRole = planned->dependsOnRole || root->glob->dependsOnRole;
   // The node cannot go backwards.
   if ((options & CURSOR_OPT_SCROLL) == 0) UsePastScans(planned);
   return planned;
+}
+
+// Small, and quick about queries that read nothing: all statements pass here.
+PlannedStmt *PlanWithPast(Query *query, const char *text, int options, ParamListInfo params) {
+  const bool reads = query->rtable != NIL || query->hasSubLinks || query->cteList != NIL;
+  if (unlikely(reads && (SessionReadsPast() || NeedsExpansion(query))))
+    return PlanExpanded(query, text, options, params);
+  return planner_chain.next(standard_planner)(query, text, options, params);
 }
 
 }  // namespace

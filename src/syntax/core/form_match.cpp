@@ -60,7 +60,7 @@ class Words {
 };
 
 // Parses a pattern up to its end or to a closing mark, which is left.
-Sequence ParsePattern(Words *words) {
+Sequence ParsePattern(Words* words) {
   Sequence sequence;
   for (; !words->done(); words->Advance()) {
     const std::string_view word = words->word();
@@ -76,8 +76,8 @@ Sequence ParsePattern(Words *words) {
     } else if (word.front() == '<') {
       const size_t colon = word.find(':');
       const std::string_view kind = word.substr(colon + 1, word.size() - colon - 2);
-      const auto *entry = std::find_if(std::begin(kCaptureKinds), std::end(kCaptureKinds),
-                                       [&](const auto &known) { return known.first == kind; });
+      const auto* entry = std::find_if(std::begin(kCaptureKinds), std::end(kCaptureKinds),
+                                       [&](const auto& known) { return known.first == kind; });
       sequence.push_back({entry->second, word.substr(1, colon - 1), {}});
     } else {
       sequence.push_back({ElementKind::kLiteral, word, {}});
@@ -94,45 +94,45 @@ struct Capture {
 
 class Matcher {
  public:
-  explicit Matcher(const Tokens &tokens)
+  explicit Matcher(const Tokens& tokens)
       : tokens_(tokens), close_(MatchParentheses(tokens)), size_(static_cast<int>(tokens.size())) {}
 
   // Matches `pattern` at `begin`; with `to_end` only if it reaches the end.
-  bool Match(const Sequence &pattern, int begin, bool to_end) {
+  bool Match(const Sequence& pattern, int begin, bool to_end) {
     captures_.clear();
     to_end_ = to_end;
     return Run(pattern, 0, nullptr, begin);
   }
   int end() const { return end_; }
   // Adds to what the last match has captured.
-  void Add(const Capture &capture) { captures_.push_back(capture); }
-  const Capture *Find(std::string_view name) const {
-    for (const Capture &capture : captures_) {
+  void Add(const Capture& capture) { captures_.push_back(capture); }
+  const Capture* Find(std::string_view name) const {
+    for (const Capture& capture : captures_) {
       if (capture.name == name) return &capture;
     }
     return nullptr;
   }
-  const std::vector<int> &close() const { return close_; }
+  const std::vector<int>& close() const { return close_; }
 
  private:
   // What follows a sequence that is an alternative.
   struct Rest {
-    const Sequence &sequence;
+    const Sequence& sequence;
     size_t index;
-    const Rest *outer;
+    const Rest* outer;
   };
 
-  bool Run(const Sequence &sequence, size_t index, const Rest *rest, int at) {
+  bool Run(const Sequence& sequence, size_t index, const Rest* rest, int at) {
     if (index == sequence.size()) {
       if (rest != nullptr) return Run(rest->sequence, rest->index, rest->outer, at);
       end_ = at;
       return !to_end_ || at == size_;
     }
-    const Element &element = sequence[index];
+    const Element& element = sequence[index];
     const size_t kept = captures_.size();
     if (element.kind == ElementKind::kAlternatives) {
       const Rest after{sequence, index + 1, rest};
-      for (const Sequence &alternative : element.alternatives) {
+      for (const Sequence& alternative : element.alternatives) {
         if (Run(alternative, 0, &after, at)) return true;
         captures_.resize(kept);
       }
@@ -148,9 +148,9 @@ class Matcher {
   }
 
   // The end of what an element takes at `at`, or -1.
-  int Take(const Element &element, const Sequence &sequence, size_t index, const Rest *rest,
+  int Take(const Element& element, const Sequence& sequence, size_t index, const Rest* rest,
            int at) const {
-    const Token *token = at < size_ ? &tokens_[at] : nullptr;
+    const Token* token = at < size_ ? &tokens_[at] : nullptr;
     const auto one = [&](bool takes) { return token != nullptr && takes ? at + 1 : -1; };
     switch (element.kind) {
       case ElementKind::kLiteral:
@@ -189,22 +189,22 @@ class Matcher {
     }
   }
 
-  static bool IsLiteral(const Token &token, std::string_view text) {
+  static bool IsLiteral(const Token& token, std::string_view text) {
     if (token.kind == TokenKind::kSymbol) return token.text == text;
     return IsNameLike(token) && !token.quoted && EqualsFolded(text, token.text);
   }
 
   // True if what follows in the pattern begins at token `at`: its first word, and the parenthesis
   // behind that if a group comes next.
-  bool CanFollow(const Sequence &sequence, size_t index, const Rest *rest, int at) const {
+  bool CanFollow(const Sequence& sequence, size_t index, const Rest* rest, int at) const {
     if (index == sequence.size())
       return rest != nullptr && CanFollow(rest->sequence, rest->index, rest->outer, at);
-    const Element &element = sequence[index];
+    const Element& element = sequence[index];
     if (element.kind == ElementKind::kAlternatives) {
       const Rest after{sequence, index + 1, rest};
       return std::any_of(
           element.alternatives.begin(), element.alternatives.end(),
-          [&](const Sequence &alternative) { return CanFollow(alternative, 0, &after, at); });
+          [&](const Sequence& alternative) { return CanFollow(alternative, 0, &after, at); });
     }
     if (element.kind == ElementKind::kGroup) return IsSymbol(tokens_[at], "(");
     if (element.kind != ElementKind::kLiteral || !IsLiteral(tokens_[at], element.text))
@@ -214,7 +214,7 @@ class Matcher {
     return !group || (at + 1 < size_ && IsSymbol(tokens_[at + 1], "("));
   }
 
-  const Tokens &tokens_;
+  const Tokens& tokens_;
   const std::vector<int> close_;
   const int size_;
   std::vector<Capture> captures_;
@@ -225,10 +225,10 @@ class Matcher {
 // Writes a target, up to its end or to a closing mark.
 class Writer {
  public:
-  Writer(const Tokens &tokens, const Matcher &matcher) : tokens_(tokens), matcher_(matcher) {}
+  Writer(const Tokens& tokens, const Matcher& matcher) : tokens_(tokens), matcher_(matcher) {}
 
   // Appends the tokens of a target; false if it mentions something that was not captured.
-  bool Write(Words *words, Tokens *out) {
+  bool Write(Words* words, Tokens* out) {
     bool complete = true;
     for (; !words->done() && words->word() != "]"; words->Advance()) {
       const std::string_view word = words->word();
@@ -245,7 +245,7 @@ class Writer {
       } else if (word.front() == '\'') {
         const std::string_view inner = word.substr(1, word.size() - 2);
         const bool from_capture = inner.front() == '$';
-        const Capture *capture = from_capture ? matcher_.Find(inner.substr(1)) : nullptr;
+        const Capture* capture = from_capture ? matcher_.Find(inner.substr(1)) : nullptr;
         if (from_capture && capture == nullptr) {
           complete = false;
         } else {
@@ -263,8 +263,8 @@ class Writer {
  private:
   // $x copies what was captured, a string constant as a name where the pattern says label; @x
   // copies a parenthesised list without parentheses and commas.
-  bool WriteCapture(std::string_view word, Tokens *out) {
-    const Capture *capture = matcher_.Find(word.substr(1));
+  bool WriteCapture(std::string_view word, Tokens* out) {
+    const Capture* capture = matcher_.Find(word.substr(1));
     if (capture == nullptr) return false;
     if (word.front() == '@') {
       for (int i = capture->begin + 1; i < capture->end - 1; i++) {
@@ -279,11 +279,11 @@ class Writer {
     return true;
   }
 
-  const Tokens &tokens_;
-  const Matcher &matcher_;
+  const Tokens& tokens_;
+  const Matcher& matcher_;
 };
 
-bool ApplyToStatement(const Form &form, const Sequence &pattern, Tokens *statement) {
+bool ApplyToStatement(const Form& form, const Sequence& pattern, Tokens* statement) {
   Matcher matcher(*statement);
   const int begin =
       SkipExplain(*statement, matcher.close(), 0, static_cast<int>(statement->size()));
@@ -297,7 +297,7 @@ bool ApplyToStatement(const Form &form, const Sequence &pattern, Tokens *stateme
 
 // Marks the tokens that stand in the items of a FROM clause, and the words FROM and JOIN
 // themselves.
-std::vector<bool> MarkTableItems(const Tokens &tokens) {
+std::vector<bool> MarkTableItems(const Tokens& tokens) {
   static constexpr std::string_view kOthers[] = {
       "select", "where", "group", "order",  "having",    "window", "limit",    "offset",
       "union",  "fetch", "set",   "except", "intersect", "values", "returning"};
@@ -305,7 +305,7 @@ std::vector<bool> MarkTableItems(const Tokens &tokens) {
   std::vector<bool> outer;
   bool inside = false;
   for (size_t i = 0; i < tokens.size(); i++) {
-    const Token &token = tokens[i];
+    const Token& token = tokens[i];
     const bool label = i > 0 && (IsWord(tokens[i - 1], "as") || IsSymbol(tokens[i - 1], "."));
     if (IsSymbol(token, "(")) {
       outer.push_back(inside);
@@ -328,7 +328,7 @@ std::vector<bool> MarkTableItems(const Tokens &tokens) {
 }
 
 // The first token of the name of a table that ends before `end` where FROM or JOIN wants one, or -1.
-int BeginOfTableName(const Tokens &tokens, const std::vector<bool> &marks, int end) {
+int BeginOfTableName(const Tokens& tokens, const std::vector<bool>& marks, int end) {
   int i = end - 1;
   if (i < 1 || !IsNameLike(tokens[i])) return -1;
   while (i >= 3 && IsSymbol(tokens[i - 1], ".") && IsNameLike(tokens[i - 2])) i -= 2;
@@ -339,7 +339,7 @@ int BeginOfTableName(const Tokens &tokens, const std::vector<bool> &marks, int e
   return wanted ? begin : -1;
 }
 
-bool ApplyToTables(const Form &form, const Sequence &pattern, Tokens *statement) {
+bool ApplyToTables(const Form& form, const Sequence& pattern, Tokens* statement) {
   // FROM of CREATE DATABASE BRANCH names a branch.
   if (statement->size() > 1 && IsWord((*statement)[0], "create") &&
       (IsWord((*statement)[1], "database") || IsWord((*statement)[1], "branch")))
@@ -369,8 +369,12 @@ bool ApplyToTables(const Form &form, const Sequence &pattern, Tokens *statement)
 
 }  // namespace
 
-bool ApplyForm(const Form &form, Tokens *statement, Translation *result) {
+bool ApplyForm(const Form& form, Tokens* statement, Translation* result) {
   Words words(form.pattern);
+  // Most statements lack the word that a form begins with: its pattern need not be taken apart then.
+  if (std::none_of(statement->begin(), statement->end(),
+                   [&](const Token& token) { return EqualsFolded(words.word(), token.text); }))
+    return false;
   const Sequence pattern = ParsePattern(&words);
   const bool matched = form.place == FormPlace::kStatement
                            ? ApplyToStatement(form, pattern, statement)
@@ -379,8 +383,8 @@ bool ApplyForm(const Form &form, Tokens *statement, Translation *result) {
   return matched;
 }
 
-void ApplyForms(const TranslateOptions &options, Tokens *statement, Translation *result) {
-  for (const Form &form : Forms()) {
+void ApplyForms(const TranslateOptions& options, Tokens* statement, Translation* result) {
+  for (const Form& form : Forms()) {
     if (!form.accepted && !options.all_forms) continue;
     if (form.place == FormPlace::kStatement && !options.statements) continue;
     ApplyForm(form, statement, result);

@@ -44,8 +44,7 @@ constexpr Form kForms[] = {
      "SET heliosdb . branch = '$name'", "branch of the session"},
     {"show_branches", FormPlace::kStatement, true, "SHOW DATABASE BRANCHES", "SHOW branches",
      "list of branches"},
-    {"recover_database", FormPlace::kStatement, true,
-     "RECOVER DATABASE TO TIMESTAMP <time:string>",
+    {"recover_database", FormPlace::kStatement, true, "RECOVER DATABASE TO TIMESTAMP <time:string>",
      "SELECT * FROM heliosdb . recover_database ( $time )", "new branch as of an instant"},
 
     {"as_of", FormPlace::kTable, true,
