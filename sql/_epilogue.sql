@@ -12,6 +12,9 @@ CREATE VIEW heliosdb.features (feature, available, why_not) AS
          ('AS OF, VERSIONS BETWEEN: tracked tables at an instant', current_setting('track_commit_timestamp')::boolean,
           CASE WHEN NOT current_setting('track_commit_timestamp')::boolean
                THEN 'set track_commit_timestamp = on, or shared_preload_libraries = ''heliosdb'', and restart' END),
+         ('background work under a CPU budget', heliosdb.preloaded(),
+          CASE WHEN NOT heliosdb.preloaded()
+               THEN 'add to postgresql.conf: shared_preload_libraries = ''heliosdb'' and restart' END),
          ('settings hnsw.* and heliosdb.* from the start of every session', heliosdb.preloaded(),
           CASE WHEN NOT heliosdb.preloaded()
                THEN 'add to postgresql.conf: shared_preload_libraries = ''heliosdb'' and restart' END);

@@ -1,6 +1,7 @@
 // The front door: one Init per room, nothing else.
 #include "pg/pg.hpp"
 
+#include "budget/budget.hpp"
 #include "changelog/changelog.hpp"
 #include "hnsw/hnsw.hpp"
 #include "pg/module.hpp"
@@ -17,6 +18,7 @@ void _PG_init(void);
 void _PG_init(void) {
   helios::pg::InitPg();
   helios::settings::InitSettings();
+  helios::budget::InitBudget();
   helios::vector::InitVector();
   helios::hnsw::InitHnsw();
   helios::syntax::InitSyntax();

@@ -1,8 +1,7 @@
 // Quotas of control groups, as texts and as files below a folder of the test's own.
 #include "budget/core/cgroup.hpp"
 
-#include <stdlib.h>
-
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
