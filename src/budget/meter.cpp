@@ -53,6 +53,7 @@ void EndSlice() {
   Locked locked;
   MeterLocked(running.budget, running.task);
   running.task->last_ran = Now();
+  if (running.budget == Budget::kRest) shared->rest_ran_at = Now();
   running.task = nullptr;
 }
 

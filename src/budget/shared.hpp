@@ -100,6 +100,7 @@ struct Shared {
   double percent[kBudgets];
   Buckets buckets;
   double floor[kBudgets];  // what the job chosen last had collected
+  double rest_ran_at;      // end of the last slice of kRest
   RateHistory allowed[kBudgets];
   TenSeconds last_seconds[kBudgets];
   TenMinutes last_minutes[kBudgets];

@@ -1,5 +1,5 @@
 // A worker: looks for work in its database and does it in slices, as tokens allow.
-#include "budget/launcher.hpp"
+#include "budget/look.hpp"
 
 #include "budget/core/backoff.hpp"
 #include "budget/meter.hpp"
@@ -20,7 +20,6 @@ extern "C" {
 #include "storage/procsignal.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
-#include "utils/syscache.h"
 #include "utils/wait_event.h"
 }
 #undef Min
@@ -46,63 +45,13 @@ constexpr double kRetryLockSeconds = 1;
 constexpr double kBusySeconds = 1;
 constexpr double kLeftOver = 0.9;
 
-constinit int my_slot = -1;
-constinit uint32 my_generation = 0;
 constinit double busy_since = 0;  // 0: it waits
-
-// What was found in the last look, in a memory context of its own.
-struct Found {
-  int kind;
-  Oid object;
-  int64 upto;
-  Priority priority;
-  bool is_over;  // the pass is done
-};
-
-constinit MemoryContext found_context = nullptr;
-constinit SliceContexts contexts = {};
-// The extension in which the last look found what there is.
-constinit Oid known_extension = InvalidOid;
-constinit Found *found = nullptr;
-constinit int found_count = 0;
-constinit Candidate *candidates = nullptr;
-
-// Collects what a kind finds.
-class Collector final : public Findings {
- public:
-  explicit Collector(int kind) : kind_(kind) {}
-  void Add(Oid object, int64 upto, Priority priority) override {
-    constexpr int kFirst = 64;
-    if (found == nullptr || found_count >= room_) {
-      const int room = found == nullptr ? kFirst : 2 * found_count;
-      const Size bytes = room * sizeof(Found);
-      found = static_cast<Found *>(found == nullptr ? MemoryContextAllocHuge(found_context, bytes)
-                                                    : repalloc_huge(found, bytes));
-      room_ = room;
-    }
-    found[found_count++] = {kind_, object, upto, priority, false};
-  }
-  static void Reset() {
-    MemoryContextReset(found_context);
-    found = nullptr;
-    candidates = nullptr;
-    found_count = 0;
-    room_ = 0;
-  }
-
- private:
-  int kind_;
-  static constinit int room_;
-};
-constinit int Collector::room_ = 0;
-
-TaskKey KeyOf(const Found &item) { return {MyDatabaseId, item.kind, item.object}; }
 
 // Gives the slot back. Runs after the process has left the list of those connected to the database.
 void Detach(int, Datum) {
   Locked locked;
-  Slot *slot = &shared->slots[my_slot];
-  if (slot->generation != my_generation) return;
+  Slot *slot = &shared->slots[me.slot];
+  if (slot->generation != me.generation) return;
   Database *database = FindDatabase(slot->database);
   if (slot->task != nullptr && slot->task->is_live) {
     // It was terminated in a slice.
@@ -141,8 +90,8 @@ bool Attach(int index, uint32 generation, Oid *database) {
   slot->latch = MyLatch;
   slot->since = Now();
   *database = slot->database;
-  my_slot = index;
-  my_generation = generation;
+  me.slot = index;
+  me.generation = generation;
   return true;
 }
 
@@ -170,138 +119,22 @@ void PinSettings() {
   for (const auto &[name, value] : kPinned) SetConfigOption(name, value, PGC_SUSET, PGC_S_OVERRIDE);
 }
 
-// Asks one kind what has work; returns the error if it fails. `extension` is set to what is there in the end.
-ErrorData *Ask(int kind, Oid *extension) {
-  const int before = found_count;
-  ErrorData *error = RunGuarded(contexts.work, [&] {
-    *extension = FindExtension();
-    if (!OidIsValid(*extension)) return;
-    Collector collector(kind);
-    KindAt(kind)->Find(&collector);
-  });
-  if (error == nullptr) return nullptr;
-  found_count = before;
-  Oid present = *extension;
-  if (HasExtensionChanged(contexts.later, *extension, &present)) error = nullptr;
-  *extension = present;
-  return error;
-}
-
-// Forgets the jobs of a database without the extension.
-void ForgetTasks() {
-  ForEachTask([](Task *task) {
-    if (task->key.database == MyDatabaseId && task->worker < 0) RemoveTask(task);
-  });
-}
-
-// Brings the tasks in line with what a kind has found.
-void TakeFindings(int kind, int first, ErrorData *error) {
-  Locked locked;
-  const double now = Now();
-  Task *whole = MakeTask({MyDatabaseId, kind, InvalidOid});
-  const bool all_asked = whole != nullptr && whole->is_asked;
-  if (whole != nullptr) whole->is_asked = false;
-  if (error != nullptr) {
-    if (whole != nullptr) NoteFailure(whole, error);
-    return;
-  }
-  const int budget = static_cast<int>(KindAt(kind)->budget());
-  for (int i = first; i < found_count; i++) {
-    Found *item = &found[i];
-    Task *task = all_asked ? MakeTask(KeyOf(*item)) : FindTask(KeyOf(*item));
-    if (task == nullptr) continue;
-    task->is_asked = task->is_asked || all_asked;
-    item->is_over = item->upto != 0 && task->mark == item->upto && !task->is_asked;
-    task->priority = item->priority;
-    task->collected = std::max(task->collected, shared->floor[budget]);
-    task->last_ran = std::max(task->last_ran, now - kRestPatience);
-  }
-}
-
-// Forgets tasks of relations that are gone, and errors of those that have no work any more.
-void DropStale() {
-  auto *keys =
-      static_cast<TaskKey *>(MemoryContextAlloc(found_context, kMaxTasks * sizeof(TaskKey)));
-  int count = 0;
-  {
-    Locked locked;
-    ForEachTask([&](Task *task) {
-      if (task->key.database != MyDatabaseId || !OidIsValid(task->key.object) || task->worker >= 0)
-        return;
-      for (int i = 0; i < found_count; i++) {
-        if (found[i].kind == task->key.kind && found[i].object == task->key.object) return;
-      }
-      task->failures = 0;
-      task->is_asked = false;
-      keys[count++] = task->key;
-    });
-  }
-  for (int i = 0; i < count; i++) {
-    if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(keys[i].object))) continue;
-    Locked locked;
-    Task *task = FindTask(keys[i]);
-    if (task != nullptr && task->worker < 0) RemoveTask(task);
-  }
-}
-
-// Looks for work of all kinds; false if the extension is not here.
-bool Look() {
-  pgstat_report_activity(STATE_RUNNING, "looking for work");
-  Collector::Reset();
-  uint32 changes = 0;
-  {
-    Locked locked;
-    Database *database = FindDatabase(MyDatabaseId);
-    if (database != nullptr) {
-      database->is_awake = false;
-      changes = database->changes;
-    }
-  }
-  Oid extension = InvalidOid;
-  bool is_early = false;
-  for (int kind = 0; kind < KindCount(); kind++) {
-    const int first = found_count;
-    ErrorData *error = Ask(kind, &extension);
-    if (!OidIsValid(extension)) break;
-    // An extension may be seen a moment before all of its objects are, while CREATE EXTENSION commits.
-    is_early = error != nullptr && extension != known_extension;
-    if (is_early) break;
-    TakeFindings(kind, first, error);
-    if (error != nullptr) LogFailure(KindAt(kind)->name(), "", error);
-  }
-  known_extension = extension;
-  const bool is_here = OidIsValid(extension);
-  if (is_here) (void)RunGuarded(contexts.work, DropStale);
-  pgstat_report_activity(STATE_IDLE, nullptr);
-  Meter(Budget::kRest, nullptr);
-  Locked locked;
-  Database *database = FindDatabase(MyDatabaseId);
-  if (database != nullptr && (is_here || changes == database->changes)) {
-    database->extension = is_here ? Extension::kPresent : Extension::kAbsent;
-    database->look_at = Now() + naptime_seconds;
-    if (is_early) database->is_awake = true;
-  }
-  if (!is_here) ForgetTasks();
-  return is_here;
-}
-
 // Fills in when a job may begin; the caller has the lock.
 Candidate Judge(const Found &item, double now) {
   const int budget = static_cast<int>(KindAt(item.kind)->budget());
   const Task *task = FindTask(KeyOf(item));
   Candidate candidate = {shared->floor[budget], 0, 0, item.is_over};
-  double waited = 0;
   if (task != nullptr) {
     candidate.collected = task->collected;
     candidate.is_taken = candidate.is_taken || task->worker >= 0;
     if (!task->is_asked) candidate.ready_in = std::max(task->ready_at - now, 0.0);
-    waited = now - task->last_ran;
   }
-  candidate.wait = SecondsToWait(shared->buckets, KindAt(item.kind)->budget(), waited);
+  candidate.wait =
+      SecondsToWait(shared->buckets, KindAt(item.kind)->budget(), now - shared->rest_ran_at);
   if (candidate.wait > 0) return candidate;
   for (int i = 0; i < kMaxWorkers; i++) {
     const Slot &other = shared->slots[i];
-    if (i != my_slot && other.collected[budget] + kAhead < candidate.collected)
+    if (i != me.slot && other.collected[budget] + kAhead < candidate.collected)
       candidate.wait = kDeferSeconds;
   }
   return candidate;
@@ -309,30 +142,30 @@ Candidate Judge(const Found &item, double now) {
 
 // Chooses a job and takes it; -1 if there is none now, and then how long to wait for one.
 int ChooseJob(double *wait) {
-  if (candidates == nullptr && found_count > 0) {
-    candidates = static_cast<Candidate *>(
-        MemoryContextAllocHuge(found_context, found_count * sizeof(Candidate)));
+  if (me.candidates == nullptr && me.found_count > 0) {
+    me.candidates = static_cast<Candidate *>(
+        MemoryContextAllocHuge(me.findings, me.found_count * sizeof(Candidate)));
   }
   Locked locked;
   const double now = Now();
   for (Bucket &bucket : shared->buckets.of) Fill(&bucket, now);
-  Slot *slot = &shared->slots[my_slot];
+  Slot *slot = &shared->slots[me.slot];
   for (double &collected : slot->collected) collected = std::numeric_limits<double>::infinity();
-  for (int i = 0; i < found_count; i++) candidates[i] = Judge(found[i], now);
-  const int chosen = Choose(candidates, found_count, wait);
+  for (int i = 0; i < me.found_count; i++) me.candidates[i] = Judge(me.found[i], now);
+  const int chosen = Choose(me.candidates, me.found_count, wait);
   int ready = 0;
-  for (int i = 0; i < found_count; i++) {
-    const Candidate &candidate = candidates[i];
+  for (int i = 0; i < me.found_count; i++) {
+    const Candidate &candidate = me.candidates[i];
     if (candidate.is_taken || candidate.ready_in > 0) continue;
     if (candidate.wait <= 0) ready++;
-    double *least = &slot->collected[static_cast<int>(KindAt(found[i].kind)->budget())];
+    double *least = &slot->collected[static_cast<int>(KindAt(me.found[i].kind)->budget())];
     if (chosen < 0) *least = std::min(*least, candidate.collected);
   }
   if (chosen < 0) {
     busy_since = 0;
     return -1;
   }
-  const Found &item = found[chosen];
+  const Found &item = me.found[chosen];
   Task *task = MakeTask(KeyOf(item));
   if (task == nullptr) {
     *wait = kRetryLockSeconds;
@@ -340,9 +173,9 @@ int ChooseJob(double *wait) {
   }
   const int budget = static_cast<int>(KindAt(item.kind)->budget());
   task->priority = item.priority;
-  task->collected = std::max(task->collected, candidates[chosen].collected);
+  task->collected = std::max(task->collected, me.candidates[chosen].collected);
   shared->floor[budget] = std::max(shared->floor[budget], task->collected);
-  task->worker = my_slot;
+  task->worker = me.slot;
   slot->task = task;
   if (busy_since == 0) busy_since = now;
   Database *database = FindDatabase(MyDatabaseId);
@@ -393,11 +226,11 @@ void TakeEnd(Found *item, Task *task, const Slice &slice, const SliceEnd &end, b
 // Does one slice of a job that was taken.
 void Work(Found *item) {
   const JobKind *kind = KindAt(item->kind);
-  Slot *slot = &shared->slots[my_slot];
+  Slot *slot = &shared->slots[me.slot];
   Task *task = slot->task;
   Slice slice = {item->object, item->upto, task->cursor, false, 0};
   pgstat_report_activity(STATE_RUNNING, kind->name());
-  const SliceEnd end = RunSlice(contexts, known_extension, my_slot, kind, task, &slice);
+  const SliceEnd end = RunSlice(me.contexts, me.extension, me.slot, kind, task, &slice);
   pgstat_report_activity(STATE_IDLE, nullptr);
   bool must_leave;
   char name[sizeof(task->name)];
@@ -419,13 +252,13 @@ struct Orders {
 
 Orders ReadOrders() {
   Locked locked;
-  const Slot &slot = shared->slots[my_slot];
+  const Slot &slot = shared->slots[me.slot];
   const Database *database = FindDatabase(MyDatabaseId);
   const auto is_colleague = [](const Slot &other) {
-    return other.database == MyDatabaseId && &other != &shared->slots[my_slot];
+    return other.database == MyDatabaseId && &other != &shared->slots[me.slot];
   };
   return {slot.must_leave || slot.must_yield || shared->is_paused || shared->percent[0] <= 0 ||
-              my_slot >= max_workers || database == nullptr || !database->is_connectable,
+              me.slot >= max_workers || database == nullptr || !database->is_connectable,
           database != nullptr && database->is_awake,
           std::any_of(shared->slots, shared->slots + kMaxWorkers, is_colleague)};
 }
@@ -480,7 +313,7 @@ double WorkOn() {
     const int chosen = ChooseJob(&wait);
     if (chosen >= 0) {
       next_at = 0;
-      Work(&found[chosen]);
+      Work(&me.found[chosen]);
       idle_since = Now();
       continue;
     }
@@ -507,14 +340,15 @@ void RunWorker(int index) {
   BackgroundWorkerUnblockSignals();
   BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
   PinSettings();
-  found_context =
+  me.findings =
       AllocSetContextCreate(TopMemoryContext, "heliosdb findings", ALLOCSET_DEFAULT_SIZES);
-  contexts.work = AllocSetContextCreate(TopMemoryContext, "heliosdb slice", ALLOCSET_DEFAULT_SIZES);
-  contexts.later =
+  me.contexts.work =
+      AllocSetContextCreate(TopMemoryContext, "heliosdb slice", ALLOCSET_DEFAULT_SIZES);
+  me.contexts.later =
       AllocSetContextCreate(TopMemoryContext, "heliosdb slice failed", ALLOCSET_SMALL_SIZES);
   {
     Locked locked;
-    shared->slots[my_slot].is_connected = true;
+    shared->slots[me.slot].is_connected = true;
   }
   Leave(WorkOn());
   proc_exit(0);

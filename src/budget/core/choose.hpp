@@ -29,10 +29,11 @@ struct Buckets {
   Bucket of[kBudgets];
 };
 
-// A job of the rest is let in whatever the others want when it has waited so long.
+// A job of the rest is let in whatever the others want when none was for so long.
 inline constexpr double kRestPatience = 10;
 
-// Tells how long a job of a budget must wait for tokens, zero if it may begin. `waited`: seconds since it last ran.
+// Tells how long a job of a budget must wait for tokens, zero if it may begin. `waited`: seconds
+// since a job of the rest ran.
 double SecondsToWait(const Buckets &buckets, Budget budget, double waited);
 
 // Tells whether a slice that has used so much must end.
