@@ -54,6 +54,9 @@ const char *ReadByAll(const TrackedTable &tracked) {
 void MoveStart(Oid relation, FullTransactionId since, TimestampTz since_at, int64 since_scn) {
   TrackedTable tracked;
   if (!FindTracked(relation, &tracked) || since_at <= tracked.since_at) return;
+  // Another one may be about to move it further.
+  LockTracked(relation);
+  if (!FindTracked(relation, &tracked) || since_at <= tracked.since_at) return;
   tracked.since = since;
   tracked.since_at = since_at;
   tracked.since_scn = since_scn;

@@ -25,7 +25,7 @@ struct Cut {
 bool FindCut(const TrackedTable &tracked, Cut *cut);
 
 // Deletes up to `limit` records before the cut, from a block of the log on; returns how many, and moves `from` on.
-// The caller has locked the table against DDL and other trimmers.
+// The caller has locked the table against DDL.
 int64 TrimBatch(const TrackedTable &tracked, const Cut &cut, int limit, BlockNumber *from);
 
 // Forgets what is older than the newest snapshot that every retention has passed, and subtransactions that had

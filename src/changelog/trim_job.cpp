@@ -65,7 +65,8 @@ BlockNumber PagesOf(Oid log) {
 
 class TrimKind final : public budget::JobKind {
  public:
-  constexpr TrimKind() : JobKind("trim_log", budget::Budget::kRest, ShareUpdateExclusiveLock) {}
+  // The lock of a writer: DDL is kept out, VACUUM and ANALYZE are not.
+  constexpr TrimKind() : JobKind("trim_log", budget::Budget::kRest, RowExclusiveLock) {}
 
   // A log needs a pass when a newer snapshot has become older than its retention.
   void Find(budget::Findings *findings) const override {
