@@ -15,6 +15,9 @@ CREATE VIEW heliosdb.features (feature, available, why_not) AS
          ('database branches', heliosdb.preloaded() AND current_setting('track_commit_timestamp')::boolean,
           CASE WHEN NOT (heliosdb.preloaded() AND current_setting('track_commit_timestamp')::boolean)
                THEN 'set shared_preload_libraries = ''heliosdb'' and track_commit_timestamp = on, and restart' END),
+         ('background work under a CPU budget', heliosdb.preloaded(),
+          CASE WHEN NOT heliosdb.preloaded()
+               THEN 'add to postgresql.conf: shared_preload_libraries = ''heliosdb'' and restart' END),
          ('settings hnsw.* and heliosdb.* from the start of every session', heliosdb.preloaded(),
           CASE WHEN NOT heliosdb.preloaded()
                THEN 'add to postgresql.conf: shared_preload_libraries = ''heliosdb'' and restart' END);

@@ -2,6 +2,7 @@
 #include "pg/pg.hpp"
 
 #include "branch/branch.hpp"
+#include "budget/budget.hpp"
 #include "changelog/changelog.hpp"
 #include "hnsw/hnsw.hpp"
 #include "pg/module.hpp"
@@ -18,6 +19,7 @@ void _PG_init(void);
 void _PG_init(void) {
   helios::pg::InitPg();
   helios::settings::InitSettings();
+  helios::budget::InitBudget();
   helios::vector::InitVector();
   helios::hnsw::InitHnsw();
   helios::syntax::InitSyntax();

@@ -39,7 +39,7 @@ judge_text() {
             complain("base/ takes std, hwy and xxHash only")
         } else if (is_core(file)) {
           if (name !~ /^[a-z0-9_]+$/ && name !~ /^(hwy|Eigen|roaring|lz4|zstd|simdjson|xxhash)[\/.]/ &&
-              name !~ /^(sys\/[a-z]+|signal|unistd)\.h$/ && !tested(name))
+              name !~ /^(sys\/[a-z]+|sched|signal|unistd)\.h$/ && !tested(name))
             complain("core/ takes std, POSIX and pure libraries only")
         } else if (sign == "\"" && name !~ /\// && exists(mine "/" name)) {
           complain("paths are relative to src/")

@@ -114,11 +114,6 @@ void Decode(HeapTuple tuple, TupleDesc desc, TrackedTable *tracked) {
   }
 }
 
-// Lets one transaction at a time change the row of a relation.
-void LockRow(Relation table, Oid relation) {
-  LockDatabaseObject(RelationGetRelid(table), relation, 0, ExclusiveLock);
-}
-
 // Looks for the row of a relation.
 SysScanDesc FindRow(Relation table, Oid relation) {
   ScanKeyData key;
@@ -210,7 +205,7 @@ void SaveTracked(const TrackedTable &tracked) {
   for (bool &replace : replaced) replace = true;
   replaced[kRetention - 1] = false;
 
-  LockRow(table, tracked.relation);
+  LockTracked(tracked.relation);
   SysScanDesc scan = FindRow(table, tracked.relation);
   HeapTuple old = systable_getnext(scan);
   if (HeapTupleIsValid(old)) {
@@ -223,6 +218,10 @@ void SaveTracked(const TrackedTable &tracked) {
   table_close(table, RowExclusiveLock);
   CacheInvalidateRelcacheByRelid(tracked.relation);
   CommandCounterIncrement();
+}
+
+void LockTracked(Oid relation) {
+  LockDatabaseObject(OwnRelation(kAdminSchema, "tracked"), relation, 0, ExclusiveLock);
 }
 
 List *TrackedUnder(Oid root) {
@@ -244,7 +243,7 @@ List *TrackedUnder(Oid root) {
 
 void ForgetTracked(Oid relation) {
   Relation table = table_open(OwnRelation(kAdminSchema, "tracked"), RowExclusiveLock);
-  LockRow(table, relation);
+  LockTracked(relation);
   SysScanDesc scan = FindRow(table, relation);
   HeapTuple tuple = systable_getnext(scan);
   if (HeapTupleIsValid(tuple)) CatalogTupleDelete(table, &tuple->t_self);

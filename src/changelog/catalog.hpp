@@ -37,6 +37,9 @@ Oid ExtensionOwner();
 // Inserts or replaces the row of a tracked table, retention kept, and tells all backends.
 void SaveTracked(const TrackedTable &tracked);
 
+// Keeps others from changing the row of a tracked table until the end of the transaction.
+void LockTracked(Oid relation);
+
 // Lists the tables that are tracked through a partitioned table.
 List *TrackedUnder(Oid root);
 

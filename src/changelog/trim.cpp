@@ -2,6 +2,8 @@
 //
 // What had ended in the newest recorded snapshot that is older than the retention may go, unless somebody has
 // pinned that snapshot or an older one.
+#include "changelog/trim.hpp"
+
 #include "changelog/catalog.hpp"
 #include "changelog/changelog.hpp"
 #include "changelog/consumers.hpp"
@@ -40,8 +42,94 @@ void Run(const char *sql, int expected) {
 constexpr const char *kUnpinned =
     "s.scn <= COALESCE((SELECT pg_catalog.min(p.scn) FROM heliosdb_log.pins p), s.scn)";
 
-// Forgets what is older than the newest snapshot that every retention has passed, and subtransactions that had
-// ended in all snapshots that are left and before every history.
+// Writes the condition that no consumer of a table, or of what it is a partition of, needs a record.
+const char *ReadByAll(const TrackedTable &tracked) {
+  return psprintf(
+      "NOT EXISTS (SELECT FROM heliosdb.consumers c WHERE c.relid IN (%u, %u) "
+      "AND NOT pg_catalog.pg_visible_in_snapshot(l.xid, c.position))",
+      tracked.relation, tracked.root);
+}
+
+// Lets the history of a table start later, where it does not yet.
+void MoveStart(Oid relation, FullTransactionId since, TimestampTz since_at, int64 since_scn) {
+  TrackedTable tracked;
+  if (!FindTracked(relation, &tracked) || since_at <= tracked.since_at) return;
+  // Another one may be about to move it further.
+  LockTracked(relation);
+  if (!FindTracked(relation, &tracked) || since_at <= tracked.since_at) return;
+  tracked.since = since;
+  tracked.since_at = since_at;
+  tracked.since_scn = since_scn;
+  tracked.reason = kTrimmed;
+  SaveTracked(tracked);
+}
+
+// Lets the history of a table, and of what it is a partition of, start at the cut.
+void MoveStarts(const TrackedTable &tracked, const Cut &cut) {
+  MoveStart(tracked.relation, cut.since, cut.at, cut.scn);
+  if (!OidIsValid(tracked.root)) return;
+  ListCell *cell;
+  foreach (cell, get_partition_ancestors(tracked.relation))
+    MoveStart(lfirst_oid(cell), cut.since, cut.at, cut.scn);
+}
+
+// Trims one log; returns how many records went.
+int64 TrimOne(const TrackedTable &tracked) {
+  Cut cut;
+  if (!FindCut(tracked, &cut)) return 0;
+  int64 deleted = 0, batch;
+  do {
+    CHECK_FOR_INTERRUPTS();
+    BlockNumber from = 0;
+    batch = TrimBatch(tracked, cut, kBatch, &from);
+    deleted += batch;
+  } while (batch == kBatch);
+  return deleted;
+}
+
+}  // namespace
+
+bool FindCut(const TrackedTable &tracked, Cut *cut) {
+  Run(psprintf("SELECT s.xid, s.at, s.seen::text, s.scn, EXTRACT(epoch FROM r.retention)::float8 "
+               "FROM heliosdb_log.snapshots s, (SELECT COALESCE(t.retention, " INT64_FORMAT
+               " * interval '1 microsecond') AS retention FROM heliosdb.tracked t WHERE t.relid = "
+               "%u) r WHERE s.at <= pg_catalog.clock_timestamp() - r.retention AND %s "
+               "ORDER BY s.scn DESC LIMIT 1",
+               DefaultRetention(), tracked.relation, kUnpinned),
+      SPI_OK_SELECT);
+  if (SPI_processed == 0) return false;
+  const HeapTuple row = SPI_tuptable->vals[0];
+  const TupleDesc desc = SPI_tuptable->tupdesc;
+  bool is_null;
+  cut->since = DatumGetFullTransactionId(SPI_getbinval(row, desc, 1, &is_null));
+  cut->at = DatumGetTimestampTz(SPI_getbinval(row, desc, 2, &is_null));
+  cut->seen = SPI_getvalue(row, desc, 3);
+  cut->scn = DatumGetInt64(SPI_getbinval(row, desc, 4, &is_null));
+  cut->retention_seconds = DatumGetFloat8(SPI_getbinval(row, desc, 5, &is_null));
+  return true;
+}
+
+int64 TrimBatch(const TrackedTable &tracked, const Cut &cut, int limit, BlockNumber *from) {
+  const char *log = quote_qualified_identifier(kLogSchema, get_rel_name(tracked.log));
+  const char *seen = quote_literal_cstr(cut.seen);
+  Run(psprintf("WITH gone AS (DELETE FROM %s WHERE ctid = ANY (ARRAY(SELECT l.ctid FROM %s l WHERE "
+               "l.ctid >= '(%u,0)' AND l.xid < pg_catalog.pg_snapshot_xmax(%s) AND "
+               "pg_catalog.pg_visible_in_snapshot(l.xid, %s) AND %s LIMIT %d)) RETURNING ctid) "
+               "SELECT pg_catalog.count(*), pg_catalog.max(ctid) FROM gone",
+               log, log, *from, seen, seen, ReadByAll(tracked), limit),
+      SPI_OK_SELECT);
+  bool is_null;
+  const HeapTuple row = SPI_tuptable->vals[0];
+  const int64 deleted = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &is_null));
+  // A log that held nothing older answers for older instants still.
+  if (deleted == 0) return 0;
+  auto *last = reinterpret_cast<ItemPointer>(
+      DatumGetPointer(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &is_null)));
+  *from = ItemPointerGetBlockNumber(last);
+  MoveStarts(tracked, cut);
+  return deleted;
+}
+
 void ForgetSnapshots() {
   Run(psprintf("DELETE FROM heliosdb_log.snapshots WHERE scn < (SELECT pg_catalog.max(s.scn) FROM "
                "heliosdb_log.snapshots s WHERE s.at <= pg_catalog.clock_timestamp() - (SELECT "
@@ -56,69 +144,6 @@ void ForgetSnapshots() {
       "(SELECT pg_catalog.min(since_xid) FROM heliosdb.tracked))",
       SPI_OK_DELETE);
 }
-
-// Writes the condition that no consumer of a table, or of what it is a partition of, needs a record.
-const char *ReadByAll(const TrackedTable &tracked) {
-  return psprintf(
-      "NOT EXISTS (SELECT FROM heliosdb.consumers c WHERE c.relid IN (%u, %u) "
-      "AND NOT pg_catalog.pg_visible_in_snapshot(l.xid, c.position))",
-      tracked.relation, tracked.root);
-}
-
-// Lets the history of a table start later, where it does not yet.
-void MoveStart(Oid relation, FullTransactionId since, TimestampTz since_at, int64 since_scn) {
-  TrackedTable tracked;
-  if (!FindTracked(relation, &tracked) || since_at <= tracked.since_at) return;
-  tracked.since = since;
-  tracked.since_at = since_at;
-  tracked.since_scn = since_scn;
-  tracked.reason = kTrimmed;
-  SaveTracked(tracked);
-}
-
-// Trims one log; returns how many records went.
-int64 TrimOne(const TrackedTable &tracked) {
-  Run(psprintf("SELECT s.xid, s.at, s.seen::text, s.scn FROM heliosdb_log.snapshots s, "
-               "heliosdb.tracked t WHERE t.relid = %u AND s.at <= pg_catalog.clock_timestamp() - "
-               "COALESCE(t.retention, " INT64_FORMAT
-               " * interval '1 microsecond') AND %s ORDER BY s.scn DESC LIMIT 1",
-               tracked.relation, DefaultRetention(), kUnpinned),
-      SPI_OK_SELECT);
-  if (SPI_processed == 0) return 0;
-  bool is_null;
-  const FullTransactionId since = DatumGetFullTransactionId(
-      SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
-  const TimestampTz since_at =
-      DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &is_null));
-  const char *seen = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3);
-  const int64 since_scn =
-      DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 4, &is_null));
-
-  const char *log = quote_qualified_identifier(kLogSchema, get_rel_name(tracked.log));
-  const char *batch = psprintf(
-      "DELETE FROM %s WHERE ctid = ANY (ARRAY(SELECT l.ctid FROM %s l WHERE l.xid < "
-      "pg_catalog.pg_snapshot_xmax(%s) AND pg_catalog.pg_visible_in_snapshot(l.xid, %s) AND %s "
-      "LIMIT %d))",
-      log, log, quote_literal_cstr(seen), quote_literal_cstr(seen), ReadByAll(tracked), kBatch);
-  int64 deleted = 0;
-  do {
-    CHECK_FOR_INTERRUPTS();
-    Run(batch, SPI_OK_DELETE);
-    deleted += static_cast<int64>(SPI_processed);
-  } while (SPI_processed == kBatch);
-  // A log that held nothing older answers for older instants still.
-  if (deleted > 0) {
-    MoveStart(tracked.relation, since, since_at, since_scn);
-    ListCell *cell;
-    if (OidIsValid(tracked.root)) {
-      foreach (cell, get_partition_ancestors(tracked.relation))
-        MoveStart(lfirst_oid(cell), since, since_at, since_scn);
-    }
-  }
-  return deleted;
-}
-
-}  // namespace
 
 // A state that was recorded before what is needed will do; where there is none, nothing is trimmed.
 void HoldHistory(const char *holder, TimestampTz at) {

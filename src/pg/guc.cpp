@@ -82,10 +82,20 @@ void ReviewReread(Entry *entry) {
   entry->setting.review(LOG);
 }
 
+// Tells the user when a value of less than the whole server is of no use.
+void NoticeOfServer(const Entry &entry) {
+  const Setting &setting = entry.setting;
+  if (setting.of_server == nullptr) return;
+  ereport(NOTICE, (errmsg("setting \"%s\" %s by the server's value only",
+                          entry.bare != nullptr ? entry.bare : setting.name, setting.of_server),
+                   errhint("ALTER SYSTEM SET %s, then SELECT pg_reload_conf().", setting.name)));
+}
+
 // Says what there is to say about a new value that is in force.
 void AfterAssignment(Entry *entry) {
   if (entry->source == PGC_S_SESSION && ActionOf(entry->record) != GUC_ACTION_SAVE) {
     NoticeNoEffect(entry->setting.name);
+    NoticeOfServer(*entry);
     if (entry->setting.review != nullptr) entry->setting.review(WARNING);
   } else if (entry->source == PGC_S_FILE && !IsUnderPostmaster &&
              entry->setting.review != nullptr) {
@@ -98,7 +108,10 @@ bool Check(Entry *entry, T *value, void **extra, GucSource source) {
   const auto check = reinterpret_cast<decltype(SettingHooks<T>::check)>(entry->check);
   if (check != nullptr && !check(value, extra, source)) return false;
   // ALTER ROLE, ALTER DATABASE and CREATE FUNCTION … SET check without assigning.
-  if (source == PGC_S_TEST) NoticeNoEffect(entry->setting.name);
+  if (source == PGC_S_TEST) {
+    NoticeNoEffect(entry->setting.name);
+    NoticeOfServer(*entry);
+  }
   entry->fresh = source == PGC_S_SESSION || source == PGC_S_FILE;
   entry->source = source;
   return true;

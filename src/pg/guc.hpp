@@ -31,6 +31,8 @@ struct Setting {
   const char *takes_effect = kInSession;
   // Completes "It will …" until the feature that reads the setting exists; null from then on.
   const char *awaits = nullptr;
+  // Of a setting of which only the server's value matters: what it does by that. Who sets another one is told.
+  const char *of_server = nullptr;
   bool bare = false;  // also by the part behind the dot, for PGC_USERSET only
   int flags = 0;      // GUC_…; GUC_NO_SHOW_ALL keeps it out of the view
   // Judges the values that are in force now, together with those of settings of the same function:

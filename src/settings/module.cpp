@@ -17,6 +17,7 @@ constexpr int kMaxReplicationFactor = 16;
 
 constexpr const char *kByWorkers =
     "in this session at once; in background workers, from the server's value, after reload";
+constexpr const char *kInServer = "in background workers, from the server's value, after reload";
 constexpr const char *kPercentRange = "Percent of the CPU time of the whole machine, 0 to 100.";
 
 int ceiling_percent;
@@ -73,15 +74,14 @@ void DefineBudgets() {
   const auto define = [](pg::Setting setting, int *variable, int boot) {
     setting.range = kPercentRange;
     setting.unit = "percent";
-    setting.takes_effect = kByWorkers;
+    setting.takes_effect = setting.of_server != nullptr ? kInServer : kByWorkers;
     setting.bare = true;
     setting.review = ReviewShares;
     pg::DefineInt(setting, variable, boot, 0, kMaxPercent, PGC_USERSET);
   };
   define({.name = "heliosdb.max_cpu_background",
           .meaning = "Ceiling for the CPU time of all background work together.",
-          .awaits = "limit the background work of incremental views, of the index advisor and of "
-                    "deduplication"},
+          .of_server = "limits background work"},
          &ceiling_percent, kDefaultCeiling);
   define({.name = "heliosdb.incremental_mv_cpu",
           .meaning = "CPU time for keeping materialized views fresh.",
