@@ -121,7 +121,7 @@ CREATE FUNCTION heliosdb.drop_expired_branches() RETURNS bigint
     SELECT pg_catalog.count(*) FROM (
       SELECT heliosdb.drop_branch(b.name::text) FROM heliosdb.expired_branches b ORDER BY b.id DESC OFFSET 0) d
   $$;
-COMMENT ON FUNCTION heliosdb.drop_expired_branches() IS 'drops the branches whose ttl is over; call it from a scheduler';
+COMMENT ON FUNCTION heliosdb.drop_expired_branches() IS 'drops the branches whose ttl is over, which happens in the background too';
 
 CREATE FUNCTION heliosdb.check_branch_options(options jsonb) RETURNS interval
   LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$

@@ -12,6 +12,8 @@ $node->init;
 $node->append_conf('postgresql.conf', q{
 shared_preload_libraries = 'heliosdb'
 heliosdb.time_travel_retention = '0'
+heliosdb.background_naptime = 1s
+heliosdb.max_background_workers = 0
 autovacuum = off
 fsync = off
 });
@@ -51,5 +53,20 @@ cmp_ok(change_and_trim(), '>=', 80, 'when the last branch is gone they go');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM heliosdb_log.pins'), 0, 'nobody holds them');
 $node->safe_psql('postgres', 'BEGIN; CREATE BRANCH never; ROLLBACK');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM heliosdb_log.pins'), 0, 'a branch that was rolled back holds nothing');
+
+# In the background a branch goes when its time is over and nobody is on it.
+$node->safe_psql('postgres', q{CREATE BRANCH brief WITH (ttl = '1 second'); CREATE BRANCH lasting WITH (ttl = '1 day')});
+on('brief', 'UPDATE t SET n = 0');
+my ($shown, $complaint) = ('', '');
+my $user = IPC::Run::start([ 'psql', '-X', '-q', '-d', $node->connstr('postgres'), '-c', "BEGIN; SET heliosdb.branch = 'brief'; UPDATE t SET n = 1; SELECT pg_sleep(6); COMMIT" ],
+	'<', \undef, '>', \$shown, '2>', \$complaint);
+$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'}) or BAIL_OUT('no session on the branch');
+$node->safe_psql('postgres', 'ALTER SYSTEM SET heliosdb.max_background_workers = 2; SELECT pg_reload_conf()');
+my $branches = q{SELECT string_agg(branch_name, ' ' ORDER BY branch_id) FROM pg_database_branches()};
+$node->safe_psql('postgres', 'SELECT pg_sleep(3)');
+is($node->safe_psql('postgres', $branches), 'main brief lasting', 'a branch that is used stays');
+$user->finish;
+is($complaint, '', 'its session is not disturbed');
+ok($node->poll_query_until('postgres', "SELECT ($branches) = 'main lasting'"), 'and is dropped later');
 
 done_testing();

@@ -1,6 +1,7 @@
 #include "branch/branch.hpp"
 
 #include "branch/copy_up.hpp"
+#include "branch/expire_job.hpp"
 #include "branch/guard.hpp"
 #include "branch/manage.hpp"
 #include "branch/path.hpp"
@@ -20,6 +21,7 @@ void InitBranch() {
   InitCopyUp();
   InitRedirect();
   InitGuard();
+  InitExpireJob();
 }
 
 }  // namespace helios::branch
