@@ -3,11 +3,13 @@
 #include "branch/guard.hpp"
 
 #include "branch/catalog.hpp"
+#include "branch/redirect.hpp"
 #include "branch/relations.hpp"
 #include "branch/session.hpp"
 #include "pg/hooks.hpp"
 
 extern "C" {
+#include "access/parallel.h"
 #include "access/xact.h"
 #include "executor/executor.h"
 #include "nodes/plannodes.h"
@@ -24,6 +26,7 @@ namespace helios::branch {
 namespace {
 
 constinit pg::HookChain<ExecutorStart_hook_type> chain;
+constinit pg::HookChain<ExecutorFinish_hook_type> finish_chain;
 
 // Raises an error for a relation that a statement on a branch may not change.
 void CheckWritten(Oid relation) {
@@ -50,7 +53,26 @@ void CheckRead(const RangeTblEntry *entry) {
                   errhint("Run the statement again.")));
 }
 
+// Raises an error for a plan of another branch, as a function in SQL has that changes the branch: it plans all of its
+// statements before it runs the first one.
+void CheckPlan(const PlannedStmt *plan) {
+  ListCell *cell;
+  foreach (cell, plan->rtable) {
+    const auto *entry = lfirst_node(RangeTblEntry, cell);
+    if (entry->rtekind != RTE_RELATION || Classify(entry->relid, session_branch) == Kind::kShared)
+      continue;
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("the branch was changed after a statement about \"%s\" was planned",
+                           get_rel_name(entry->relid)),
+                    errhint("A function in SQL that changes the branch cannot use tables: write it "
+                            "in PL/pgSQL.")));
+  }
+}
+
 void OnStart(QueryDesc *query, int flags) {
+  // Workers are given no more of a plan than they need to run it.
+  if (unlikely(!IsForSession(query->plannedstmt)) && !IsParallelWorker())
+    CheckPlan(query->plannedstmt);
   if (unlikely(OnBranch())) {
     PlannedStmt *plan = query->plannedstmt;
     ListCell *cell;
@@ -71,8 +93,22 @@ void OnStart(QueryDesc *query, int flags) {
   }
 }
 
+// Raises an error before the triggers of a statement would run on another branch than the statement itself.
+void OnFinish(QueryDesc *query) {
+  const PlannedStmt *plan = query->plannedstmt;
+  if ((plan->commandType != CMD_SELECT || plan->hasModifyingCTE) && unlikely(!IsForSession(plan))) {
+    ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+                    errmsg("a statement that changes rows has changed the branch"),
+                    errhint("Change the branch by a statement of its own.")));
+  }
+  finish_chain.next(standard_ExecutorFinish)(query);
+}
+
 }  // namespace
 
-void InitGuard() { chain.Install(&ExecutorStart_hook, OnStart); }
+void InitGuard() {
+  chain.Install(&ExecutorStart_hook, OnStart);
+  finish_chain.Install(&ExecutorFinish_hook, OnFinish);
+}
 
 }  // namespace helios::branch

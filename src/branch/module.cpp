@@ -1,6 +1,5 @@
 #include "branch/branch.hpp"
 
-#include "branch/copy_up.hpp"
 #include "branch/guard.hpp"
 #include "branch/manage.hpp"
 #include "branch/path.hpp"
@@ -17,7 +16,6 @@ void InitBranch() {
   InitSession();
   InitStatements();
   InitUtility();
-  InitCopyUp();
   InitRedirect();
   InitGuard();
 }

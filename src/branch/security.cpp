@@ -29,14 +29,9 @@ constexpr const char *kDifferent =
     "a.attrelid = m.oid AND "
     "a.attnum > 0 AND NOT b.attisdropped AND NOT a.attisdropped AND a.attacl IS DISTINCT FROM "
     "b.attacl) OR "
-    "ARRAY(SELECT (p.polname, p.polcmd, p.polpermissive, p.polroles, pg_get_expr(p.polqual, "
-    "p.polrelid), "
-    "pg_get_expr(p.polwithcheck, p.polrelid))::text FROM pg_policy p WHERE p.polrelid = m.oid "
-    "ORDER BY p.polname) <> "
-    "ARRAY(SELECT (p.polname, p.polcmd, p.polpermissive, p.polroles, pg_get_expr(p.polqual, "
-    "p.polrelid), "
-    "pg_get_expr(p.polwithcheck, p.polrelid))::text FROM pg_policy p WHERE p.polrelid = l.oid "
-    "ORDER BY p.polname)) "
+    "(m.relkind <> 'S' AND ARRAY(SELECT p::text FROM heliosdb.branch_policies(m.oid, l.oid) p "
+    "ORDER "
+    "BY 1) <> ARRAY(SELECT p::text FROM heliosdb.branch_policies(l.oid, l.oid) p ORDER BY 1))) "
     "ORDER BY r.branch, r.local_relid";
 
 // Makes owner, privileges and policies of a relation those of its model.
