@@ -59,6 +59,15 @@ foreach my $name (qw(heliosdb_b77_public heliosdb_c77_public))
 	($status, $out, $error) = $node->psql('postgres', "BEGIN; CREATE SCHEMA mine; ALTER SCHEMA mine RENAME TO $name", extra_params => [ '-U', 'member' ]);
 	like($error, qr/ERROR:  a schema cannot be named "$name"/, 'nor by renaming');
 }
+my $shadow = sql('USE BRANCH code', 'CREATE TABLE made (a int)', 'SELECT relnamespace::regnamespace FROM pg_class WHERE relname = \'made\'');
+fails('a role that may create in the schema may in that of the branch', qr/^$/, 'SET ROLE member', "CREATE TABLE $shadow.of_member (a int)", "DROP TABLE $shadow.of_member");
+sql('REVOKE CREATE ON SCHEMA public FROM member');
+fails('until that is revoked', qr/ERROR:  42501: permission denied for schema $shadow/, 'SET ROLE member', "CREATE TABLE $shadow.of_member (a int)");
+sql('GRANT CREATE ON SCHEMA public TO member', 'ALTER SCHEMA public OWNER TO member');
+is(sql("SELECT DISTINCT nspowner::regrole FROM pg_namespace WHERE nspname ~ '^heliosdb_[bc]'"), 'member', 'owners go along');
+sql('ALTER SCHEMA public OWNER TO pg_database_owner');
+fails('LOCK of a view', qr/ERROR:  0A000: LOCK of a view/, 'CREATE VIEW looked AS TABLE indexed', 'USE BRANCH code', 'BEGIN', 'LOCK TABLE looked');
+sql('DROP VIEW looked');
 my $copies = sql(q{SELECT nspname FROM pg_namespace WHERE nspname ~ '^heliosdb_c\d+_public$'});
 sql("CREATE TABLE $copies.foreigner (a int)");
 fails('what somebody put among the copies', qr/ERROR:  55000: "foreigner" was not created on branch "code"/, 'USE BRANCH code', "ALTER TABLE $copies.foreigner ADD COLUMN b int");
@@ -94,6 +103,22 @@ is(sql('SELECT well(), heliosdb.current_branch()', 'USE BRANCH main', 'SELECT th
 fails('foreign keys are not checked on another branch', qr/ERROR:  25001: a statement that changes rows has changed the branch/,
 	q{WITH x AS MATERIALIZED (SELECT set_config('heliosdb.branch', 'other', false)) INSERT INTO child SELECT 1, 9 FROM x});
 is(sql('SELECT count(*) FROM child'), '0', 'nothing was inserted');
+sql('CREATE TABLE noted (id int)', 'CREATE TABLE heard (branch text)', q{CREATE FUNCTION hear() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO heard VALUES (heliosdb.current_branch()); RETURN NULL; END'},
+	'CREATE CONSTRAINT TRIGGER hear AFTER INSERT ON noted DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION hear()', 'CREATE BRANCH third',
+	q{CREATE FUNCTION note() RETURNS void LANGUAGE sql SET heliosdb.branch = 'third' AS 'INSERT INTO noted VALUES (1)'},
+	q{CREATE FUNCTION note_now() RETURNS void LANGUAGE plpgsql SET heliosdb.branch = 'third' AS 'BEGIN SET CONSTRAINTS ALL IMMEDIATE; INSERT INTO noted VALUES (1); END'});
+fails('a trigger that would fire behind the function that set the branch', qr/ERROR:  25001: function "note" leaves deferred constraints of branch "third"/, 'SELECT note()');
+is(sql('SELECT note_now()', 'TABLE heard', 'USE BRANCH third', 'TABLE heard', 'BEGIN', 'INSERT INTO noted VALUES (2)', 'COMMIT', 'SELECT count(*) FROM heard'), "\nthird\n2", 'others fire on its branch');
+{
+	local $ENV{PGOPTIONS} = '-c heliosdb.branch=ghost';
+	my $session = $node->background_psql('postgres', on_error_stop => 0);
+	$session->query('SELECT 1');
+	{ local $ENV{PGOPTIONS} = ''; sql('CREATE BRANCH ghost'); }
+	$session->query('INSERT INTO noted VALUES (3); SELECT count(*) FROM noted');
+	like($session->{stderr}, qr/branch "ghost" does not exist/, 'a session keeps to what its branch was not');
+	is($session->query(q{SET heliosdb.branch = 'ghost'; SELECT count(*) FROM noted}), '0', 'until it names it again');
+	$session->quit;
+}
 sql('SET force_parallel_mode = on', 'PREPARE p AS SELECT count(*) FROM plain', 'EXECUTE p', 'USE BRANCH other', 'EXECUTE p', 'EXECUTE p');
 is(on('other', 'SET force_parallel_mode = on', 'SELECT count(*) FROM plain', 'SELECT count(*) FROM parent'), "1\n1", 'parallel workers');
 

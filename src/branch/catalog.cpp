@@ -180,9 +180,7 @@ const Branch &CurrentBranch() {
   if (current_valid && current.id == session_branch) return current;
   const uint64 before = invalidations;
   Branch found;
-  const bool exists = session_branch > kMain ? FindBranchById(session_branch, &found)
-                                             : FindBranch(SessionBranchName(), &found);
-  if (!exists) {
+  if (session_branch <= kMain || !FindBranchById(session_branch, &found)) {
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
                     errmsg("branch \"%s\" does not exist", SessionBranchName()),
                     errhint("USE BRANCH main leads back to the database itself.")));

@@ -8,14 +8,22 @@
 #include "branch/session.hpp"
 #include "pg/hooks.hpp"
 
+#include <cstring>
+
 extern "C" {
+#include "access/htup_details.h"
 #include "access/parallel.h"
 #include "access/xact.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "nodes/plannodes.h"
 #include "parser/parsetree.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 }
 #undef Min
 #undef Max
@@ -27,6 +35,7 @@ namespace {
 
 constinit pg::HookChain<ExecutorStart_hook_type> chain;
 constinit pg::HookChain<ExecutorFinish_hook_type> finish_chain;
+constinit pg::HookChain<fmgr_hook_type> call_chain;
 
 // Raises an error for a relation that a statement on a branch may not change.
 void CheckWritten(Oid relation) {
@@ -104,11 +113,50 @@ void OnFinish(QueryDesc *query) {
   finish_chain.next(standard_ExecutorFinish)(query);
 }
 
+// The branch that a function sets for itself; null if it sets none.
+const char *BranchOf(Oid function) {
+  constexpr const char *kSetting = "heliosdb.branch=";
+  HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+  if (!HeapTupleIsValid(tuple)) return nullptr;
+  bool is_null;
+  const Datum settings = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_proconfig, &is_null);
+  const char *branch = nullptr;
+  if (!is_null) {
+    Datum *texts;
+    int count;
+    deconstruct_array(DatumGetArrayTypeP(settings), TEXTOID, -1, false, TYPALIGN_INT, &texts,
+                      nullptr, &count);
+    for (int i = 0; i < count; i++) {
+      const char *setting = TextDatumGetCString(texts[i]);
+      if (pg_strncasecmp(setting, kSetting, strlen(kSetting)) == 0)
+        branch = setting + strlen(kSetting);
+    }
+  }
+  ReleaseSysCache(tuple);
+  return branch;
+}
+
+// Raises an error if a function leaves deferred constraints of its own branch to that of its caller.
+void OnCall(FmgrHookEventType event, FmgrInfo *function, Datum *argument) {
+  if (call_chain.previous() != nullptr) call_chain.previous()(event, function, argument);
+  if (event != FHET_END || !TransactionIdIsValid(GetTopTransactionIdIfAny())) return;
+  const char *branch = BranchOf(function->fn_oid);
+  if (branch == nullptr || strcmp(*branch == '\0' ? kMainName : branch, SessionBranchName()) == 0 ||
+      !HasPendingTriggers())
+    return;
+  ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+                  errmsg("function \"%s\" leaves deferred constraints of branch \"%s\"",
+                         get_func_name(function->fn_oid), branch),
+                  errdetail("They would be checked on the branch of the caller."),
+                  errhint("SET CONSTRAINTS ALL IMMEDIATE in the function.")));
+}
+
 }  // namespace
 
 void InitGuard() {
   chain.Install(&ExecutorStart_hook, OnStart);
   finish_chain.Install(&ExecutorFinish_hook, OnFinish);
+  call_chain.Install(&fmgr_hook, OnCall);
 }
 
 }  // namespace helios::branch

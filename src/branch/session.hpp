@@ -6,9 +6,8 @@
 namespace helios::branch {
 
 inline constexpr int64 kMain = 1;
-inline constexpr int64 kMissing =
-    -1;  // a name from a role, database or connection that is no branch
-inline constexpr int64 kUnresolved = -2;  // a name that came before the catalogs could be asked
+// A name from a role, database, connection or the start of the server that is no branch.
+inline constexpr int64 kMissing = -1;
 
 inline constexpr const char *kMainName = "main";
 
@@ -20,6 +19,10 @@ inline bool OnBranch() { return session_branch != kMain; }
 
 // The name that heliosdb.branch holds; "main" for an empty one.
 const char *SessionBranchName();
+
+// Tells whether a deferred constraint or trigger waits for the end of the transaction: it would then ask the tables
+// of another branch.
+bool HasPendingTriggers();
 
 // Defines heliosdb.branch.
 void InitSession();

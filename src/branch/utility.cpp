@@ -162,7 +162,9 @@ void LeadLock(LockStmt *lock) {
   foreach (cell, lock->relations) {
     auto *name = lfirst_node(RangeVar, cell);
     const Oid named = FindNamed(name);
-    if (!OidIsValid(named) || Classify(named, session_branch) == Kind::kView) continue;
+    if (!OidIsValid(named)) continue;
+    if (get_rel_relkind(named) == RELKIND_VIEW)
+      Refuse("LOCK of a view", "It would lock tables of main.");
     // A lock that only keeps the table from going has nothing to do with what the branch changes.
     if (lock->mode == AccessShareLock && Classify(named, session_branch) == Kind::kTable &&
         !OidIsValid(LocalOf(named)))
