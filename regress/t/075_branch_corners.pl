@@ -73,6 +73,11 @@ sql("CREATE TABLE $copies.foreigner (a int)");
 fails('what somebody put among the copies', qr/ERROR:  55000: "foreigner" was not created on branch "code"/, 'USE BRANCH code', "ALTER TABLE $copies.foreigner ADD COLUMN b int");
 sql("DROP TABLE $copies.foreigner");
 
+my $last = sql('SELECT last_value FROM heliosdb.branch_ids');
+sql(sprintf('CREATE SCHEMA heliosdb_b%d_public', $last + 1), sprintf('CREATE TABLE heliosdb_b%d_public.indexed (a text)', $last + 1), 'CREATE BRANCH clear');
+is(sql(q{SELECT id FROM heliosdb.branches WHERE name = 'clear'}) . on('clear', 'SELECT count(*) FROM indexed'), ($last + 2) . '2', 'schemas that a dump has left are not those of a new branch');
+sql('DROP BRANCH clear', sprintf('DROP SCHEMA heliosdb_b%d_public CASCADE', $last + 1));
+
 # ---- Sequences ----
 
 sql('CREATE SEQUENCE s', q{CREATE TABLE counted (id bigint DEFAULT nextval(('s' || '')::regclass), v int)}, 'CREATE PROCEDURE take(i bigint) LANGUAGE plpgsql AS \'BEGIN END\'',

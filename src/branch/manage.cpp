@@ -149,6 +149,30 @@ Datum CheckOptions(Datum options, bool *is_null) {
   return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, is_null);
 }
 
+// Lists the schemas of a branch.
+List *SpacesOf(int64 branch) {
+  RunSql("SELECT nspname FROM pg_namespace WHERE nspname ~ '^heliosdb_[bc][0-9]+_' ORDER BY 1",
+         SPI_OK_SELECT);
+  List *schemas = NIL;
+  for (uint64 row = 0; row < SPI_processed; row++) {
+    const char *schema = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1);
+    if (IsBranchSpace(schema, branch)) schemas = lappend(schemas, pstrdup(schema));
+  }
+  return schemas;
+}
+
+// Takes an id for a new branch. Schemas of that number are left where a dump with tables of branches was restored.
+int64 NextId() {
+  for (;;) {
+    CHECK_FOR_INTERRUPTS();
+    RunSql("SELECT nextval('heliosdb.branch_ids')", SPI_OK_SELECT);
+    bool is_null;
+    const int64 id =
+        DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
+    if (SpacesOf(id) == NIL) return id;
+  }
+}
+
 // Inserts the row of a branch and returns its id.
 int64 InsertBranch(const char *name, const Branch &parent, TimestampTz fork_at, Datum options) {
   const Oid owner = GetUserId();
@@ -157,8 +181,9 @@ int64 InsertBranch(const char *name, const Branch &parent, TimestampTz fork_at, 
   SPI_connect();
   bool no_ttl;
   const Datum ttl = CheckOptions(options, &no_ttl);
-  Oid types[] = {NAMEOID, INT8OID,   OIDOID,      TIMESTAMPTZOID,
-                 XID8OID, PG_LSNOID, INTERVALOID, JSONBOID};
+  const int64 id = NextId();
+  Oid types[] = {NAMEOID,   INT8OID,     OIDOID,   TIMESTAMPTZOID, XID8OID,
+                 PG_LSNOID, INTERVALOID, JSONBOID, INT8OID};
   NameData branch_name;
   namestrcpy(&branch_name, name);
   Datum values[] = {NameGetDatum(&branch_name),
@@ -168,20 +193,18 @@ int64 InsertBranch(const char *name, const Branch &parent, TimestampTz fork_at, 
                     FullTransactionIdGetDatum(GetTopFullTransactionId()),
                     LSNGetDatum(GetXLogInsertRecPtr()),
                     ttl,
-                    options};
+                    options,
+                    Int64GetDatum(id)};
   const char nulls[] = {
       ' ', ' ', ' ', fork_at == 0 ? 'n' : ' ', fork_at == 0 ? ' ' : 'n', ' ', no_ttl ? 'n' : ' ',
-      ' ', '\0'};
+      ' ', ' ', '\0'};
   constexpr const char *kInsert =
       "INSERT INTO heliosdb.branches (id, name, parent, owner, fork_at, fork_xid, fork_lsn, "
-      "expires_at, options) VALUES (nextval('heliosdb.branch_ids'), $1, $2, $3, $4, $5, $6, "
-      "clock_timestamp() + $7, $8) RETURNING id";
+      "expires_at, options) VALUES ($9, $1, $2, $3, $4, $5, $6, "
+      "clock_timestamp() + $7, $8)";
   if (SPI_execute_with_args(kInsert, lengthof(types), types, values, nulls, false, 0) !=
-      SPI_OK_INSERT_RETURNING)
+      SPI_OK_INSERT)
     elog(ERROR, "cannot insert a branch");
-  bool is_null;
-  const int64 id =
-      DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
   // What a sequence was in the past is not known: a branch of the past goes on from the present.
   RunSql(psprintf("INSERT INTO heliosdb.branch_sequences SELECT %lld, v.oid, v.last_value FROM "
                   "(SELECT q.oid, "
@@ -222,18 +245,6 @@ void CheckDroppable(const Branch &branch) {
                            NameStr(other->name)),
                     errhint("Drop that one first.")));
   }
-}
-
-// Lists the schemas of a branch, quoted.
-List *SpacesOf(int64 branch) {
-  RunSql("SELECT nspname FROM pg_namespace WHERE nspname ~ '^heliosdb_[bc][0-9]+_' ORDER BY 1",
-         SPI_OK_SELECT);
-  List *schemas = NIL;
-  for (uint64 row = 0; row < SPI_processed; row++) {
-    const char *schema = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1);
-    if (IsBranchSpace(schema, branch)) schemas = lappend(schemas, pstrdup(schema));
-  }
-  return schemas;
 }
 
 // Drops the tables of a branch and its rows.

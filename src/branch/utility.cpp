@@ -80,7 +80,9 @@ bool LeadParameter(Node *node, void *context) {
   if (!IsA(node, FuncCall)) return stop;
   auto *call = reinterpret_cast<FuncCall *>(node);
   const char *name = strVal(llast(call->funcname));
-  if (call->args == NIL ||
+  const bool of_server = list_length(call->funcname) == 1 ||
+                         strcmp(strVal(linitial(call->funcname)), "pg_catalog") == 0;
+  if (!of_server || call->args == NIL ||
       (strcmp(name, "nextval") != 0 && strcmp(name, "currval") != 0 && strcmp(name, "setval") != 0))
     return stop;
   TypeCast *sequence = makeNode(TypeCast);
