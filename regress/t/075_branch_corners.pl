@@ -127,6 +127,31 @@ is(sql('SELECT note_now()', 'TABLE heard', 'USE BRANCH third', 'TABLE heard', 'B
 sql('SET force_parallel_mode = on', 'PREPARE p AS SELECT count(*) FROM plain', 'EXECUTE p', 'USE BRANCH other', 'EXECUTE p', 'EXECUTE p');
 is(on('other', 'SET force_parallel_mode = on', 'SELECT count(*) FROM plain', 'SELECT count(*) FROM parent'), "1\n1", 'parallel workers');
 
+sql('CREATE TABLE shared (id int PRIMARY KEY, v int)', 'INSERT INTO shared VALUES (1, 1)', 'CREATE BRANCH one', 'CREATE BRANCH two');
+on($_, 'UPDATE shared SET v = 2') foreach qw(one two);
+foreach my $statement ('INSERT INTO shared VALUES (2, 2)', q{COPY shared FROM PROGRAM 'echo 2 2' (DELIMITER ' ')}, 'TRUNCATE shared')
+{
+	fails("what is changed behind a merge would be lost: $statement", qr/ERROR:  25001: branch "one" cannot be changed in a transaction that has merged it/,
+		'BEGIN', 'MERGE BRANCH two INTO main', 'MERGE BRANCH one INTO main WITH (strategy = theirs)', 'USE BRANCH one', $statement);
+}
+sql('BEGIN', 'MERGE BRANCH one INTO main', 'USE BRANCH two', 'UPDATE shared SET v = 3', 'COMMIT', 'USE BRANCH one', 'INSERT INTO shared VALUES (2, 2)');
+is(sql(q{SELECT inserted FROM heliosdb.merge_branch('one')}, q{SELECT updated FROM heliosdb.merge_branch('two', options => '{"strategy": "theirs"}')}, 'SELECT * FROM shared ORDER BY id'), "1\n1\n1|3\n2|2", 'other branches can be, and this one later');
+
+# Main adds a column while the table is being copied.
+{
+	my $copier = $node->background_psql('postgres', on_error_stop => 0);
+	sql('CREATE BRANCH racing');
+	$copier->query('USE BRANCH racing; BEGIN; UPDATE shared SET v = 9 WHERE id = 1');
+	my $alterer = $node->background_psql('postgres', on_error_stop => 0);
+	$alterer->query_until(qr/go/, "\\echo go\nALTER TABLE shared ADD COLUMN w int DEFAULT 1;\n");
+	$node->poll_query_until('postgres', q{SELECT count(*) > 0 FROM pg_locks WHERE NOT granted});
+	$copier->query('COMMIT');
+	$alterer->query('SELECT 1');
+	is($copier->query('SELECT * FROM shared ORDER BY id'), "1|9\n2|2", 'the branch keeps its columns');
+	$_->quit foreach $copier, $alterer;
+	is(sql('SELECT * FROM shared ORDER BY id'), "1|3|1\n2|2|1", 'main has its own');
+}
+
 # ---- Definitions ----
 
 sql('CREATE TABLE base (id int PRIMARY KEY)', 'CREATE VIEW over AS SELECT * FROM base', 'CREATE BRANCH wide');

@@ -40,6 +40,7 @@ constinit pg::HookChain<fmgr_hook_type> call_chain;
 // Raises an error for a relation that a statement on a branch may not change.
 void CheckWritten(Oid relation) {
   const Kind kind = Classify(relation, session_branch);
+  if (kind == Kind::kOwn) CheckNotMerged();
   if (kind == Kind::kOwn || kind == Kind::kShared || kind == Kind::kView) return;
   ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                   errmsg("a statement on branch \"%s\" would change \"%s\", which is not of that "

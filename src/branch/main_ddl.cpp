@@ -9,7 +9,9 @@
 
 extern "C" {
 #include "access/table.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "commands/tablecmds.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -196,7 +198,9 @@ List *BeforeMainDdl(const Node *statement) {
   if (IsA(statement, AlterTableStmt) &&
       ChangesColumns(reinterpret_cast<const AlterTableStmt *>(statement))) {
     const auto *alter = reinterpret_cast<const AlterTableStmt *>(statement);
-    const Oid table = FindNamed(alter->relation);
+    // The lock that the statement takes anyway: who copies the table now is through, and who will knows the new columns.
+    const Oid table = RangeVarGetRelidExtended(alter->relation, AccessExclusiveLock, RVR_MISSING_OK,
+                                               RangeVarCallbackOwnsRelation, nullptr);
     if (OidIsValid(table)) MoveCopies(table);
   }
   return histories;

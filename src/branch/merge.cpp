@@ -169,6 +169,7 @@ HELIOS_FUNCTION(merge_end) {
   }
   SPI_finish();
   scope.Leave();
+  NoteMerge(branch.id);
   BranchesChanged();
   pg::Pause("branch_merge_end");
   PG_RETURN_VOID();

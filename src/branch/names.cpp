@@ -133,6 +133,7 @@ Oid FindNamed(const RangeVar *name) { return RangeVarGetRelid(name, NoLock, true
 Oid LeadToCopy(RangeVar *name, AclMode needed) {
   const Oid named = FindNamed(name);
   if (!OidIsValid(named)) return InvalidOid;
+  CheckNotMerged();
   switch (Classify(named, session_branch)) {
     case Kind::kTable: {
       CheckPrivilege(named, needed);

@@ -29,6 +29,10 @@ namespace {
 
 char *branch_text;
 
+// The transaction that merged last, and the branch; 0 for several.
+constinit uint64 merging_transaction = 0;
+constinit int64 merged_branch = 0;
+
 // True while the catalogs can be asked for a name.
 bool CanLookUp() { return IsTransactionState() && OidIsValid(MyDatabaseId); }
 
@@ -94,6 +98,23 @@ bool HasPendingTriggers() {
 
 const char *SessionBranchName() {
   return branch_text == nullptr || *branch_text == '\0' ? kMainName : branch_text;
+}
+
+void NoteMerge(int64 branch) {
+  const uint64 transaction = U64FromFullTransactionId(GetTopFullTransactionId());
+  merged_branch = merging_transaction == transaction && merged_branch != branch ? 0 : branch;
+  merging_transaction = transaction;
+}
+
+void CheckNotMerged() {
+  if (likely(merging_transaction == 0) ||
+      merging_transaction != U64FromFullTransactionId(GetTopFullTransactionIdIfAny()) ||
+      (merged_branch != 0 && merged_branch != session_branch))
+    return;
+  ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+                  errmsg("branch \"%s\" cannot be changed in a transaction that has merged it",
+                         SessionBranchName()),
+                  errhint("COMMIT first.")));
 }
 
 void InitSession() {

@@ -24,6 +24,12 @@ const char *SessionBranchName();
 // of another branch.
 bool HasPendingTriggers();
 
+// Remembers that the transaction merges a branch.
+void NoteMerge(int64 branch);
+
+// Raises an error if it has merged that of the session: what the branch changes then would be taken for merged.
+void CheckNotMerged();
+
 // Defines heliosdb.branch.
 void InitSession();
 
