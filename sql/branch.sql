@@ -46,9 +46,11 @@ CREATE TABLE heliosdb.branch_sequences (
   branch bigint,
   sequence oid,
   last_value bigint NOT NULL,
+  is_called boolean NOT NULL DEFAULT true,
   PRIMARY KEY (branch, sequence)
 );
-COMMENT ON TABLE heliosdb.branch_sequences IS 'last values of the sequences of main when a branch was created, of those that had one';
+COMMENT ON TABLE heliosdb.branch_sequences IS 'last values of the sequences of main when a branch was created, of those that did not stand at their start';
+COMMENT ON COLUMN heliosdb.branch_sequences.is_called IS 'false: the value is the next one';
 
 CREATE FUNCTION heliosdb.create_branch(name text, parent text DEFAULT NULL, as_of timestamptz DEFAULT NULL, as_of_transaction bigint DEFAULT NULL,
                                        options jsonb DEFAULT '{}', if_not_exists boolean DEFAULT false) RETURNS bigint

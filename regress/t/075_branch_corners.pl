@@ -94,6 +94,11 @@ on('seq', q{INSERT INTO filled (v) VALUES ('branch')});
 sql('DROP BRANCH code', 'MERGE BRANCH seq INTO main WITH (delete_branch_after = true)');
 is(sql(q{INSERT INTO filled (v) VALUES ('main') RETURNING id}), '2', 'the first value of a sequence is merged, too');
 
+sql('CREATE SEQUENCE moved', 'ALTER SEQUENCE moved RESTART WITH 1000', 'CREATE SEQUENCE stays', 'CREATE SCHEMA heliosdb_app', 'CREATE SEQUENCE heliosdb_app.s', q{SELECT nextval('heliosdb_app.s') FROM generate_series(1, 7)}, 'CREATE BRANCH stand');
+sql(q{SELECT nextval('moved'), nextval('stays')});
+is(on('stand', q{SELECT nextval('moved'), nextval('stays'), nextval('heliosdb_app.s')}), '1000|1|8', 'sequences that were moved and not used, and those of any schema');
+sql('DROP BRANCH stand');
+
 # ---- Changing the branch under way ----
 
 sql('CREATE TABLE plain (id int PRIMARY KEY)', 'CREATE TABLE parent (id int PRIMARY KEY)', 'CREATE TABLE child (id int, parent int REFERENCES parent)', 'INSERT INTO plain VALUES (1)', 'CREATE BRANCH other', 'INSERT INTO plain VALUES (2)');
@@ -181,6 +186,6 @@ is(as_member('USE BRANCH named', 'SELECT count(*) FROM guarded'), '0', 'nor does
 fails('DROP EXTENSION with branches', qr/ERROR:  2BP01/, 'DROP EXTENSION heliosdb');
 fails('on a branch', qr/ERROR:  0A000/, 'USE BRANCH named', 'DROP EXTENSION heliosdb CASCADE');
 sql('DROP EXTENSION heliosdb CASCADE');
-is(sql(q{SELECT count(*) FROM pg_namespace WHERE nspname ~ '^heliosdb'}, 'SELECT count(*) FROM plain'), "0\n2", 'CASCADE takes the branches along');
+is(sql(q{SELECT count(*) FROM pg_namespace WHERE nspname ~ '^heliosdb(_[bc][0-9]|_log|$)'}, 'SELECT count(*) FROM plain'), "0\n2", 'CASCADE takes the branches along');
 
 done_testing();

@@ -120,7 +120,8 @@ Oid CopySequence(int64 branch, Oid sequence) {
   if (known.exists) return known.relation;
   const Oid schema = get_rel_namespace(sequence);
   const Oid local = CloneSequence(sequence, EnsureSpaceOf(branch, Space::kShadow, schema));
-  RunSql(psprintf("SELECT setval('%u'::regclass, last_value) FROM heliosdb.branch_sequences WHERE "
+  RunSql(psprintf("SELECT setval('%u'::regclass, last_value, is_called) FROM "
+                  "heliosdb.branch_sequences WHERE "
                   "branch = %lld "
                   "AND sequence = %u",
                   local, static_cast<long long>(branch), sequence),

@@ -173,6 +173,32 @@ int64 NextId() {
   }
 }
 
+// Notes where main's sequences are. What a sequence was in the past is not known: a branch of the past goes on from the
+// present.
+void NoteSequences(int64 branch) {
+  constexpr const char *kSequences =
+      "(SELECT q.oid, CASE WHEN q.relkind = 'S' THEN pg_sequence_last_value(q.oid) END AS "
+      "last_value FROM pg_class q JOIN pg_namespace n ON n.oid = q.relnamespace WHERE q.relkind = "
+      "'S' AND q.relpersistence = 'p' AND n.nspname !~ "
+      "'^(pg_|heliosdb$|heliosdb_log$|heliosdb_[bc][0-9]+_)' OFFSET 0) v";
+  const auto id = static_cast<long long>(branch);
+  RunSql(psprintf("INSERT INTO heliosdb.branch_sequences SELECT %lld, v.oid, v.last_value FROM %s "
+                  "WHERE v.last_value IS NOT NULL",
+                  id, kSequences),
+         SPI_OK_INSERT);
+  // Those that gave no value yet need not stand at their start.
+  RunSql(
+      psprintf("SELECT string_agg(format('SELECT %lld, %%s, last_value, is_called FROM %%s WHERE "
+               "is_called OR last_value <> %%s', v.oid, v.oid::regclass, s.seqstart), ' UNION "
+               "ALL ') FROM %s JOIN pg_sequence s ON s.seqrelid = v.oid WHERE v.last_value IS "
+               "NULL",
+               id, kSequences),
+      SPI_OK_SELECT);
+  const char *others = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+  if (others != nullptr)
+    RunSql(psprintf("INSERT INTO heliosdb.branch_sequences %s", others), SPI_OK_INSERT);
+}
+
 // Inserts the row of a branch and returns its id.
 int64 InsertBranch(const char *name, const Branch &parent, TimestampTz fork_at, Datum options) {
   const Oid owner = GetUserId();
@@ -205,16 +231,7 @@ int64 InsertBranch(const char *name, const Branch &parent, TimestampTz fork_at, 
   if (SPI_execute_with_args(kInsert, lengthof(types), types, values, nulls, false, 0) !=
       SPI_OK_INSERT)
     elog(ERROR, "cannot insert a branch");
-  // What a sequence was in the past is not known: a branch of the past goes on from the present.
-  RunSql(psprintf("INSERT INTO heliosdb.branch_sequences SELECT %lld, v.oid, v.last_value FROM "
-                  "(SELECT q.oid, "
-                  "CASE WHEN q.relkind = 'S' THEN pg_sequence_last_value(q.oid) END AS last_value "
-                  "FROM pg_class q "
-                  "JOIN pg_namespace n ON n.oid = q.relnamespace WHERE q.relkind = 'S' AND "
-                  "q.relpersistence = 'p' "
-                  "AND n.nspname !~ '^(pg_|heliosdb)' OFFSET 0) v WHERE v.last_value IS NOT NULL",
-                  static_cast<long long>(id)),
-         SPI_OK_INSERT);
+  NoteSequences(id);
   SPI_finish();
   scope.Leave();
   return id;
