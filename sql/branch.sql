@@ -46,9 +46,11 @@ CREATE TABLE heliosdb.branch_sequences (
   branch bigint,
   sequence oid,
   last_value bigint NOT NULL,
+  is_called boolean NOT NULL DEFAULT true,
   PRIMARY KEY (branch, sequence)
 );
-COMMENT ON TABLE heliosdb.branch_sequences IS 'last values of the sequences of main when a branch was created, of those that had one';
+COMMENT ON TABLE heliosdb.branch_sequences IS 'last values of the sequences of main when a branch was created, of those that did not stand at their start';
+COMMENT ON COLUMN heliosdb.branch_sequences.is_called IS 'false: the value is the next one';
 
 CREATE FUNCTION heliosdb.create_branch(name text, parent text DEFAULT NULL, as_of timestamptz DEFAULT NULL, as_of_transaction bigint DEFAULT NULL,
                                        options jsonb DEFAULT '{}', if_not_exists boolean DEFAULT false) RETURNS bigint
@@ -171,6 +173,21 @@ COMMENT ON FUNCTION heliosdb.branch_sequence(regclass) IS 'sequence of the branc
 CREATE FUNCTION heliosdb.branch_space(branch bigint, schema name) RETURNS text
   AS 'MODULE_PATHNAME', 'helios_branch_space' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION heliosdb.branch_space(bigint, name) IS 'schema of a branch with what was created or altered there in another schema, quoted';
+
+CREATE FUNCTION heliosdb.branch_policies(model oid, copy oid, OUT name name, OUT command "char", OUT permissive boolean, OUT roles oid[], OUT visible text, OUT accepted text)
+  RETURNS SETOF record LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
+    SELECT p.polname, p.polcmd, p.polpermissive, p.polroles,
+           CASE WHEN p.polqual IS NOT NULL THEN CASE WHEN k.known THEN pg_get_expr(p.polqual, copy) ELSE 'false' END END,
+           CASE WHEN p.polwithcheck IS NOT NULL THEN CASE WHEN k.known THEN pg_get_expr(p.polwithcheck, copy) ELSE 'false' END END
+    FROM pg_policy p CROSS JOIN LATERAL (
+      SELECT model = copy OR NOT EXISTS (
+        SELECT FROM pg_depend d WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid = model AND d.refobjsubid > 0
+          AND (NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = copy AND a.attnum = d.refobjsubid AND NOT a.attisdropped)
+               OR EXISTS (SELECT FROM heliosdb.branch_relations r WHERE r.local_relid = copy AND r.columns < d.refobjsubid))) AS known
+      OFFSET 0) k
+    WHERE p.polrelid = model
+  $body$;
+COMMENT ON FUNCTION heliosdb.branch_policies(oid, oid) IS 'policies of a table as a copy of it is to have them: by the names of its columns, and false where it lacks one';
 
 -- Differences and merging.
 

@@ -141,6 +141,7 @@ Local LoadLocal(int64 branch, Oid main) {
     local.exists = true;
     local.relation =
         DatumGetObjectId(heap_getattr(tuple, kLocalRelid, RelationGetDescr(table), &is_null));
+    local.columns = DatumGetInt16(heap_getattr(tuple, kColumns, RelationGetDescr(table), &is_null));
   }
   systable_endscan(scan);
   table_close(table, AccessShareLock);
@@ -179,9 +180,7 @@ const Branch &CurrentBranch() {
   if (current_valid && current.id == session_branch) return current;
   const uint64 before = invalidations;
   Branch found;
-  const bool exists = session_branch > kMain ? FindBranchById(session_branch, &found)
-                                             : FindBranch(SessionBranchName(), &found);
-  if (!exists) {
+  if (session_branch <= kMain || !FindBranchById(session_branch, &found)) {
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
                     errmsg("branch \"%s\" does not exist", SessionBranchName()),
                     errhint("USE BRANCH main leads back to the database itself.")));
@@ -272,11 +271,21 @@ void LockBranch(int64 branch, bool exclusive) {
                      exclusive ? AccessExclusiveLock : AccessShareLock);
 }
 
+// A flag beside those of the server, which an error takes back with them.
+constexpr int kInScope = 0x10000;
+
+bool SystemScope::IsEntered() {
+  Oid user;
+  int context;
+  GetUserIdAndSecContext(&user, &context);
+  return (context & kInScope) != 0;
+}
+
 bool InSystemScope() { return entering_scope; }
 
 void SystemScope::Enter() {
   GetUserIdAndSecContext(&user_, &context_);
-  SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, context_ | SECURITY_LOCAL_USERID_CHANGE);
+  SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, context_ | SECURITY_LOCAL_USERID_CHANGE | kInScope);
   settings_ = NewGUCNestLevel();
   set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
                     GUC_ACTION_SAVE, true, 0, false);

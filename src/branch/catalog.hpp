@@ -38,8 +38,9 @@ TimestampTz ForkInstant(const Branch &branch);
 
 // What a branch has in place of a relation of main.
 struct Local {
-  bool exists;   // there is a row
-  Oid relation;  // 0: dropped on the branch
+  bool exists;    // there is a row
+  Oid relation;   // 0: dropped on the branch
+  int16 columns;  // the first ones are those of main, dropped ones too
 };
 Local FindLocal(int64 branch, Oid main);
 
@@ -62,6 +63,9 @@ class SystemScope {
  public:
   void Enter();
   void Leave();
+
+  // Tells whether the session works so, also if something else is nested in it.
+  static bool IsEntered();
 
  private:
   Oid user_;

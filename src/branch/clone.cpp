@@ -1,6 +1,7 @@
 #include "branch/clone.hpp"
 
 #include "branch/catalog.hpp"
+#include "branch/redirect.hpp"
 #include "pg/compat.hpp"
 
 extern "C" {
@@ -39,7 +40,7 @@ namespace helios::branch {
 
 namespace {
 
-// Maps the sequences in an expression.
+// Maps the sequences in an expression; what only names one when it is evaluated gets that of the branch then.
 bool MapSequences(Node *node, void *context) {
   if (node == nullptr) return false;
   if (IsA(node, Const)) {
@@ -50,7 +51,12 @@ bool MapSequences(Node *node, void *context) {
     }
     return false;
   }
-  return expression_tree_walker(node, pg::AsWalker(MapSequences), context);
+  const bool stop = expression_tree_walker(node, pg::AsWalker(MapSequences), context);
+  if (IsA(node, FuncExpr)) {
+    auto *call = reinterpret_cast<FuncExpr *>(node);
+    if (call->args != NIL && !IsA(linitial(call->args), Const)) LeadSequences(call);
+  }
+  return stop;
 }
 
 // Lists defaults, generation expressions and checks as heap_create_with_catalog() takes them.

@@ -13,9 +13,11 @@ extern "C" {
 #include "catalog/heap.h"
 #include "catalog/indexing.h"
 #include "catalog/objectaddress.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_trigger.h"
 #include "commands/defrem.h"
 #include "commands/trigger.h"
+#include "executor/spi.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_utilcmd.h"
 #include "utils/fmgroids.h"
@@ -121,20 +123,48 @@ void CloneTriggers(Oid model_oid, Oid clone, MapRelation map_table) {
 }
 
 void ClonePolicies(Oid model, Oid clone) {
-  RunEach(psprintf(
-      "SELECT format('CREATE POLICY %%I ON %%s AS %%s FOR %%s TO %%s%%s%%s', p.polname, "
-      "'%u'::regclass, "
-      "CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END, "
-      "CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' "
-      "THEN 'DELETE' ELSE 'ALL' END, (SELECT string_agg(CASE r WHEN 0 THEN 'PUBLIC' ELSE "
-      "quote_ident(pg_get_userbyid(r)) END, ', ') FROM unnest(p.polroles) r), "
-      "' USING (' || pg_get_expr(p.polqual, p.polrelid) || ')', "
-      "' WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')') "
-      "FROM pg_policy p WHERE p.polrelid = %u",
-      clone, model));
+  RunEach(
+      psprintf("SELECT format('CREATE POLICY %%I ON %%s AS %%s FOR %%s TO %%s%%s%%s', p.name, "
+               "'%u'::regclass, "
+               "CASE WHEN p.permissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END, "
+               "CASE p.command WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN "
+               "'UPDATE' WHEN 'd' "
+               "THEN 'DELETE' ELSE 'ALL' END, (SELECT string_agg(CASE r WHEN 0 THEN 'PUBLIC' ELSE "
+               "quote_ident(pg_get_userbyid(r)) END, ', ') FROM unnest(p.roles) r), "
+               "' USING (' || p.visible || ')', ' WITH CHECK (' || p.accepted || ')') "
+               "FROM heliosdb.branch_policies(%u, %u) p",
+               clone, model, clone));
 }
 
+namespace {
+
+// Raises an error if the foreign keys of a partitioned table compare by casts whose functions belong to users: its rows
+// are checked when the key is made, by whoever makes it.
+void CheckCasts(Oid model) {
+  List *found = QueryOids(
+      psprintf("SELECT c.oid FROM pg_constraint c CROSS JOIN LATERAL unnest(c.conkey, c.conpfeqop) "
+               "k (attnum, operator) JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = "
+               "k.attnum JOIN pg_operator o ON o.oid = k.operator AND o.oprright <> a.atttypid "
+               "JOIN pg_cast t ON t.casttarget = o.oprright AND t.castcontext = 'i' JOIN pg_proc f "
+               "ON f.oid = t.castfunc JOIN pg_authid r ON r.oid = f.proowner AND NOT r.rolsuper "
+               "WHERE c.contype = 'f' AND c.conrelid = %u AND c.conparentid = 0",
+               model),
+      CurrentMemoryContext);
+  if (found == NIL) return;
+  ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                  errmsg("foreign key \"%s\" of partitioned table \"%s\" cannot be had on a branch",
+                         get_constraint_name(linitial_oid(found)), get_rel_name(model)),
+                  errdetail("It compares by a cast whose function belongs to a role that is no "
+                            "superuser."),
+                  errhint("Give both columns the same type.")));
+}
+
+}  // namespace
+
+// The rows fulfil the keys as those of the models do. Keys are not checked again, which would run casts of users.
 void CloneForeignKeys(Oid model, Oid clone, MapRelation map_table) {
+  const bool partitioned = get_rel_relkind(clone) == RELKIND_PARTITIONED_TABLE;
+  if (partitioned) CheckCasts(model);
   List *referenced =
       QueryOids(psprintf("SELECT DISTINCT confrelid FROM pg_constraint WHERE contype = 'f' "
                          "AND conrelid = %u AND conparentid = 0 ORDER BY 1",
@@ -163,11 +193,16 @@ void CloneForeignKeys(Oid model, Oid clone, MapRelation map_table) {
         "k), ''), "
         "CASE WHEN c.condeferrable THEN ' DEFERRABLE' END || CASE WHEN c.condeferred THEN ' "
         "INITIALLY DEFERRED' ELSE '' END, "
-        "CASE WHEN NOT c.convalidated THEN ' NOT VALID' END) "
+        "CASE WHEN NOT c.convalidated OR %s THEN ' NOT VALID' END) "
         "FROM pg_constraint c WHERE c.contype = 'f' AND c.conrelid = %u AND c.confrelid = %u AND "
         "c.conparentid = 0 ORDER BY c.oid",
-        clone, target, model, lfirst_oid(cell)));
+        clone, target, partitioned ? "false" : "true", model, lfirst_oid(cell)));
   }
+  RunSql(psprintf("UPDATE pg_constraint k SET convalidated = true FROM pg_constraint m WHERE "
+                  "k.conrelid = %u AND m.conrelid = %u AND k.conname = m.conname AND k.contype = "
+                  "'f' AND m.contype = 'f' AND m.convalidated AND NOT k.convalidated",
+                  clone, model),
+         SPI_OK_UPDATE);
 }
 
 }  // namespace helios::branch

@@ -43,7 +43,7 @@ namespace helios::branch {
 
 namespace {
 
-// The branch that is being copied for: the scope of the copy is on main.
+// The branch that is being copied for: the scope of the copy is on main. Nobody reads what an error leaves here.
 constinit int64 copying_for = 0;
 
 // Tables that foreign keys and partitioning connect to one, itself included, in an order that all follow.
@@ -120,7 +120,8 @@ Oid CopySequence(int64 branch, Oid sequence) {
   if (known.exists) return known.relation;
   const Oid schema = get_rel_namespace(sequence);
   const Oid local = CloneSequence(sequence, EnsureSpaceOf(branch, Space::kShadow, schema));
-  RunSql(psprintf("SELECT setval('%u'::regclass, last_value) FROM heliosdb.branch_sequences WHERE "
+  RunSql(psprintf("SELECT setval('%u'::regclass, last_value, is_called) FROM "
+                  "heliosdb.branch_sequences WHERE "
                   "branch = %lld "
                   "AND sequence = %u",
                   local, static_cast<long long>(branch), sequence),
@@ -147,12 +148,18 @@ Oid MapSequence(Oid relation) {
 // The copy of a table; 0 if it has none.
 Oid MapTable(Oid table) { return FindLocal(copying_for, table).relation; }
 
-// Copies a table with its rows, all that concerns no other one.
-void CopyTable(Oid table, TimestampTz fork) {
+// Makes the copy of a table, still empty.
+void CreateCopy(Oid table) {
   LockRelationOid(table, AccessShareLock);
   const Oid schema = get_rel_namespace(table);
   const Oid copy =
       CloneTable(table, EnsureSpaceOf(copying_for, Space::kCopies, schema), MapSequence);
+  AddLocal(copying_for, table, copy, schema);
+}
+
+// Copies the rows of a table, and then makes its indexes.
+void FillCopy(Oid table, TimestampTz fork) {
+  const Oid copy = MapTable(table);
   if (get_rel_relkind(table) == RELKIND_PARTITIONED_TABLE) {
     // Partitions may have come or gone since the fork, which is for the whole to say.
     RunSql(psprintf("SELECT heliosdb.as_of_instant(%u, %s::timestamptz)", table,
@@ -162,22 +169,30 @@ void CopyTable(Oid table, TimestampTz fork) {
     CloneRows(table, copy, fork);
     CloneIndexes(table, copy);
   }
-  AddLocal(copying_for, table, copy, schema);
 }
 
-// Makes the copies of partitions those of the copies of their parents, and then the indexes of these: an index of a
-// whole takes those of the parts in, so the parts come first.
+// Makes the copies of partitions those of the copies of their parents, while they are empty: the keys of rows would be
+// computed, by functions of users.
 void AttachPartitions(List *tables) {
-  int deepest = 0;
   ListCell *cell;
   foreach (cell, tables) {
     const Oid table = lfirst_oid(cell);
     if (!get_rel_relispartition(table)) continue;
-    deepest = std::max(deepest, list_length(get_partition_ancestors(table)));
     RunEach(psprintf(
         "SELECT format('ALTER TABLE %%s ATTACH PARTITION %%s %%s', '%u'::regclass, '%u'::regclass, "
         "pg_get_expr(relpartbound, oid)) FROM pg_class WHERE oid = %u",
         MapTable(get_partition_parent(table, false)), MapTable(table), table));
+  }
+}
+
+// Makes the indexes of partitioned tables: that of a whole takes those of the parts in, so the parts come first.
+void IndexWholes(List *tables) {
+  int deepest = 0;
+  ListCell *cell;
+  foreach (cell, tables) {
+    const Oid table = lfirst_oid(cell);
+    if (get_rel_relispartition(table))
+      deepest = std::max(deepest, list_length(get_partition_ancestors(table)));
   }
   for (int depth = deepest; depth >= 0; depth--) {
     foreach (cell, tables) {
@@ -199,11 +214,13 @@ void CopyTables(List *tables, TimestampTz fork) {
     LockCopy(copying_for, table);
     AcceptInvalidationMessages();
     if (FindLocal(copying_for, table).exists) continue;
-    CopyTable(table, fork);
+    CreateCopy(table);
     fresh = lappend_oid(fresh, table);
     pg::Pause("branch_copy");
   }
   AttachPartitions(fresh);
+  foreach (cell, fresh) FillCopy(lfirst_oid(cell), fork);
+  IndexWholes(fresh);
   foreach (cell, fresh) {
     const Oid table = lfirst_oid(cell);
     const Oid copy = MapTable(table);
@@ -215,14 +232,7 @@ void CopyTables(List *tables, TimestampTz fork) {
   }
 }
 
-// Forgets the branch that was copied for when an error ends the copy.
-void ForgetCopying(ResourceReleasePhase, bool is_commit, bool, void *) {
-  if (!is_commit) copying_for = 0;
-}
-
 }  // namespace
-
-void InitCopyUp() { RegisterResourceReleaseCallback(ForgetCopying, nullptr); }
 
 bool HasHistory(const Branch &branch, FullTransactionId since) {
   TimestampTz began;

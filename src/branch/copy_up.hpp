@@ -7,9 +7,6 @@
 
 namespace helios::branch {
 
-// Installs a callback.
-void InitCopyUp();
-
 // Gives the session's branch a copy of a table of main as of the fork, with all tables that foreign keys connect
 // it to; returns the copy. Does nothing if there is one.
 Oid CopyUp(Oid main);

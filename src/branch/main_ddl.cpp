@@ -9,8 +9,12 @@
 
 extern "C" {
 #include "access/table.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "commands/tablecmds.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
@@ -96,6 +100,18 @@ void CheckRename(const Node *statement) {
            errhint("SHOW BRANCHES lists them.")));
 }
 
+// The name that a statement gives to a schema; null if it names none.
+const char *NewSchemaName(const Node *statement) {
+  if (IsA(statement, RenameStmt)) {
+    const auto *rename = reinterpret_cast<const RenameStmt *>(statement);
+    return rename->renameType == OBJECT_SCHEMA ? rename->newname : nullptr;
+  }
+  if (!IsA(statement, CreateSchemaStmt)) return nullptr;
+  const auto *create = reinterpret_cast<const CreateSchemaStmt *>(statement);
+  if (create->schemaname != nullptr) return create->schemaname;
+  return create->authrole == nullptr ? nullptr : get_rolespec_name(create->authrole);
+}
+
 // Lists the tracked tables of main.
 List *Histories() {
   SystemScope scope;
@@ -166,6 +182,15 @@ void MoveCopies(Oid table) {
 
 }  // namespace
 
+void CheckReserved(const Node *statement) {
+  if (superuser()) return;
+  const char *name = NewSchemaName(statement);
+  if (name == nullptr || !IsBranchSpace(name, 0)) return;
+  ereport(ERROR, (errcode(ERRCODE_RESERVED_NAME), errmsg("a schema cannot be named \"%s\"", name),
+                  errdetail("Such schemas stand in the search paths of branches."),
+                  errhint("Choose a name that does not begin with heliosdb_b or heliosdb_c.")));
+}
+
 List *BeforeMainDdl(const Node *statement) {
   if (!IsWatched(statement) || LiveBranches() == NIL) return NIL;
   CheckRename(statement);
@@ -173,14 +198,17 @@ List *BeforeMainDdl(const Node *statement) {
   if (IsA(statement, AlterTableStmt) &&
       ChangesColumns(reinterpret_cast<const AlterTableStmt *>(statement))) {
     const auto *alter = reinterpret_cast<const AlterTableStmt *>(statement);
-    const Oid table = FindNamed(alter->relation);
+    // The lock that the statement takes anyway: who copies the table now is through, and who will knows the new columns.
+    const Oid table = RangeVarGetRelidExtended(alter->relation, AccessExclusiveLock, RVR_MISSING_OK,
+                                               RangeVarCallbackOwnsRelation, nullptr);
     if (OidIsValid(table)) MoveCopies(table);
   }
   return histories;
 }
 
 void AfterMainDdl(List *before) {
-  if (before == NIL) return;
+  // DROP EXTENSION has taken the branches along.
+  if (before == NIL || LiveBranches() == NIL) return;
   List *after = Histories();
   ListCell *cell;
   foreach (cell, before) {

@@ -12,6 +12,10 @@ extern "C" {
 
 namespace helios::branch {
 
+// Raises an error if a role that is no superuser gives a schema a name that belongs to branches: what lies in it would
+// be found before the tables and functions of others.
+void CheckReserved(const Node *statement);
+
 // Remembers the histories that branches read before a statement that may end one; null if there is nothing to
 // watch.
 List *BeforeMainDdl(const Node *statement);

@@ -149,6 +149,56 @@ Datum CheckOptions(Datum options, bool *is_null) {
   return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, is_null);
 }
 
+// Lists the schemas of a branch.
+List *SpacesOf(int64 branch) {
+  RunSql("SELECT nspname FROM pg_namespace WHERE nspname ~ '^heliosdb_[bc][0-9]+_' ORDER BY 1",
+         SPI_OK_SELECT);
+  List *schemas = NIL;
+  for (uint64 row = 0; row < SPI_processed; row++) {
+    const char *schema = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1);
+    if (IsBranchSpace(schema, branch)) schemas = lappend(schemas, pstrdup(schema));
+  }
+  return schemas;
+}
+
+// Takes an id for a new branch. Schemas of that number are left where a dump with tables of branches was restored.
+int64 NextId() {
+  for (;;) {
+    CHECK_FOR_INTERRUPTS();
+    RunSql("SELECT nextval('heliosdb.branch_ids')", SPI_OK_SELECT);
+    bool is_null;
+    const int64 id =
+        DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
+    if (SpacesOf(id) == NIL) return id;
+  }
+}
+
+// Notes where main's sequences are. What a sequence was in the past is not known: a branch of the past goes on from the
+// present.
+void NoteSequences(int64 branch) {
+  constexpr const char *kSequences =
+      "(SELECT q.oid, CASE WHEN q.relkind = 'S' THEN pg_sequence_last_value(q.oid) END AS "
+      "last_value FROM pg_class q JOIN pg_namespace n ON n.oid = q.relnamespace WHERE q.relkind = "
+      "'S' AND q.relpersistence = 'p' AND n.nspname !~ "
+      "'^(pg_|heliosdb$|heliosdb_log$|heliosdb_[bc][0-9]+_)' OFFSET 0) v";
+  const auto id = static_cast<long long>(branch);
+  RunSql(psprintf("INSERT INTO heliosdb.branch_sequences SELECT %lld, v.oid, v.last_value FROM %s "
+                  "WHERE v.last_value IS NOT NULL",
+                  id, kSequences),
+         SPI_OK_INSERT);
+  // Those that gave no value yet need not stand at their start.
+  RunSql(
+      psprintf("SELECT string_agg(format('SELECT %lld, %%s, last_value, is_called FROM %%s WHERE "
+               "is_called OR last_value <> %%s', v.oid, v.oid::regclass, s.seqstart), ' UNION "
+               "ALL ') FROM %s JOIN pg_sequence s ON s.seqrelid = v.oid WHERE v.last_value IS "
+               "NULL",
+               id, kSequences),
+      SPI_OK_SELECT);
+  const char *others = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+  if (others != nullptr)
+    RunSql(psprintf("INSERT INTO heliosdb.branch_sequences %s", others), SPI_OK_INSERT);
+}
+
 // Inserts the row of a branch and returns its id.
 int64 InsertBranch(const char *name, const Branch &parent, TimestampTz fork_at, Datum options) {
   const Oid owner = GetUserId();
@@ -157,8 +207,9 @@ int64 InsertBranch(const char *name, const Branch &parent, TimestampTz fork_at, 
   SPI_connect();
   bool no_ttl;
   const Datum ttl = CheckOptions(options, &no_ttl);
-  Oid types[] = {NAMEOID, INT8OID,   OIDOID,      TIMESTAMPTZOID,
-                 XID8OID, PG_LSNOID, INTERVALOID, JSONBOID};
+  const int64 id = NextId();
+  Oid types[] = {NAMEOID,   INT8OID,     OIDOID,   TIMESTAMPTZOID, XID8OID,
+                 PG_LSNOID, INTERVALOID, JSONBOID, INT8OID};
   NameData branch_name;
   namestrcpy(&branch_name, name);
   Datum values[] = {NameGetDatum(&branch_name),
@@ -168,30 +219,19 @@ int64 InsertBranch(const char *name, const Branch &parent, TimestampTz fork_at, 
                     FullTransactionIdGetDatum(GetTopFullTransactionId()),
                     LSNGetDatum(GetXLogInsertRecPtr()),
                     ttl,
-                    options};
+                    options,
+                    Int64GetDatum(id)};
   const char nulls[] = {
       ' ', ' ', ' ', fork_at == 0 ? 'n' : ' ', fork_at == 0 ? ' ' : 'n', ' ', no_ttl ? 'n' : ' ',
-      ' ', '\0'};
+      ' ', ' ', '\0'};
   constexpr const char *kInsert =
       "INSERT INTO heliosdb.branches (id, name, parent, owner, fork_at, fork_xid, fork_lsn, "
-      "expires_at, options) VALUES (nextval('heliosdb.branch_ids'), $1, $2, $3, $4, $5, $6, "
-      "clock_timestamp() + $7, $8) RETURNING id";
+      "expires_at, options) VALUES ($9, $1, $2, $3, $4, $5, $6, "
+      "clock_timestamp() + $7, $8)";
   if (SPI_execute_with_args(kInsert, lengthof(types), types, values, nulls, false, 0) !=
-      SPI_OK_INSERT_RETURNING)
+      SPI_OK_INSERT)
     elog(ERROR, "cannot insert a branch");
-  bool is_null;
-  const int64 id =
-      DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
-  // What a sequence was in the past is not known: a branch of the past goes on from the present.
-  RunSql(psprintf("INSERT INTO heliosdb.branch_sequences SELECT %lld, v.oid, v.last_value FROM "
-                  "(SELECT q.oid, "
-                  "CASE WHEN q.relkind = 'S' THEN pg_sequence_last_value(q.oid) END AS last_value "
-                  "FROM pg_class q "
-                  "JOIN pg_namespace n ON n.oid = q.relnamespace WHERE q.relkind = 'S' AND "
-                  "q.relpersistence = 'p' "
-                  "AND n.nspname !~ '^(pg_|heliosdb)' OFFSET 0) v WHERE v.last_value IS NOT NULL",
-                  static_cast<long long>(id)),
-         SPI_OK_INSERT);
+  NoteSequences(id);
   SPI_finish();
   scope.Leave();
   return id;
@@ -222,18 +262,6 @@ void CheckDroppable(const Branch &branch) {
                            NameStr(other->name)),
                     errhint("Drop that one first.")));
   }
-}
-
-// Lists the schemas of a branch, quoted.
-List *SpacesOf(int64 branch) {
-  RunSql("SELECT nspname FROM pg_namespace WHERE nspname ~ '^heliosdb_[bc][0-9]+_' ORDER BY 1",
-         SPI_OK_SELECT);
-  List *schemas = NIL;
-  for (uint64 row = 0; row < SPI_processed; row++) {
-    const char *schema = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1);
-    if (IsBranchSpace(schema, branch)) schemas = lappend(schemas, pstrdup(schema));
-  }
-  return schemas;
 }
 
 // Drops the tables of a branch and its rows.

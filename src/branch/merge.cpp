@@ -158,15 +158,18 @@ HELIOS_FUNCTION(merge_end) {
   foreach (cell, sequences) {
     const Oid local = lfirst_oid(cell);
     const Oid main = FindCounterpart(local).main;
-    RunSql(psprintf(
-               "SELECT setval('%u'::regclass, l.last_value, l.is_called) FROM %s l, %s m, "
-               "pg_sequence s "
-               "WHERE s.seqrelid = %u AND sign(l.last_value - m.last_value) = sign(s.seqincrement)",
-               main, QualifiedName(local), QualifiedName(main), main),
-           SPI_OK_SELECT);
+    RunSql(
+        psprintf(
+            "SELECT setval('%u'::regclass, l.last_value, l.is_called) FROM %s l, %s m, "
+            "pg_sequence s "
+            "WHERE s.seqrelid = %u AND (sign(l.last_value - m.last_value) = sign(s.seqincrement) "
+            "OR (l.last_value = m.last_value AND l.is_called AND NOT m.is_called))",
+            main, QualifiedName(local), QualifiedName(main), main),
+        SPI_OK_SELECT);
   }
   SPI_finish();
   scope.Leave();
+  NoteMerge(branch.id);
   BranchesChanged();
   pg::Pause("branch_merge_end");
   PG_RETURN_VOID();

@@ -1,6 +1,5 @@
 #include "branch/branch.hpp"
 
-#include "branch/copy_up.hpp"
 #include "branch/expire_job.hpp"
 #include "branch/guard.hpp"
 #include "branch/manage.hpp"
@@ -18,7 +17,6 @@ void InitBranch() {
   InitSession();
   InitStatements();
   InitUtility();
-  InitCopyUp();
   InitRedirect();
   InitGuard();
   InitExpireJob();

@@ -103,8 +103,14 @@ void CheckReachable(Oid shadow, Oid base) {
 
 // The schema on main of what a branch has in place of a relation.
 Oid SchemaOnMain(Oid local) {
-  return linitial_oid(QueryOids(
-      psprintf("SELECT schema FROM heliosdb.branch_relations WHERE local_relid = %u", local)));
+  List *schemas = QueryOids(
+      psprintf("SELECT schema FROM heliosdb.branch_relations WHERE local_relid = %u", local));
+  if (schemas != NIL) return linitial_oid(schemas);
+  ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                  errmsg("\"%s\" was not created on branch \"%s\"", get_rel_name(local),
+                         SessionBranchName()),
+                  errdetail("It lies in schema \"%s\", which is for copies of main's tables.",
+                            get_namespace_name(get_rel_namespace(local)))));
 }
 
 }  // namespace
@@ -127,6 +133,7 @@ Oid FindNamed(const RangeVar *name) { return RangeVarGetRelid(name, NoLock, true
 Oid LeadToCopy(RangeVar *name, AclMode needed) {
   const Oid named = FindNamed(name);
   if (!OidIsValid(named)) return InvalidOid;
+  CheckNotMerged();
   switch (Classify(named, session_branch)) {
     case Kind::kTable: {
       CheckPrivilege(named, needed);
@@ -295,12 +302,11 @@ void CheckDefaults(long long branch) {
   List *tables = QueryOids(
       psprintf(
           "SELECT d.adrelid FROM pg_attrdef d JOIN heliosdb.branch_relations r ON r.local_relid = "
-          "d.adrelid JOIN "
-          "pg_depend p ON p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid AND p.refclassid "
-          "= "
-          "'pg_class'::regclass JOIN pg_class s ON s.oid = p.refobjid AND s.relkind = 'S' JOIN "
-          "pg_namespace n "
-          "ON n.oid = s.relnamespace WHERE r.branch = %lld AND n.nspname !~ '^heliosdb_b%lld_'",
+          "d.adrelid WHERE r.branch = %lld AND (EXISTS (SELECT FROM pg_depend p JOIN pg_class s ON "
+          "s.oid = p.refobjid AND s.relkind = 'S' JOIN pg_namespace n ON n.oid = s.relnamespace "
+          "WHERE p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid AND p.refclassid = "
+          "'pg_class'::regclass AND n.nspname !~ '^heliosdb_b%lld_') OR pg_get_expr(d.adbin, "
+          "d.adrelid) ~ '(nextval|setval)\\((?!''|heliosdb\\.)')",
           branch, branch),
       CurrentMemoryContext);
   if (tables == NIL) return;
@@ -308,7 +314,8 @@ void CheckDefaults(long long branch) {
           (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
            errmsg("a default of table \"%s\" on a branch takes values of a sequence of main",
                   get_rel_name(linitial_oid(tables))),
-           errhint("Use the sequence on the branch first, and name it without its schema.")));
+           errhint("Use the sequence on the branch first, and name it by a constant without its "
+                   "schema.")));
 }
 
 }  // namespace

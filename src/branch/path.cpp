@@ -4,6 +4,7 @@
 #include "branch/path.hpp"
 
 #include "branch/session.hpp"
+#include "pg/guc.hpp"
 
 #include <cstring>
 
@@ -70,19 +71,6 @@ void AssignPath(const char *path, void *extra) {
   stock_assign(path, extra);
 }
 
-config_string *PathRecord() {
-#if PG_VERSION_NUM >= 160000
-  return reinterpret_cast<config_string *>(find_option("search_path", false, false, ERROR));
-#else
-  config_generic **records = get_guc_variables();
-  for (int i = 0; i < GetNumConfigOptions(); i++) {
-    if (strcmp(records[i]->name, "search_path") == 0)
-      return reinterpret_cast<config_string *>(records[i]);
-  }
-  elog(ERROR, "setting search_path is missing");
-#endif
-}
-
 }  // namespace
 
 char *SpaceName(int64 branch, Space space, const char *schema) {
@@ -111,7 +99,7 @@ bool IsBranchSpace(const char *schema, int64 branch) {
 }
 
 void InitPath() {
-  config_string *record = PathRecord();
+  auto *record = reinterpret_cast<config_string *>(pg::FindSetting("search_path"));
   user_path = namespace_search_path;
   namespace_search_path = strdup(user_path);
   if (namespace_search_path == nullptr) elog(ERROR, "out of memory");

@@ -33,6 +33,7 @@ extern "C" {
 #include "optimizer/planner.h"
 #include "parser/parse_func.h"
 #include "parser/parsetree.h"
+#include "rewrite/rewriteHandler.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -82,8 +83,8 @@ void CopyWritten(Query *query) {
 }
 
 // Raises an error if a statement that was analysed with main's table uses a column that is another one in the
-// table of the branch.
-void CheckColumns(const RangeTblEntry *entry, Oid local) {
+// table of the branch. Behind the first `common` ones each side has its own.
+void CheckColumns(const RangeTblEntry *entry, Oid local, int common) {
   Relation main_table = table_open(entry->relid, NoLock);
   Relation local_table = table_open(local, AccessShareLock);
   const TupleDesc main_row = RelationGetDescr(main_table);
@@ -95,7 +96,7 @@ void CheckColumns(const RangeTblEntry *entry, Oid local) {
     const Form_pg_attribute ours = TupleDescAttr(main_row, i);
     if (ours->attisdropped) continue;
     if (!whole && !bms_is_member(ours->attnum - FirstLowInvalidHeapAttributeNumber, used)) continue;
-    const Form_pg_attribute theirs = i < local_row->natts ? TupleDescAttr(local_row, i) : nullptr;
+    const Form_pg_attribute theirs = i < common ? TupleDescAttr(local_row, i) : nullptr;
     if (theirs != nullptr && !theirs->attisdropped && theirs->atttypid == ours->atttypid &&
         theirs->atttypmod == ours->atttypmod && theirs->attcollation == ours->attcollation)
       continue;
@@ -125,9 +126,46 @@ void KeepPrivileges(Query *query, RangeTblEntry *entry) {
   entry->checkAsUser = InvalidOid;
 }
 
+// Gives a new row the defaults of the columns that only the branch has, in place of those that only main has.
+List *WithDefaults(List *targets, Oid local, int common) {
+  List *kept = NIL;
+  ListCell *cell;
+  foreach (cell, targets) {
+    if (lfirst_node(TargetEntry, cell)->resno <= common) kept = lappend(kept, lfirst(cell));
+  }
+  Relation table = table_open(local, AccessShareLock);
+  const TupleDesc row = RelationGetDescr(table);
+  for (int i = common; i < row->natts; i++) {
+    const Form_pg_attribute column = TupleDescAttr(row, i);
+    if (column->attisdropped || column->attgenerated != '\0') continue;
+    Node *value = build_column_default(table, column->attnum);
+    if (value == nullptr) continue;
+    kept = lappend(kept, makeTargetEntry(reinterpret_cast<Expr *>(value), column->attnum,
+                                         pstrdup(NameStr(column->attname)), false));
+  }
+  table_close(table, NoLock);
+  return kept;
+}
+
+// The same for the rows that a statement inserts.
+void AddDefaults(Query *query, Oid local, int common) {
+  if (query->commandType == CMD_INSERT)
+    query->targetList = WithDefaults(query->targetList, local, common);
+  ListCell *cell;
+  foreach (cell, query->mergeActionList) {
+    auto *action = lfirst_node(MergeAction, cell);
+    if (action->commandType == CMD_INSERT)
+      action->targetList = WithDefaults(action->targetList, local, common);
+  }
+}
+
 // Puts the branch's table in place of main's.
 void Swap(Query *query, int index, RangeTblEntry *entry, Oid local) {
-  if (entry->relkind != RELKIND_SEQUENCE) CheckColumns(entry, local);
+  if (entry->relkind != RELKIND_SEQUENCE) {
+    const int common = FindLocal(CurrentBranch().id, entry->relid).columns;
+    CheckColumns(entry, local, common);
+    if (index == query->resultRelation) AddDefaults(query, local, common);
+  }
   KeepPrivileges(query, entry);
   if (index == query->resultRelation && query->onConflict != nullptr &&
       OidIsValid(query->onConflict->constraint)) {
@@ -197,11 +235,10 @@ void LeadTable(Query *query, int index, RangeTblEntry *entry) {
       }
       break;
     }
-    case Kind::kSequence: {
-      const Oid local = LocalOf(entry->relid);
-      if (OidIsValid(local)) Swap(query, index, entry, local);
+    case Kind::kSequence:
+      // Reading main's would show where that is now.
+      Swap(query, index, entry, LocalSequence(entry->relid));
       break;
-    }
     case Kind::kView:
       CheckView(entry->relid);
       break;
@@ -211,23 +248,6 @@ void LeadTable(Query *query, int index, RangeTblEntry *entry) {
     default:
       break;
   }
-}
-
-// Calls of functions that take a sequence get that of the branch.
-void LeadSequences(FuncExpr *call) {
-  switch (call->funcid) {
-    case F_NEXTVAL:
-    case F_CURRVAL:
-    case F_SETVAL_REGCLASS_INT8:
-    case F_SETVAL_REGCLASS_INT8_BOOL:
-      break;
-    default:
-      return;
-  }
-  ListCell *first = list_head(call->args);
-  lfirst(first) =
-      makeFuncExpr(FunctionNamed("branch_sequence", REGCLASSOID), REGCLASSOID,
-                   list_make1(lfirst(first)), InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
 }
 
 bool LeadNode(Node *node, void *context);
@@ -271,13 +291,21 @@ bool CopyNode(Node *node, void *context) {
   return expression_tree_walker(node, pg::AsWalker(CopyNode), context);
 }
 
+// An item like those that invalidate a plan, which no cache has: it tells the branch that the plan was made for.
+constexpr int kMadeFor = -1;
+
 PlannedStmt *PlanOnBranch(Query *query, const char *text, int options, ParamListInfo params) {
-  if (unlikely(OnBranch())) {
-    // Copies come first: a table may be read in one place of a statement and written in another.
-    CopyNode(reinterpret_cast<Node *>(query), nullptr);
-    LeadQuery(query);
-  }
-  return planner_chain.next(standard_planner)(query, text, options, params);
+  if (likely(!OnBranch()))
+    return planner_chain.next(standard_planner)(query, text, options, params);
+  // Copies come first: a table may be read in one place of a statement and written in another.
+  CopyNode(reinterpret_cast<Node *>(query), nullptr);
+  LeadQuery(query);
+  PlanInvalItem *made_for = makeNode(PlanInvalItem);
+  made_for->cacheId = kMadeFor;
+  made_for->hashValue = static_cast<uint32>(session_branch);
+  PlannedStmt *plan = planner_chain.next(standard_planner)(query, text, options, params);
+  plan->invalItems = lappend(plan->invalItems, made_for);
+  return plan;
 }
 
 // On a branch, functions in SQL are called and not inlined: the planner inlines them after its hook, and would read
@@ -293,6 +321,34 @@ bool NeedsCall(Oid function) {
 }
 
 }  // namespace
+
+void LeadSequences(FuncExpr *call) {
+  switch (call->funcid) {
+    case F_NEXTVAL:
+    case F_CURRVAL:
+    case F_SETVAL_REGCLASS_INT8:
+    case F_SETVAL_REGCLASS_INT8_BOOL:
+      break;
+    default:
+      return;
+  }
+  ListCell *first = list_head(call->args);
+  lfirst(first) =
+      makeFuncExpr(FunctionNamed("branch_sequence", REGCLASSOID), REGCLASSOID,
+                   list_make1(lfirst(first)), InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+}
+
+void LeadExpression(Node *expression) { LeadNode(expression, nullptr); }
+
+bool IsForSession(const PlannedStmt *plan) {
+  auto made_for = static_cast<uint32>(kMain);
+  ListCell *cell;
+  foreach (cell, plan->invalItems) {
+    const auto *item = lfirst_node(PlanInvalItem, cell);
+    if (item->cacheId == kMadeFor) made_for = item->hashValue;
+  }
+  return made_for == static_cast<uint32>(session_branch);
+}
 
 void InitRedirect() {
   planner_chain.Install(&planner_hook, PlanOnBranch);

@@ -29,15 +29,35 @@ constexpr const char *kDifferent =
     "a.attrelid = m.oid AND "
     "a.attnum > 0 AND NOT b.attisdropped AND NOT a.attisdropped AND a.attacl IS DISTINCT FROM "
     "b.attacl) OR "
-    "ARRAY(SELECT (p.polname, p.polcmd, p.polpermissive, p.polroles, pg_get_expr(p.polqual, "
-    "p.polrelid), "
-    "pg_get_expr(p.polwithcheck, p.polrelid))::text FROM pg_policy p WHERE p.polrelid = m.oid "
-    "ORDER BY p.polname) <> "
-    "ARRAY(SELECT (p.polname, p.polcmd, p.polpermissive, p.polroles, pg_get_expr(p.polqual, "
-    "p.polrelid), "
-    "pg_get_expr(p.polwithcheck, p.polrelid))::text FROM pg_policy p WHERE p.polrelid = l.oid "
-    "ORDER BY p.polname)) "
+    "(m.relkind <> 'S' AND ARRAY(SELECT p::text FROM heliosdb.branch_policies(m.oid, l.oid) p "
+    "ORDER "
+    "BY 1) <> ARRAY(SELECT p::text FROM heliosdb.branch_policies(l.oid, l.oid) p ORDER BY 1))) "
     "ORDER BY r.branch, r.local_relid";
+
+// Schemas of branches with what they stand for.
+constexpr const char *kSpaces =
+    "(SELECT DISTINCT s.oid AS space, b.oid AS base FROM heliosdb.branch_relations r JOIN pg_class "
+    "l "
+    "ON l.oid = r.local_relid JOIN pg_namespace s ON s.oid = l.relnamespace JOIN pg_namespace b ON "
+    "b.oid = r.schema) p JOIN pg_namespace s ON s.oid = p.space JOIN pg_namespace b ON b.oid = "
+    "p.base";
+
+// Gives the schemas of branches the owners of those that they stand for, and takes CREATE from roles that may not
+// create there any more.
+void SyncSpaces() {
+  RunEach(
+      psprintf("SELECT format('ALTER SCHEMA %%I OWNER TO %%I', s.nspname, "
+               "pg_get_userbyid(b.nspowner)) FROM %s WHERE s.nspowner <> b.nspowner",
+               kSpaces));
+  RunEach(psprintf(
+      "SELECT format('REVOKE CREATE ON SCHEMA %%I FROM %%s', s.nspname, CASE a.grantee WHEN 0 THEN "
+      "'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END) FROM %s CROSS JOIN "
+      "aclexplode(s.nspacl) a WHERE a.privilege_type = 'CREATE' AND a.grantee <> s.nspowner AND "
+      "NOT "
+      "CASE a.grantee WHEN 0 THEN EXISTS (SELECT FROM aclexplode(b.nspacl) c WHERE c.grantee = 0 "
+      "AND c.privilege_type = 'CREATE') ELSE has_schema_privilege(a.grantee, b.oid, 'CREATE') END",
+      kSpaces));
+}
 
 // Makes owner, privileges and policies of a relation those of its model.
 void SyncRelation(Oid model, Oid relation) {
@@ -64,11 +84,14 @@ void SyncRelation(Oid model, Oid relation) {
 bool ChangesSecurity(const Node *statement) {
   switch (nodeTag(statement)) {
     case T_GrantStmt:
+    case T_GrantRoleStmt:
     case T_CreatePolicyStmt:
     case T_AlterPolicyStmt:
     case T_ReassignOwnedStmt:
     case T_DropOwnedStmt:
       return true;
+    case T_AlterOwnerStmt:
+      return reinterpret_cast<const AlterOwnerStmt *>(statement)->objectType == OBJECT_SCHEMA;
     case T_DropStmt:
       return reinterpret_cast<const DropStmt *>(statement)->removeType == OBJECT_POLICY;
     case T_RenameStmt:
@@ -104,6 +127,7 @@ void SyncSecurity() {
       QueryOids(psprintf("SELECT r.local_relid %s", kDifferent), CurrentMemoryContext);
   ListCell *model, *relation;
   forboth(model, models, relation, relations) SyncRelation(lfirst_oid(model), lfirst_oid(relation));
+  SyncSpaces();
   SPI_finish();
   scope.Leave();
 }

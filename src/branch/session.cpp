@@ -29,24 +29,12 @@ namespace {
 
 char *branch_text;
 
+// The transaction that merged last, and the branch; 0 for several.
+constinit uint64 merging_transaction = 0;
+constinit int64 merged_branch = 0;
+
 // True while the catalogs can be asked for a name.
 bool CanLookUp() { return IsTransactionState() && OidIsValid(MyDatabaseId); }
-
-// Tells whether a deferred constraint or trigger waits for the end of the transaction: it would then ask the tables
-// of another branch.
-bool HasPendingTriggers() {
-  Relation triggers = table_open(TriggerRelationId, AccessShareLock);
-  SysScanDesc scan = systable_beginscan(triggers, InvalidOid, false, nullptr, 0, nullptr);
-  bool pending = false;
-  HeapTuple tuple;
-  while (!pending && HeapTupleIsValid(tuple = systable_getnext(scan))) {
-    const auto *form = reinterpret_cast<Form_pg_trigger>(GETSTRUCT(tuple));
-    pending = form->tgdeferrable && AfterTriggerPendingOnRel(form->tgrelid);
-  }
-  systable_endscan(scan);
-  table_close(triggers, AccessShareLock);
-  return pending;
-}
 
 // Refuses to leave a branch for another one while something of its own is pending.
 bool CanLeave(int64 id, GucSource source) {
@@ -63,17 +51,13 @@ bool CheckBranch(char **value, void **extra, GucSource source) {
   int64 id = kMain;
   if (**value != '\0' && strcmp(*value, kMainName) != 0) {
     Branch branch;
-    if (!CanLookUp()) {
-      id = kUnresolved;
-    } else if (FindBranch(*value, &branch)) {
+    if (CanLookUp() && FindBranch(*value, &branch)) {
       id = branch.id;
-    } else if (source >= PGC_S_INTERACTIVE) {
+    } else if (source >= PGC_S_INTERACTIVE && !InitializingParallelWorker) {
       GUC_check_errcode(ERRCODE_UNDEFINED_OBJECT);
       GUC_check_errmsg("branch \"%s\" does not exist", *value);
       GUC_check_errhint("SHOW BRANCHES lists the branches of this database.");
       return false;
-    } else if (InitializingParallelWorker) {
-      id = kUnresolved;
     } else {
       // Going on with main would change what was to be left alone; each statement will say so.
       id = kMissing;
@@ -98,8 +82,39 @@ void AssignBranch(const char *, void *extra) {
 
 }  // namespace
 
+bool HasPendingTriggers() {
+  Relation triggers = table_open(TriggerRelationId, AccessShareLock);
+  SysScanDesc scan = systable_beginscan(triggers, InvalidOid, false, nullptr, 0, nullptr);
+  bool pending = false;
+  HeapTuple tuple;
+  while (!pending && HeapTupleIsValid(tuple = systable_getnext(scan))) {
+    const auto *form = reinterpret_cast<Form_pg_trigger>(GETSTRUCT(tuple));
+    pending = form->tgdeferrable && AfterTriggerPendingOnRel(form->tgrelid);
+  }
+  systable_endscan(scan);
+  table_close(triggers, AccessShareLock);
+  return pending;
+}
+
 const char *SessionBranchName() {
   return branch_text == nullptr || *branch_text == '\0' ? kMainName : branch_text;
+}
+
+void NoteMerge(int64 branch) {
+  const uint64 transaction = U64FromFullTransactionId(GetTopFullTransactionId());
+  merged_branch = merging_transaction == transaction && merged_branch != branch ? 0 : branch;
+  merging_transaction = transaction;
+}
+
+void CheckNotMerged() {
+  if (likely(merging_transaction == 0) ||
+      merging_transaction != U64FromFullTransactionId(GetTopFullTransactionIdIfAny()) ||
+      (merged_branch != 0 && merged_branch != session_branch))
+    return;
+  ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+                  errmsg("branch \"%s\" cannot be changed in a transaction that has merged it",
+                         SessionBranchName()),
+                  errhint("COMMIT first.")));
 }
 
 void InitSession() {

@@ -6,9 +6,8 @@
 namespace helios::branch {
 
 inline constexpr int64 kMain = 1;
-inline constexpr int64 kMissing =
-    -1;  // a name from a role, database or connection that is no branch
-inline constexpr int64 kUnresolved = -2;  // a name that came before the catalogs could be asked
+// A name from a role, database, connection or the start of the server that is no branch.
+inline constexpr int64 kMissing = -1;
 
 inline constexpr const char *kMainName = "main";
 
@@ -20,6 +19,16 @@ inline bool OnBranch() { return session_branch != kMain; }
 
 // The name that heliosdb.branch holds; "main" for an empty one.
 const char *SessionBranchName();
+
+// Tells whether a deferred constraint or trigger waits for the end of the transaction: it would then ask the tables
+// of another branch.
+bool HasPendingTriggers();
+
+// Remembers that the transaction merges a branch.
+void NoteMerge(int64 branch);
+
+// Raises an error if it has merged that of the session: what the branch changes then would be taken for merged.
+void CheckNotMerged();
 
 // Defines heliosdb.branch.
 void InitSession();

@@ -8,12 +8,15 @@
 #include "branch/main_ddl.hpp"
 #include "branch/names.hpp"
 #include "branch/path.hpp"
+#include "branch/redirect.hpp"
 #include "branch/relations.hpp"
 #include "branch/security.hpp"
 #include "branch/session.hpp"
 #include "branch/statements.hpp"
 #include "pg/compat.hpp"
 #include "pg/hooks.hpp"
+
+#include <cstring>
 
 extern "C" {
 #include "access/table.h"
@@ -23,6 +26,7 @@ extern "C" {
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "parser/parser.h"
 #include "tcop/utility.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -66,6 +70,45 @@ bool RunsAsItIs(const Node *statement) {
     default:
       return false;
   }
+}
+
+// Lets calls of nextval() and its like in the parameters of EXECUTE, which no hook sees analysed, take the sequences of
+// the branch.
+bool LeadParameter(Node *node, void *context) {
+  if (node == nullptr) return false;
+  const bool stop = raw_expression_tree_walker(node, pg::AsWalker(LeadParameter), context);
+  if (!IsA(node, FuncCall)) return stop;
+  auto *call = reinterpret_cast<FuncCall *>(node);
+  const char *name = strVal(llast(call->funcname));
+  const bool of_server = list_length(call->funcname) == 1 ||
+                         strcmp(strVal(linitial(call->funcname)), "pg_catalog") == 0;
+  if (!of_server || call->args == NIL ||
+      (strcmp(name, "nextval") != 0 && strcmp(name, "currval") != 0 && strcmp(name, "setval") != 0))
+    return stop;
+  TypeCast *sequence = makeNode(TypeCast);
+  sequence->arg = static_cast<Node *>(linitial(call->args));
+  sequence->typeName = SystemTypeName(pstrdup("regclass"));
+  sequence->location = -1;
+  List *function =
+      list_make2(makeString(pstrdup(kAdminSchema)), makeString(pstrdup("branch_sequence")));
+  linitial(call->args) = makeFuncCall(function, list_make1(sequence), COERCE_EXPLICIT_CALL, -1);
+  return stop;
+}
+
+// Leads the sequences in the arguments of CALL and EXECUTE, which are not planned.
+void LeadArguments(Node *statement) {
+  if (IsA(statement, CallStmt)) {
+    LeadExpression(reinterpret_cast<Node *>(reinterpret_cast<CallStmt *>(statement)->funcexpr));
+  } else if (IsA(statement, ExecuteStmt)) {
+    LeadParameter(reinterpret_cast<Node *>(reinterpret_cast<ExecuteStmt *>(statement)->params),
+                  nullptr);
+  }
+}
+
+// The utility statement that another one explains or stores the result of; null for a query.
+Node *InnerUtility(Node *query) {
+  return query != nullptr && IsA(query, Query) ? reinterpret_cast<Query *>(query)->utilityStmt
+                                               : nullptr;
 }
 
 // Makes COPY of a table of main the COPY of a query, which is then read as of the fork.
@@ -121,7 +164,9 @@ void LeadLock(LockStmt *lock) {
   foreach (cell, lock->relations) {
     auto *name = lfirst_node(RangeVar, cell);
     const Oid named = FindNamed(name);
-    if (!OidIsValid(named) || Classify(named, session_branch) == Kind::kView) continue;
+    if (!OidIsValid(named)) continue;
+    if (get_rel_relkind(named) == RELKIND_VIEW)
+      Refuse("LOCK of a view", "It would lock tables of main.");
     // A lock that only keeps the table from going has nothing to do with what the branch changes.
     if (lock->mode == AccessShareLock && Classify(named, session_branch) == Kind::kTable &&
         !OidIsValid(LocalOf(named)))
@@ -185,9 +230,15 @@ Ddl Lead(Node *statement) {
       return Ddl::kRun;
     case T_ExplainStmt: {
       // EXPLAIN of CREATE TABLE AS and the like.
-      Node *explained = reinterpret_cast<ExplainStmt *>(statement)->query;
-      return LeadDdl(reinterpret_cast<Query *>(explained)->utilityStmt);
+      Node *explained = InnerUtility(reinterpret_cast<ExplainStmt *>(statement)->query);
+      if (!RunsAsItIs(explained)) return Lead(explained);
+      LeadArguments(explained);
+      return Ddl::kRun;
     }
+    case T_CreateTableAsStmt:
+      if (Node *executed = InnerUtility(reinterpret_cast<CreateTableAsStmt *>(statement)->query))
+        LeadArguments(executed);
+      return LeadDdl(statement);
     case T_ConstraintsSetStmt:
       LeadConstraints(reinterpret_cast<ConstraintsSetStmt *>(statement));
       return Ddl::kRun;
@@ -215,12 +266,20 @@ void OnUtility(PlannedStmt *planned, const char *text, bool read_only,
                DestReceiver *receiver, QueryCompletion *completion) {
   if (RunBranchStatement(planned->utilityStmt)) return;
   const bool on_main = likely(!OnBranch());
+  if (on_main) CheckReserved(planned->utilityStmt);
+  if (!on_main && (IsA(planned->utilityStmt, CallStmt) || IsA(planned->utilityStmt, ExecuteStmt))) {
+    // The tree may be kept for another run.
+    planned = static_cast<PlannedStmt *>(copyObjectImpl(planned));
+    LeadArguments(planned->utilityStmt);
+  }
   if (on_main || RunsAsItIs(planned->utilityStmt)) {
-    List *watched = on_main ? BeforeMainDdl(planned->utilityStmt) : NIL;
+    // What the extension does itself for branches is as it should be.
+    const bool of_user = on_main && !SystemScope::IsEntered();
+    List *watched = of_user ? BeforeMainDdl(planned->utilityStmt) : NIL;
     chain.next(standard_ProcessUtility)(planned, text, read_only, context, params, environment,
                                         receiver, completion);
     AfterMainDdl(watched);
-    if (on_main && ChangesSecurity(planned->utilityStmt)) SyncSecurity();
+    if (of_user && ChangesSecurity(planned->utilityStmt)) SyncSecurity();
     return;
   }
   CurrentBranch();
@@ -238,7 +297,11 @@ void OnUtility(PlannedStmt *planned, const char *text, bool read_only,
                                         receiver, completion);
   }
   // Parts of a statement are noted when it is complete.
-  if (changes && context != PROCESS_UTILITY_SUBCOMMAND) NoteCreatedAndDropped();
+  if (changes && context != PROCESS_UTILITY_SUBCOMMAND) {
+    NoteCreatedAndDropped();
+    // A column takes the policies along that need it.
+    if (IsA(planned->utilityStmt, AlterTableStmt)) SyncSecurity();
+  }
 }
 
 }  // namespace

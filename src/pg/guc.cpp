@@ -45,18 +45,6 @@ struct Forward {
 constinit Entry entries[kMaxSettings] = {};
 constinit int entry_count = 0;
 
-config_generic *FindRecord(const char *name) {
-#if PG_VERSION_NUM >= 160000
-  return find_option(name, false, true, ERROR);
-#else
-  config_generic **records = get_guc_variables();
-  for (int i = 0; i < GetNumConfigOptions(); i++) {
-    if (pg_strcasecmp(records[i]->name, name) == 0) return records[i];
-  }
-  return nullptr;
-#endif
-}
-
 // Tells how the assignment under way lasts; push_old_value() has noted that before any assign hook.
 GucAction ActionOf(const config_generic *record) {
   if (record->stack == nullptr || record->stack->state == GUC_SET) return GUC_ACTION_SET;
@@ -231,11 +219,11 @@ int Register(const Setting &setting, T *variable, const SettingHooks<T> &hooks) 
 // Ends the definition of the dotted name, and defines the bare one where it is free.
 void Complete(int index) {
   Entry *entry = &entries[index];
-  entry->record = FindRecord(entry->setting.name);
+  entry->record = FindSetting(entry->setting.name);
   entry->fresh = false;
   if (!entry->setting.bare) return;
   const char *bare = strchr(entry->setting.name, '.') + 1;
-  if (FindRecord(bare) != nullptr) {
+  if (FindSetting(bare) != nullptr) {
     ereport(WARNING, (errmsg("another library has defined the setting \"%s\"", bare),
                       errhint("Use \"%s\" for the setting of heliosdb.", entry->setting.name)));
     return;
@@ -247,7 +235,7 @@ void Complete(int index) {
                              PGC_USERSET,
                              entry->setting.flags | GUC_DISALLOW_IN_FILE | GUC_NOT_IN_SAMPLE,
                              kBareHooks[index].check, AssignBare, kBareHooks[index].show);
-  entry->bare_record = FindRecord(bare);
+  entry->bare_record = FindSetting(bare);
   entry->bare = bare;
 }
 
@@ -299,6 +287,18 @@ void DefineString(const Setting &setting, char **variable, const char *boot, Guc
 }
 
 // A SET of an unknown dotted name leaves a placeholder, which a later definition adopts.
+config_generic *FindSetting(const char *name) {
+#if PG_VERSION_NUM >= 160000
+  return find_option(name, false, true, ERROR);
+#else
+  config_generic **records = get_guc_variables();
+  for (int i = 0; i < GetNumConfigOptions(); i++) {
+    if (pg_strcasecmp(records[i]->name, name) == 0) return records[i];
+  }
+  return nullptr;
+#endif
+}
+
 bool SettingDefined(const char *name) {
   if (GetConfigOption(name, true, false) == nullptr) return false;
   return (GetConfigOptionFlags(name, true) & GUC_CUSTOM_PLACEHOLDER) == 0;

@@ -18,6 +18,8 @@ extern "C" {
 #undef Max
 #undef Abs
 
+struct config_generic;
+
 namespace helios::pg {
 
 inline constexpr const char *kInSession = "in this session at once";
@@ -61,6 +63,9 @@ void DefineEnum(const Setting &setting, int *variable, int boot, const config_en
                 GucContext context, SettingHooks<int> hooks = {});
 void DefineString(const Setting &setting, char **variable, const char *boot, GucContext context,
                   SettingHooks<char *> hooks = {});
+
+// Finds what guc.c keeps of a setting, of the server or of a library; null if there is none.
+config_generic *FindSetting(const char *name);
 
 // Tells whether a loaded library (not a mere placeholder in a file or SET) has defined a setting.
 bool SettingDefined(const char *name);
