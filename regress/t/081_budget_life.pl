@@ -179,8 +179,10 @@ for my $victim ('worker', 'launcher')
 	my $pid;
 	$node->poll_query_until('postgres', "SELECT count(*) > 0 FROM pg_stat_activity WHERE backend_type = 'heliosdb $victim'");
 	$pid = $node->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE backend_type = 'heliosdb $victim' LIMIT 1");
+	my $offset = -s $node->logfile;
 	kill 'KILL', $pid;
-	$node->poll_query_until('postgres', 'SELECT true');
+	# A connection while the server goes down would end the test.
+	$node->wait_for_log(qr/reinitializing.*ready to accept connections/s, $offset);
 	await('cpu_seconds > 0', q{object = 'public.good' AND job = 'test_views'}, "work goes on after kill -9 of a $victim");
 }
 $node->restart;
