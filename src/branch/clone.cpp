@@ -3,6 +3,7 @@
 #include "branch/catalog.hpp"
 #include "branch/redirect.hpp"
 #include "pg/compat.hpp"
+#include "pg/names.hpp"
 
 extern "C" {
 #include "access/genam.h"
@@ -197,11 +198,6 @@ void AttachSequences(Relation model, Oid clone, MapRelation map_sequence) {
 
 }  // namespace
 
-char *QualifiedName(Oid relation) {
-  return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
-                                    get_rel_name(relation));
-}
-
 void CopySecurity(Oid model_oid, Oid clone) {
   Relation model = relation_open(model_oid, AccessShareLock);
   const Datum acl = ClassDatum(model_oid, Anum_pg_class_relacl);
@@ -269,9 +265,10 @@ Oid CloneSequence(Oid model, Oid schema) {
   RunSql(create, SPI_OK_UTILITY);
   const Oid clone = get_relname_relid(get_rel_name(model), schema);
   RunSql(psprintf("SELECT setval('%u'::regclass, last_value, is_called) FROM %s", clone,
-                  QualifiedName(model)),
+                  pg::QualifiedName(model)),
          SPI_OK_SELECT);
-  RunSql(psprintf("ALTER SEQUENCE %s OWNER TO %s", QualifiedName(clone), owner), SPI_OK_UTILITY);
+  RunSql(psprintf("ALTER SEQUENCE %s OWNER TO %s", pg::QualifiedName(clone), owner),
+         SPI_OK_UTILITY);
   CopySecurity(model, clone);
   return clone;
 }
@@ -288,7 +285,7 @@ void CloneRows(Oid model, Oid clone, TimestampTz at) {
                      quote_identifier(NameStr(TupleDescAttr(row, i)->attname)));
   }
   if (sql.len == 0) appendStringInfoString(&sql, "SELECT");
-  appendStringInfo(&sql, " FROM %s TABLESAMPLE heliosdb.as_of($1)", QualifiedName(model));
+  appendStringInfo(&sql, " FROM %s TABLESAMPLE heliosdb.as_of($1)", pg::QualifiedName(model));
 
   Oid types[] = {TIMESTAMPTZOID};
   Datum instants[] = {TimestampTzGetDatum(at)};

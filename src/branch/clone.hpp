@@ -38,7 +38,4 @@ void CloneForeignKeys(Oid model, Oid clone, MapRelation map_table);
 // Gives a relation the privileges of another one, of columns too, and whether it has row-level security.
 void CopySecurity(Oid model, Oid clone);
 
-// Qualified and quoted name of a relation.
-char *QualifiedName(Oid relation);
-
 }  // namespace helios::branch

@@ -4,6 +4,7 @@
 #include "branch/clone.hpp"
 #include "branch/manage.hpp"
 #include "branch/session.hpp"
+#include "pg/names.hpp"
 #include "pg/pause.hpp"
 
 #include <cstring>
@@ -164,7 +165,7 @@ HELIOS_FUNCTION(merge_end) {
             "pg_sequence s "
             "WHERE s.seqrelid = %u AND (sign(l.last_value - m.last_value) = sign(s.seqincrement) "
             "OR (l.last_value = m.last_value AND l.is_called AND NOT m.is_called))",
-            main, QualifiedName(local), QualifiedName(main), main),
+            main, pg::QualifiedName(local), pg::QualifiedName(main), main),
         SPI_OK_SELECT);
   }
   SPI_finish();

@@ -15,6 +15,7 @@
 #include "branch/session.hpp"
 #include "pg/compat.hpp"
 #include "pg/hooks.hpp"
+#include "pg/names.hpp"
 
 extern "C" {
 #include "access/htup_details.h"
@@ -31,7 +32,6 @@ extern "C" {
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/planner.h"
-#include "parser/parse_func.h"
 #include "parser/parsetree.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/fmgroids.h"
@@ -50,11 +50,6 @@ namespace {
 
 constinit pg::HookChain<planner_hook_type> planner_chain;
 constinit pg::HookChain<needs_fmgr_hook_type> needs_fmgr_chain;
-
-Oid FunctionNamed(const char *name, Oid argument) {
-  List *qualified = list_make2(makeString(pstrdup(kAdminSchema)), makeString(pstrdup(name)));
-  return LookupFuncName(qualified, 1, &argument, false);
-}
 
 // Tells whether a query changes or locks an entry of its range table.
 bool IsWritten(Query *query, int index) {
@@ -194,7 +189,7 @@ void ReadFork(RangeTblEntry *entry) {
                     errhint("Use REPEATABLE READ.")));
   }
   TableSampleClause *sample = makeNode(TableSampleClause);
-  sample->tsmhandler = FunctionNamed("as_of", INTERNALOID);
+  sample->tsmhandler = pg::FindFunction(kAdminSchema, "as_of", {INTERNALOID});
   sample->args = list_make1(makeConst(TIMESTAMPTZOID, -1, InvalidOid, sizeof(TimestampTz),
                                       TimestampTzGetDatum(ForkInstant(CurrentBranch())), false,
                                       FLOAT8PASSBYVAL));
@@ -334,7 +329,7 @@ void LeadSequences(FuncExpr *call) {
   }
   ListCell *first = list_head(call->args);
   lfirst(first) =
-      makeFuncExpr(FunctionNamed("branch_sequence", REGCLASSOID), REGCLASSOID,
+      makeFuncExpr(pg::FindFunction(kAdminSchema, "branch_sequence", {REGCLASSOID}), REGCLASSOID,
                    list_make1(lfirst(first)), InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
 }
 

@@ -311,6 +311,13 @@ void OwnerScope::Leave() {
   SetUserIdAndSecContext(user_, context_);
 }
 
+void RunAsOwner(const char *sql, bool read_only, int expected, long limit) {
+  OwnerScope owner;
+  owner.Enter();
+  if (SPI_execute(sql, read_only, limit) != expected) elog(ERROR, "cannot run: %s", sql);
+  owner.Leave();
+}
+
 void StoreAsOwner(const char *sql, const ReturnSetInfo *result) {
   constexpr long kBatch = 1000;
   const int columns = result->setDesc->natts;

@@ -62,6 +62,9 @@ class OwnerScope {
   int settings_;
 };
 
+// Runs a statement as the owner of the extension; the result is in SPI. Up to `limit` rows, 0: all.
+void RunAsOwner(const char *sql, bool read_only, int expected, long limit = 0);
+
 // Runs a query as the owner of the extension, in the caller's snapshot, and stores its rows; needs SPI.
 void StoreAsOwner(const char *sql, const ReturnSetInfo *result);
 

@@ -1,6 +1,7 @@
 #include "changelog/changes.hpp"
 
 #include "changelog/catalog.hpp"
+#include "pg/names.hpp"
 
 extern "C" {
 #include "access/genam.h"
@@ -23,11 +24,6 @@ extern "C" {
 namespace helios::changelog {
 
 namespace {
-
-char *QualifiedName(Oid relation) {
-  return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
-                                    get_rel_name(relation));
-}
 
 // Writes the operator by which the primary key compares one of its columns.
 char *OperatorText(Relation primary, int column) {
@@ -60,7 +56,7 @@ void AppendRow(StringInfo sql, Relation shape, Relation leaf, const char *alias,
     }
     separator = ", ";
   }
-  appendStringInfo(sql, ")::%s", QualifiedName(RelationGetRelid(shape)));
+  appendStringInfo(sql, ")::%s", pg::QualifiedName(RelationGetRelid(shape)));
 }
 
 // Writes the condition that a version was there at the position.
@@ -76,7 +72,7 @@ void AppendRecent(StringInfo sql, const TrackedTable &tracked, const char *posit
   appendStringInfo(sql,
                    "SELECT * FROM %s WHERE xid >= pg_catalog.pg_snapshot_xmin(%s) "
                    "AND NOT pg_catalog.pg_visible_in_snapshot(xid, %s)",
-                   QualifiedName(tracked.log), position, position);
+                   pg::QualifiedName(tracked.log), position, position);
 }
 
 // Net changes by key: the version at the position, if any, and the current row, if any.
@@ -115,7 +111,7 @@ void AppendKeyed(StringInfo sql, Relation shape, Relation leaf, const TrackedTab
       "SELECT (CASE WHEN NOT has_old THEN 'I' WHEN has_new THEN 'U' ELSE 'D' END)::\"char\", "
       "old, new FROM pair "
       "WHERE has_old <> has_new OR has_old AND NOT old OPERATOR(pg_catalog.*=) new)",
-      of_old.data, QualifiedName(tracked.relation), of_new.data);
+      of_old.data, pg::QualifiedName(tracked.relation), of_new.data);
 }
 
 // Net changes of a bag: how many more or fewer of each image there are.
@@ -150,7 +146,7 @@ void ForEachLeaf(const TrackedTable &tracked, Append append) {
 
 }  // namespace
 
-char *LogName(const TrackedTable &tracked) { return QualifiedName(tracked.log); }
+char *LogName(const TrackedTable &tracked) { return pg::QualifiedName(tracked.log); }
 
 char *KeyOperator(Oid relation, int column) {
   Relation table = table_open(relation, AccessShareLock);
@@ -180,7 +176,7 @@ char *BuildChangesQuery(const TrackedTable &tracked, const char *position) {
   table_close(shape, NoLock);
   if (sql.len == 0) {
     appendStringInfo(&sql, "SELECT NULL::\"char\", NULL::%s, NULL::%s WHERE false",
-                     QualifiedName(tracked.relation), QualifiedName(tracked.relation));
+                     pg::QualifiedName(tracked.relation), pg::QualifiedName(tracked.relation));
   }
   return sql.data;
 }
@@ -190,7 +186,7 @@ char *BuildOwnWritesQuery(const TrackedTable &tracked, FullTransactionId own) {
   initStringInfo(&sql);
   ForEachLeaf(tracked, [&](const TrackedTable &leaf) {
     appendStringInfo(&sql, "%s(SELECT 1 FROM %s WHERE xid = '" UINT64_FORMAT "' LIMIT 1)",
-                     sql.len > 0 ? " UNION ALL " : "", QualifiedName(leaf.log),
+                     sql.len > 0 ? " UNION ALL " : "", pg::QualifiedName(leaf.log),
                      U64FromFullTransactionId(own));
   });
   if (sql.len == 0) appendStringInfoString(&sql, "SELECT 1 WHERE false");

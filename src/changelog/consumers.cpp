@@ -37,14 +37,6 @@ struct Consumer {
   TimestampTz started_at;
 };
 
-// Runs a statement of the room's own tables as the owner of the extension; the result is in SPI.
-void Run(const char *sql, bool read_only, int expected) {
-  OwnerScope owner;
-  owner.Enter();
-  if (SPI_execute(sql, read_only, 0) != expected) elog(ERROR, "cannot run: %s", sql);
-  owner.Leave();
-}
-
 char *TextAt(uint64 row, int column) {
   return SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
 }
@@ -56,7 +48,8 @@ Datum DatumAt(uint64 row, int column) {
 
 // Reads a consumer that the user may use.
 Consumer ReadConsumer(const char *name) {
-  Run(psprintf("SELECT relid, position::text, started_at FROM heliosdb.consumers WHERE name = %s",
+  RunAsOwner(
+      psprintf("SELECT relid, position::text, started_at FROM heliosdb.consumers WHERE name = %s",
                quote_literal_cstr(name)),
       true, SPI_OK_SELECT);
   if (SPI_processed == 0) {
@@ -100,7 +93,7 @@ TrackedTable CheckPosition(const char *name, const Consumer &consumer) {
 void RefuseOwnWrites(const TrackedTable &tracked) {
   const FullTransactionId own = GetTopFullTransactionIdIfAny();
   if (!FullTransactionIdIsValid(own)) return;
-  Run(BuildOwnWritesQuery(tracked, own), true, SPI_OK_SELECT);
+  RunAsOwner(BuildOwnWritesQuery(tracked, own), true, SPI_OK_SELECT);
   if (SPI_processed == 0) return;
   ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                   errmsg("this transaction has changed table \"%s\" itself",
@@ -110,11 +103,11 @@ void RefuseOwnWrites(const TrackedTable &tracked) {
 
 // Stores a new position, unless somebody else has moved it meanwhile.
 void Advance(const char *name, const Consumer &consumer, const char *position) {
-  Run(psprintf("UPDATE heliosdb.consumers SET position = %s, advanced_at = pg_catalog.now() "
-               "WHERE name = %s AND position::text = %s",
-               quote_literal_cstr(position), quote_literal_cstr(name),
-               quote_literal_cstr(consumer.position)),
-      false, SPI_OK_UPDATE);
+  RunAsOwner(psprintf("UPDATE heliosdb.consumers SET position = %s, advanced_at = pg_catalog.now() "
+                      "WHERE name = %s AND position::text = %s",
+                      quote_literal_cstr(position), quote_literal_cstr(name),
+                      quote_literal_cstr(consumer.position)),
+             false, SPI_OK_UPDATE);
   if (SPI_processed == 1) return;
   ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
                   errmsg("consumer \"%s\" was advanced by another transaction", name),
@@ -156,7 +149,8 @@ char *PositionOf(Snapshot snapshot) {
 }
 
 void DropConsumersOf(Oid relation) {
-  Run(psprintf("DELETE FROM heliosdb.consumers WHERE relid = %u", relation), false, SPI_OK_DELETE);
+  RunAsOwner(psprintf("DELETE FROM heliosdb.consumers WHERE relid = %u", relation), false,
+             SPI_OK_DELETE);
 }
 
 HELIOS_FUNCTION(create_consumer) {
@@ -191,11 +185,11 @@ HELIOS_FUNCTION(create_consumer) {
              errhint("Create the consumer in a new transaction.")));
   }
   SPI_connect();
-  Run(psprintf("INSERT INTO heliosdb.consumers (name, relid, position, started_at) "
-               "SELECT %s, %u, %s, started_at FROM heliosdb.tracked WHERE relid = %u "
-               "ON CONFLICT DO NOTHING",
-               quote_literal_cstr(name), relation, quote_literal_cstr(position), relation),
-      false, SPI_OK_INSERT);
+  RunAsOwner(psprintf("INSERT INTO heliosdb.consumers (name, relid, position, started_at) "
+                      "SELECT %s, %u, %s, started_at FROM heliosdb.tracked WHERE relid = %u "
+                      "ON CONFLICT DO NOTHING",
+                      quote_literal_cstr(name), relation, quote_literal_cstr(position), relation),
+             false, SPI_OK_INSERT);
   if (SPI_processed == 0) {
     ereport(ERROR,
             (errcode(ERRCODE_DUPLICATE_OBJECT), errmsg("consumer \"%s\" already exists", name)));
@@ -209,8 +203,8 @@ HELIOS_FUNCTION(drop_consumer) {
   const char *name = NameArgument(fcinfo);
   SPI_connect();
   ReadConsumer(name);
-  Run(psprintf("DELETE FROM heliosdb.consumers WHERE name = %s", quote_literal_cstr(name)), false,
-      SPI_OK_DELETE);
+  RunAsOwner(psprintf("DELETE FROM heliosdb.consumers WHERE name = %s", quote_literal_cstr(name)),
+             false, SPI_OK_DELETE);
   SPI_finish();
   PG_RETURN_VOID();
 }

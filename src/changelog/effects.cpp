@@ -22,18 +22,6 @@ extern "C" {
 
 namespace helios::changelog {
 
-namespace {
-
-// Runs a query as the owner of the extension: its operators are built in, and it only copies columns of users.
-void QueryAsOwner(const char *query, bool read_only, long limit) {
-  OwnerScope owner;
-  owner.Enter();
-  if (SPI_execute(query, read_only, limit) != SPI_OK_SELECT) elog(ERROR, "cannot run: %s", query);
-  owner.Leave();
-}
-
-}  // namespace
-
 List *TrackedLeaves() {
   Relation table = table_open(OwnRelation(kAdminSchema, "tracked"), AccessShareLock);
   Relation index = index_open(OwnRelation(kAdminSchema, "tracked_pkey"), AccessShareLock);
@@ -61,10 +49,10 @@ char *CreatorsOf(FullTransactionId xid, bool read_only) {
   const uint64 number = U64FromFullTransactionId(xid);
   // Subtransactions have greater numbers than the transaction. Rows of those that were rolled back are not seen,
   // nor is what they wrote.
-  QueryAsOwner(psprintf("SELECT sub FROM heliosdb_log.subxacts WHERE sub > '" UINT64_FORMAT
-                        "' AND top = '" UINT64_FORMAT "'",
-                        number, number),
-               read_only, 0);
+  RunAsOwner(psprintf("SELECT sub FROM heliosdb_log.subxacts WHERE sub > '" UINT64_FORMAT
+                      "' AND top = '" UINT64_FORMAT "'",
+                      number, number),
+             read_only, SPI_OK_SELECT);
   StringInfoData creators;
   initStringInfo(&creators);
   appendStringInfo(&creators, "{" UINT64_FORMAT, number);
@@ -76,9 +64,9 @@ char *CreatorsOf(FullTransactionId xid, bool read_only) {
 }
 
 bool HasRecords(const TrackedTable &leaf, FullTransactionId xid, bool read_only) {
-  QueryAsOwner(psprintf("SELECT FROM %s WHERE xid = '" UINT64_FORMAT "'", LogName(leaf),
-                        U64FromFullTransactionId(xid)),
-               read_only, 1);
+  RunAsOwner(psprintf("SELECT FROM %s WHERE xid = '" UINT64_FORMAT "'", LogName(leaf),
+                      U64FromFullTransactionId(xid)),
+             read_only, SPI_OK_SELECT, 1);
   return SPI_processed > 0;
 }
 

@@ -27,9 +27,7 @@ HELIOS_FUNCTION(transactions_of) {
   TrackedTable tracked;
   if (!FindTracked(relation, &tracked) || !OidIsValid(tracked.log)) PG_RETURN_NULL();
   SPI_connect();
-  StoreAsOwner(psprintf("SELECT DISTINCT xid FROM %s",
-                        quote_qualified_identifier(kLogSchema, get_rel_name(tracked.log))),
-               result);
+  StoreAsOwner(psprintf("SELECT DISTINCT xid FROM %s", LogName(tracked)), result);
   SPI_finish();
   PG_RETURN_NULL();
 }

@@ -2,6 +2,7 @@
 #include "changelog/catalog.hpp"
 #include "changelog/changelog.hpp"
 #include "changelog/track.hpp"
+#include "pg/names.hpp"
 #include "pg/pg.hpp"
 
 extern "C" {
@@ -16,7 +17,6 @@ extern "C" {
 #include "commands/trigger.h"
 #include "nodes/makefuncs.h"
 #include "nodes/value.h"
-#include "parser/parse_func.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -94,11 +94,7 @@ void EnableAlways(Oid relation) {
 
 }  // namespace
 
-Oid CaptureFunction() {
-  List *name =
-      list_make2(makeString(pstrdup(kAdminSchema)), makeString(pstrdup("changelog_capture")));
-  return LookupFuncName(name, 0, nullptr, false);
-}
+Oid CaptureFunction() { return pg::FindFunction(kAdminSchema, "changelog_capture", {}); }
 
 Triggers InspectTriggers(Oid relation) {
   Relation table = table_open(relation, AccessShareLock);

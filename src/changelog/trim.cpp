@@ -30,13 +30,8 @@ namespace {
 
 constexpr int kBatch = 10000;
 
-// Runs a statement as the owner of the extension; the result is in SPI.
-void Run(const char *sql, int expected) {
-  OwnerScope owner;
-  owner.Enter();
-  if (SPI_execute(sql, false, 0) != expected) elog(ERROR, "cannot run: %s", sql);
-  owner.Leave();
-}
+// Runs a statement that may write as the owner of the extension; the result is in SPI.
+void Run(const char *sql, int expected) { RunAsOwner(sql, false, expected); }
 
 // Writes the condition that nobody needs a snapshot `s` or an older one to be answered for.
 constexpr const char *kUnpinned =
@@ -110,7 +105,7 @@ bool FindCut(const TrackedTable &tracked, Cut *cut) {
 }
 
 int64 TrimBatch(const TrackedTable &tracked, const Cut &cut, int limit, BlockNumber *from) {
-  const char *log = quote_qualified_identifier(kLogSchema, get_rel_name(tracked.log));
+  const char *log = LogName(tracked);
   const char *seen = quote_literal_cstr(cut.seen);
   Run(psprintf("WITH gone AS (DELETE FROM %s WHERE ctid = ANY (ARRAY(SELECT l.ctid FROM %s l WHERE "
                "l.ctid >= '(%u,0)' AND l.xid < pg_catalog.pg_snapshot_xmax(%s) AND "

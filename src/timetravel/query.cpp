@@ -1,6 +1,7 @@
 #include "timetravel/query.hpp"
 
 #include "pg/compat.hpp"
+#include "pg/names.hpp"
 
 extern "C" {
 #include "catalog/namespace.h"
@@ -9,7 +10,6 @@ extern "C" {
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
-#include "parser/parse_func.h"
 #include "rewrite/rewriteManip.h"
 #include "utils/lsyscache.h"
 }
@@ -60,8 +60,7 @@ Node *MapPolicy(Node *node, PolicyMap *map) {
 }  // namespace
 
 Oid FunctionOf(const char *name, std::initializer_list<Oid> arguments) {
-  List *qualified = list_make2(makeString(pstrdup("heliosdb")), makeString(pstrdup(name)));
-  return LookupFuncName(qualified, static_cast<int>(arguments.size()), arguments.begin(), false);
+  return pg::FindFunction("heliosdb", name, arguments);
 }
 
 Expr *Call(const char *name, std::initializer_list<Oid> types, Oid result, List *arguments) {

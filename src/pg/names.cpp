@@ -1,0 +1,26 @@
+#include "pg/names.hpp"
+
+extern "C" {
+#include "nodes/pg_list.h"
+#include "nodes/value.h"
+#include "parser/parse_func.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+namespace helios::pg {
+
+char *QualifiedName(Oid relation) {
+  return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
+                                    get_rel_name(relation));
+}
+
+Oid FindFunction(const char *schema, const char *name, std::initializer_list<Oid> arguments) {
+  List *qualified = list_make2(makeString(pstrdup(schema)), makeString(pstrdup(name)));
+  return LookupFuncName(qualified, static_cast<int>(arguments.size()), arguments.begin(), false);
+}
+
+}  // namespace helios::pg
