@@ -31,7 +31,9 @@ CREATE TABLE heliosdb.branch_relations (
   local_relid oid NOT NULL,
   schema oid NOT NULL,
   columns smallint NOT NULL,
-  base_xid xid8
+  base_xid xid8,
+  deleted_relid oid NOT NULL DEFAULT 0,
+  whole_xid xid8
 );
 CREATE INDEX branch_relations_main ON heliosdb.branch_relations (branch, main_relid);
 CREATE INDEX branch_relations_local ON heliosdb.branch_relations (local_relid);
@@ -41,6 +43,8 @@ COMMENT ON COLUMN heliosdb.branch_relations.local_relid IS 'the relation of the 
 COMMENT ON COLUMN heliosdb.branch_relations.schema IS 'schema that the relation belongs to on main';
 COMMENT ON COLUMN heliosdb.branch_relations.columns IS 'columns that both had when the copy was made, dropped ones too';
 COMMENT ON COLUMN heliosdb.branch_relations.base_xid IS 'transaction that merged it last; null: never';
+COMMENT ON COLUMN heliosdb.branch_relations.deleted_relid IS 'of a table that is copied row by row: keys of rows that the branch does not have any more; 0: copied as a whole';
+COMMENT ON COLUMN heliosdb.branch_relations.whole_xid IS 'transaction that copied the rest of such a table; null: the rest is main''s';
 
 CREATE TABLE heliosdb.branch_sequences (
   branch bigint,
@@ -170,6 +174,10 @@ CREATE FUNCTION heliosdb.branch_sequence(sequence regclass) RETURNS regclass
   AS 'MODULE_PATHNAME', 'helios_branch_sequence' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION heliosdb.branch_sequence(regclass) IS 'sequence of the branch in place of one of main';
 
+CREATE FUNCTION heliosdb.branch_check_keys() RETURNS trigger
+  AS 'MODULE_PATHNAME', 'helios_branch_check_keys' LANGUAGE C;
+COMMENT ON FUNCTION heliosdb.branch_check_keys() IS 'trigger of tables of branches that are copied row by row';
+
 CREATE FUNCTION heliosdb.branch_space(branch bigint, schema name) RETURNS text
   AS 'MODULE_PATHNAME', 'helios_branch_space' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION heliosdb.branch_space(bigint, name) IS 'schema of a branch with what was created or altered there in another schema, quoted';
@@ -192,10 +200,11 @@ COMMENT ON FUNCTION heliosdb.branch_policies(oid, oid) IS 'policies of a table a
 -- Differences and merging.
 
 CREATE FUNCTION heliosdb.branch_contents(branch text, OUT branch_id bigint, OUT main oid, OUT local oid, OUT schema oid, OUT columns smallint, OUT fork timestamptz,
-                                         OUT merged timestamptz, OUT merged_now boolean) RETURNS SETOF record
+                                         OUT merged timestamptz, OUT merged_now boolean, OUT deleted oid, OUT is_partial boolean) RETURNS SETOF record
   LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
     SELECT b.id, r.main_relid, r.local_relid, r.schema, r.columns, COALESCE(b.fork_at, pg_xact_commit_timestamp(b.fork_xid::xid)),
-           pg_xact_commit_timestamp(r.base_xid::xid), COALESCE(r.base_xid = pg_current_xact_id_if_assigned(), false)
+           pg_xact_commit_timestamp(r.base_xid::xid), COALESCE(r.base_xid = pg_current_xact_id_if_assigned(), false),
+           r.deleted_relid, r.deleted_relid <> 0 AND r.whole_xid IS NULL
     FROM heliosdb.branches b JOIN heliosdb.branch_relations r ON r.branch = b.id
     WHERE b.name = branch_contents.branch::name
   $body$;
@@ -220,9 +229,11 @@ BEGIN
     RAISE EXCEPTION 'branch "%" is not ready', branch
       USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'It begins when the transaction that creates it has committed.';
   END IF;
-  SELECT c.local INTO known FROM heliosdb.branch_contents(branch) c WHERE c.main = relation::oid OR c.local = relation::oid;
-  is_local := FOUND;
-  source := CASE WHEN NOT is_local THEN format('%s TABLESAMPLE heliosdb.as_of(%L::timestamptz)', heliosdb.branch_relation_name(relation), fork::text)
+  SELECT c.local, c.main, c.deleted, c.is_partial INTO known FROM heliosdb.branch_contents(branch) c WHERE c.main = relation::oid OR c.local = relation::oid;
+  is_local := FOUND AND NOT known.is_partial;
+  source := CASE WHEN known.local IS NULL THEN format('%s TABLESAMPLE heliosdb.as_of(%L::timestamptz)', heliosdb.branch_relation_name(relation), fork::text)
+                 WHEN known.is_partial THEN format('%s TABLESAMPLE heliosdb.as_of_overlaid(%L::timestamptz, NULL, %s::oid, %s::oid, ''a'')',
+                                                   heliosdb.branch_relation_name(known.main), fork::text, known.local, known.deleted)
                  WHEN known.local <> 0 THEN heliosdb.branch_relation_name(known.local) END;
 END
 $body$;
@@ -334,6 +345,34 @@ END
 $body$;
 COMMENT ON FUNCTION heliosdb.merge_strategy(jsonb) IS 'refuses unknown options of a merge; returns what decides conflicts';
 
+CREATE FUNCTION heliosdb.merge_deleted(branch bigint, local oid, base timestamptz) RETURNS void
+  AS 'MODULE_PATHNAME', 'helios_merge_deleted' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION heliosdb.merge_deleted(bigint, oid, timestamptz) IS 'step of a merge: creates the temporary table heliosdb_deleted of the keys that a table which is copied row by row had lost at the last merge';
+
+-- What was there at the base, for FROM. Of a table that is copied row by row that is main's as of the fork, and only what
+-- the copy stands for where the copy has no more; later, the copy's at the last merge, and of main's what that did not
+-- stand for.
+CREATE FUNCTION heliosdb.merge_base(main oid, local oid, base timestamptz, first boolean, fork timestamptz, deleted oid, is_partial boolean, columns text) RETURNS text
+  LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+  past constant text := CASE WHEN is_partial THEN format('%s TABLESAMPLE heliosdb.as_of_overlaid(%L::timestamptz, NULL, %s::oid, %s::oid, ''c'')',
+                                                         heliosdb.branch_relation_name(main), fork::text, local, deleted)
+                             ELSE format('%s TABLESAMPLE heliosdb.as_of(%L::timestamptz)', heliosdb.branch_relation_name(main), fork::text) END;
+  copied constant text := format('%s TABLESAMPLE heliosdb.as_of(%L::timestamptz)', heliosdb.branch_relation_name(local), base::text);
+BEGIN
+  IF first OR deleted = 0 THEN
+    RETURN CASE WHEN first THEN past ELSE copied END;
+  END IF;
+  RETURN format('(SELECT %1$s FROM %2$s UNION ALL SELECT %1$s FROM (SELECT * FROM %3$s) p WHERE NOT EXISTS (SELECT FROM (SELECT * FROM %2$s) l WHERE %4$s) '
+                'AND NOT EXISTS (SELECT FROM pg_temp.heliosdb_deleted d CROSS JOIN LATERAL (SELECT %5$s) k WHERE %6$s)) u', columns, copied, past,
+                heliosdb.branch_same_row(main, 'l', 'p'),
+                (SELECT string_agg(format('d.k%s AS %I', k.place, a.attname), ', ') FROM unnest(heliosdb.branch_key(main)) WITH ORDINALITY k (number, place)
+                   JOIN pg_attribute a ON a.attrelid = main AND a.attnum = k.number),
+                heliosdb.branch_same_row(main, 'k', 'p'));
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.merge_base(oid, oid, timestamptz, boolean, timestamptz, oid, boolean, text) IS 'step of a merge: what to write into FROM to read the base of a table';
+
 -- Compares a table of a branch with main and writes what is to be done into a temporary table:
 --
 --   act       I, U or D; null: nothing
@@ -342,7 +381,8 @@ COMMENT ON FUNCTION heliosdb.merge_strategy(jsonb) IS 'refuses unknown options o
 --
 -- Rows s of the branch now, b of the branch at the base, t of main now. Main has changed what differs from the base: also
 -- what it changed before the last merge, and the branch has never seen.
-CREATE FUNCTION heliosdb.merge_compare(main oid, local oid, base timestamptz, first boolean, added name[], strategy text) RETURNS void
+CREATE FUNCTION heliosdb.merge_compare(main oid, local oid, base timestamptz, first boolean, fork timestamptz, deleted oid, is_partial boolean, added name[], strategy text)
+  RETURNS void
   LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
   target text := heliosdb.branch_relation_name(main);
@@ -396,10 +436,10 @@ BEGIN
     CREATE TEMPORARY TABLE heliosdb_modified ON COMMIT DROP AS
     SELECT %1$s, %2$s
     FROM (SELECT true AS "$there", %3$s FROM %4$s) s
-      FULL JOIN (SELECT true AS "$there", %3$s FROM %5$s TABLESAMPLE heliosdb.as_of(%6$L::timestamptz)) b ON %7$s
-    WHERE s."$there" IS NULL OR b."$there" IS NULL OR record_image_ne(ROW(%8$s), ROW(%9$s))$sql$,
-    array_to_string(s_kept, ', '), array_to_string(b_kept, ', '), array_to_string(columns, ', '), source, CASE WHEN first THEN target ELSE source END,
-    base::text, heliosdb.branch_same_row(main, 's', 'b'), array_to_string(s_row, ', '), array_to_string(b_row, ', '));
+      FULL JOIN (SELECT true AS "$there", %3$s FROM %5$s) b ON %6$s
+    WHERE s."$there" IS NULL OR b."$there" IS NULL OR record_image_ne(ROW(%7$s), ROW(%8$s))$sql$,
+    array_to_string(s_kept, ', '), array_to_string(b_kept, ', '), array_to_string(columns, ', '), source,
+    heliosdb.merge_base(main, local, base, first, fork, deleted, is_partial, array_to_string(columns, ', ')), heliosdb.branch_same_row(main, 's', 'b'), array_to_string(s_row, ', '), array_to_string(b_row, ', '));
   ANALYZE pg_temp.heliosdb_modified;
   EXECUTE format($sql$
     CREATE TEMPORARY TABLE %1$I ON COMMIT DROP AS
@@ -420,9 +460,12 @@ BEGIN
     array_to_string(t_from_b, ' OR '), array_to_string(clashes, ' OR '), array_to_string(s_back, ', '), array_to_string(b_back, ', '),
     array_to_string(keys, ', '), array_to_string(columns, ', '), target, heliosdb.branch_same_row(main, 't', 'k'));
   DROP TABLE pg_temp.heliosdb_modified;
+  IF deleted <> 0 AND NOT first THEN
+    DROP TABLE pg_temp.heliosdb_deleted;
+  END IF;
 END
 $body$;
-COMMENT ON FUNCTION heliosdb.merge_compare(oid, oid, timestamptz, boolean, name[], text) IS 'step of a merge: what is to be done in a table';
+COMMENT ON FUNCTION heliosdb.merge_compare(oid, oid, timestamptz, boolean, timestamptz, oid, boolean, name[], text) IS 'step of a merge: what is to be done in a table';
 
 CREATE FUNCTION heliosdb.merge_columns(main oid, local oid, common smallint) RETURNS name[]
   LANGUAGE plpgsql STABLE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
@@ -619,6 +662,9 @@ DECLARE
   locals oid[] := '{}';
   bases timestamptz[] := '{}';
   firsts boolean[] := '{}';
+  forks timestamptz[] := '{}';
+  deleteds oid[] := '{}';
+  are_partial boolean[] := '{}';
   is_new boolean[] := '{}';
   commons smallint[] := '{}';
   place integer;
@@ -671,6 +717,9 @@ BEGIN
     locals := locals || pair.local;
     bases := bases || COALESCE(pair.merged, pair.fork);
     firsts := firsts || (pair.merged IS NULL);
+    forks := forks || pair.fork;
+    deleteds := deleteds || pair.deleted;
+    are_partial := are_partial || pair.is_partial;
     is_new := is_new || (pair.main = 0);
     commons := commons || pair.columns;
   END LOOP;
@@ -690,7 +739,10 @@ BEGIN
       END IF;
       CONTINUE;
     END IF;
-    PERFORM heliosdb.merge_compare(tables[place], locals[place], bases[place], firsts[place], added, strategy);
+    IF deleteds[place] <> 0 AND NOT firsts[place] THEN
+      PERFORM heliosdb.merge_deleted(branch, locals[place], bases[place]);
+    END IF;
+    PERFORM heliosdb.merge_compare(tables[place], locals[place], bases[place], firsts[place], forks[place], deleteds[place], are_partial[place], added, strategy);
     SELECT string_agg(format('k%s', k), ', ') INTO keys FROM unnest(heliosdb.branch_key(tables[place])) k;
     EXECUTE format('SELECT count(*), (SELECT string_agg(s.key, '', '') FROM (SELECT ROW(%1$s)::text AS key FROM pg_temp.%2$I WHERE conflict ORDER BY %1$s LIMIT 10) s) '
                    'FROM pg_temp.%2$I WHERE conflict', keys, 'heliosdb_merge_' || tables[place]) INTO found, sample;
@@ -842,6 +894,14 @@ BEGIN
              WHERE r.branch = branch_activity.branch AND t.log <> 0 LOOP
     SELECT COALESCE(string_agg('c' || k, ', '), 'xid, op, ctid') INTO keys FROM unnest(log.key) k;
     EXECUTE format('SELECT (SELECT count(*) FROM (SELECT DISTINCT %1$s FROM %2$s) d), ARRAY(SELECT DISTINCT xid FROM %2$s)', keys, log.name) INTO counted, found;
+    modified_keys := modified_keys + counted;
+    xids := xids || found;
+  END LOOP;
+  -- A table that is copied row by row is tracked from its first merge on: before, its rows tell.
+  FOR log IN SELECT heliosdb.branch_relation_name(r.local_relid) AS name, heliosdb.branch_relation_name(r.deleted_relid) AS deleted FROM heliosdb.branch_relations r
+             WHERE r.branch = branch_activity.branch AND r.deleted_relid <> 0 AND NOT EXISTS (SELECT FROM heliosdb.tracked t WHERE t.relid = r.local_relid) LOOP
+    EXECUTE format('SELECT (SELECT count(*) FROM %1$s) + (SELECT count(*) FROM %2$s), ARRAY(SELECT DISTINCT heliosdb.version_creator(xmin) FROM %1$s UNION SELECT xid FROM %2$s)',
+                   log.name, log.deleted) INTO counted, found;
     modified_keys := modified_keys + counted;
     xids := xids || found;
   END LOOP;

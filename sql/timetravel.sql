@@ -13,6 +13,9 @@ COMMENT ON FUNCTION heliosdb.as_of_transaction(internal) IS 'carrier of FROM t A
 CREATE FUNCTION heliosdb.as_of_scn(internal) RETURNS tsm_handler
   AS 'MODULE_PATHNAME', 'helios_as_of_scn_sample' LANGUAGE C STRICT;
 COMMENT ON FUNCTION heliosdb.as_of_scn(internal) IS 'carrier of FROM t AS OF SCN';
+CREATE FUNCTION heliosdb.as_of_overlaid(internal) RETURNS tsm_handler
+  AS 'MODULE_PATHNAME', 'helios_as_of_overlaid_sample' LANGUAGE C STRICT;
+COMMENT ON FUNCTION heliosdb.as_of_overlaid(internal) IS 'table as of the past with rows of another one in place of some: (instant, SCN, table, its deleted keys, part), one of the first two null; part a: all, u: rows of the past that nothing stands for, c: those that something does';
 CREATE FUNCTION heliosdb.versions(internal) RETURNS tsm_handler
   AS 'MODULE_PATHNAME', 'helios_versions_sample' LANGUAGE C STRICT;
 COMMENT ON FUNCTION heliosdb.versions(internal) IS 'carrier of FROM t VERSIONS BETWEEN: (low instant, low SCN, high instant, high SCN), one of each pair null';
@@ -58,6 +61,12 @@ CREATE FUNCTION heliosdb.was_alive("table" oid, creator xid8, ender xid8, at tim
   AS 'MODULE_PATHNAME', 'helios_was_alive' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 0.1 SUPPORT heliosdb.past_selectivity;
 COMMENT ON FUNCTION heliosdb.was_alive(oid, xid8, xid8, timestamptz) IS 'whether a row version in the change log was there';
 
+CREATE FUNCTION heliosdb.overlay_of(local oid, deleted oid) RETURNS bigint
+  AS 'MODULE_PATHNAME', 'helios_overlay_of' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 0.01;
+COMMENT ON FUNCTION heliosdb.overlay_of(oid, oid) IS 'two tables in one number, for is_overlaid';
+CREATE FUNCTION heliosdb.is_overlaid(tables internal, VARIADIC key "any") RETURNS boolean
+  AS 'MODULE_PATHNAME', 'helios_is_overlaid' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 0.1;
+COMMENT ON FUNCTION heliosdb.is_overlaid(internal, "any") IS 'whether a table has a row, or a table of deleted keys an entry, in place of a row of the past';
 CREATE FUNCTION heliosdb.past_floor("table" oid, scn bigint) RETURNS xid8
   AS 'MODULE_PATHNAME', 'helios_past_floor_scn' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION heliosdb.past_floor(oid, bigint) IS 'a transaction below which all had ended at an SCN';

@@ -7,10 +7,13 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+# Size of a table from which on it is copied row by row.
+my $rows = $ENV{HELIOS_BRANCH_ROWS} // -1;
 my $node = PostgreSQL::Test::Cluster->new('differential');
 $node->init;
-$node->append_conf('postgresql.conf', q{
+$node->append_conf('postgresql.conf', qq{
 shared_preload_libraries = 'heliosdb'
+heliosdb.branch_row_copy_above = $rows
 fsync = off
 jit = off
 });

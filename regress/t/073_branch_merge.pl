@@ -7,9 +7,11 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+# Size of a table from which on it is copied row by row.
+my $rows = $ENV{HELIOS_BRANCH_ROWS} // -1;
 my $node = PostgreSQL::Test::Cluster->new('merge');
 $node->init;
-$node->append_conf('postgresql.conf', "shared_preload_libraries = 'heliosdb'\njit = off\nfsync = off\n");
+$node->append_conf('postgresql.conf', "shared_preload_libraries = 'heliosdb'\nheliosdb.branch_row_copy_above = $rows\njit = off\nfsync = off\n");
 $node->start;
 
 my $seed = $ENV{HELIOS_SEED} // 73;

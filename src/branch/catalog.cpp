@@ -41,7 +41,9 @@ enum RelationColumn {
   kSchema,
   kColumns,
   kBaseXid,
-  kRelationColumns = kBaseXid
+  kDeletedRelid,
+  kWholeXid,
+  kRelationColumns = kWholeXid
 };
 
 struct LocalKey {
@@ -55,7 +57,15 @@ struct LocalEntry {
   Local local;
 };
 
+// The table of main behind a copy.
+struct CopyEntry {
+  Oid local;
+  bool valid;
+  CopyOf of;
+};
+
 constinit HTAB *locals = nullptr;
+constinit HTAB *copies = nullptr;
 constinit Branch current = {};
 constinit bool current_valid = false;
 constinit uint64 invalidations = 0;
@@ -71,10 +81,19 @@ void Invalidate(Datum, Oid relation) {
     if (!OidIsValid(relation) || entry->key.main == static_cast<int64>(relation))
       entry->valid = false;
   }
+  hash_seq_init(&status, copies);
+  while (auto *entry = static_cast<CopyEntry *>(hash_seq_search(&status))) {
+    if (!OidIsValid(relation) || entry->local == relation || entry->of.main == relation)
+      entry->valid = false;
+  }
 }
 
 void CreateCache() {
   constexpr long kExpected = 64;
+  HASHCTL of_copies = {};
+  of_copies.keysize = sizeof(Oid);
+  of_copies.entrysize = sizeof(CopyEntry);
+  copies = hash_create("heliosdb branch copies", kExpected, &of_copies, HASH_ELEM | HASH_BLOBS);
   HASHCTL control = {};
   control.keysize = sizeof(LocalKey);
   control.entrysize = sizeof(LocalEntry);
@@ -142,10 +161,36 @@ Local LoadLocal(int64 branch, Oid main) {
     local.relation =
         DatumGetObjectId(heap_getattr(tuple, kLocalRelid, RelationGetDescr(table), &is_null));
     local.columns = DatumGetInt16(heap_getattr(tuple, kColumns, RelationGetDescr(table), &is_null));
+    local.deleted =
+        DatumGetObjectId(heap_getattr(tuple, kDeletedRelid, RelationGetDescr(table), &is_null));
+    const Datum whole = heap_getattr(tuple, kWholeXid, RelationGetDescr(table), &is_null);
+    if (!is_null) local.whole_xid = DatumGetFullTransactionId(whole);
   }
   systable_endscan(scan);
   table_close(table, AccessShareLock);
   return local;
+}
+
+// Reads what a copy that was made row by row stands for.
+CopyOf LoadCopyOf(Oid local) {
+  Relation table = table_open(OwnRelationOrError("branch_relations"), AccessShareLock);
+  ScanKeyData key;
+  ScanKeyInit(&key, kLocalRelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(local));
+  SysScanDesc scan = systable_beginscan(table, OwnRelationOrError("branch_relations_local"), true,
+                                        nullptr, 1, &key);
+  HeapTuple tuple = systable_getnext(scan);
+  CopyOf of = {};
+  if (HeapTupleIsValid(tuple)) {
+    bool is_null;
+    const TupleDesc row = RelationGetDescr(table);
+    if (OidIsValid(DatumGetObjectId(heap_getattr(tuple, kDeletedRelid, row, &is_null)))) {
+      of.main = DatumGetObjectId(heap_getattr(tuple, kMainRelid, row, &is_null));
+      of.branch = DatumGetInt64(heap_getattr(tuple, kBranch, row, &is_null));
+    }
+  }
+  systable_endscan(scan);
+  table_close(table, AccessShareLock);
+  return of;
 }
 
 // Counts the columns of a relation, dropped ones too; 0 without one.
@@ -223,6 +268,29 @@ Local FindLocal(int64 branch, Oid main) {
   return local;
 }
 
+CopyOf FindCopyOf(Oid local) {
+  if (locals == nullptr) CreateCache();
+  bool found;
+  auto *entry = static_cast<CopyEntry *>(hash_search(copies, &local, HASH_ENTER, &found));
+  if (!found) entry->valid = false;
+  if (entry->valid) return entry->of;
+  // News about either relation must reach the entry while it is read.
+  entry->of = {};
+  const uint64 before = invalidations;
+  const CopyOf of = LoadCopyOf(local);
+  entry = static_cast<CopyEntry *>(hash_search(copies, &local, HASH_FIND, nullptr));
+  entry->of = of;
+  entry->valid = invalidations == before;
+  return of;
+}
+
+Local FindPartial(Oid copy) {
+  const CopyOf of = FindCopyOf(copy);
+  if (!OidIsValid(of.main) || of.branch != session_branch) return {};
+  const Local local = FindLocal(of.branch, of.main);
+  return local.relation == copy && local.IsPartial() ? local : Local{};
+}
+
 void BranchesChanged() {
   CacheInvalidateRelcacheByRelid(OwnRelationOrError("branches"));
   CommandCounterIncrement();
@@ -233,7 +301,7 @@ void LocalChanged(Oid main) {
   CommandCounterIncrement();
 }
 
-void AddLocal(int64 branch, Oid main, Oid local, Oid schema) {
+void AddLocal(int64 branch, Oid main, Oid local, Oid schema, Oid deleted) {
   Relation table = table_open(OwnRelationOrError("branch_relations"), RowExclusiveLock);
   Datum values[kRelationColumns] = {};
   bool nulls[kRelationColumns] = {};
@@ -243,8 +311,33 @@ void AddLocal(int64 branch, Oid main, Oid local, Oid schema) {
   values[kSchema - 1] = ObjectIdGetDatum(schema);
   values[kColumns - 1] = Int16GetDatum(ColumnCount(local));
   nulls[kBaseXid - 1] = true;
+  values[kDeletedRelid - 1] = ObjectIdGetDatum(deleted);
+  nulls[kWholeXid - 1] = true;
   CatalogTupleInsert(table, heap_form_tuple(RelationGetDescr(table), values, nulls));
   table_close(table, RowExclusiveLock);
+  if (OidIsValid(local)) CacheInvalidateRelcacheByRelid(local);
+  LocalChanged(main);
+}
+
+void NoteWhole(int64 branch, Oid main, Oid local) {
+  Relation table = table_open(OwnRelationOrError("branch_relations"), RowExclusiveLock);
+  ScanKeyData keys[2];
+  ScanKeyInit(&keys[0], kBranch, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(branch));
+  ScanKeyInit(&keys[1], kMainRelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(main));
+  SysScanDesc scan = systable_beginscan(table, OwnRelationOrError("branch_relations_main"), true,
+                                        nullptr, lengthof(keys), keys);
+  HeapTuple tuple = systable_getnext(scan);
+  if (!HeapTupleIsValid(tuple)) elog(ERROR, "branch has no copy of relation %u", main);
+  Datum values[kRelationColumns] = {};
+  bool nulls[kRelationColumns] = {};
+  bool replaced[kRelationColumns] = {};
+  values[kWholeXid - 1] = FullTransactionIdGetDatum(GetTopFullTransactionId());
+  replaced[kWholeXid - 1] = true;
+  HeapTuple changed = heap_modify_tuple(tuple, RelationGetDescr(table), values, nulls, replaced);
+  CatalogTupleUpdate(table, &changed->t_self, changed);
+  systable_endscan(scan);
+  table_close(table, RowExclusiveLock);
+  CacheInvalidateRelcacheByRelid(local);
   LocalChanged(main);
 }
 
@@ -269,6 +362,14 @@ void LockBranch(int64 branch, bool exclusive) {
   // The id is taken modulo 2^32: a clash makes two branches wait for each other, no more.
   LockDatabaseObject(OwnRelationOrError("branches"), static_cast<Oid>(branch), 0,
                      exclusive ? AccessExclusiveLock : AccessShareLock);
+}
+
+void LockRows(Oid copy) {
+  LockDatabaseObject(OwnRelationOrError("branch_relations"), copy, 0, ExclusiveLock);
+}
+
+void UnlockRows(Oid copy) {
+  UnlockDatabaseObject(OwnRelationOrError("branch_relations"), copy, 0, ExclusiveLock);
 }
 
 // A flag beside those of the server, which an error takes back with them.

@@ -41,21 +41,43 @@ struct Local {
   bool exists;    // there is a row
   Oid relation;   // 0: dropped on the branch
   int16 columns;  // the first ones are those of main, dropped ones too
+  Oid deleted;  // of a copy that was made row by row: the table of the keys deleted on the branch; else 0
+  FullTransactionId whole_xid;  // the transaction that made it whole since; invalid: it is not
+
+  // Tells whether the copy has only some rows: the others are main's as of the fork.
+  bool IsPartial() const { return OidIsValid(deleted) && !FullTransactionIdIsValid(whole_xid); }
 };
 Local FindLocal(int64 branch, Oid main);
+
+// The table of main, and the branch, that a copy belongs to which was made row by row; 0 for all other relations.
+struct CopyOf {
+  Oid main;
+  int64 branch;
+};
+CopyOf FindCopyOf(Oid local);
+
+// The same as a Local if the copy is of the session's branch and has only some rows; one that does not exist otherwise.
+Local FindPartial(Oid local);
 
 // Tells that the branches, or what a branch has in place of `main`, have changed.
 void BranchesChanged();
 void LocalChanged(Oid main);
 
-// Notes what a branch has in place of `main` (0: nothing, it was created on the branch).
-void AddLocal(int64 branch, Oid main, Oid local, Oid schema);
+// Notes what a branch has in place of `main` (0: nothing, it was created on the branch); `deleted` as in Local.
+void AddLocal(int64 branch, Oid main, Oid local, Oid schema, Oid deleted = InvalidOid);
+
+// Notes that a copy that was made row by row has all rows from now on; SPI need not be connected.
+void NoteWhole(int64 branch, Oid main, Oid local);
 
 // Lists the branches that exist, main left out.
 List *LiveBranches();
 
 // Serializes those who copy a table up, and keeps the branch from being dropped until the end of the transaction.
 void LockBranch(int64 branch, bool exclusive);
+
+// Lets one session at a time copy a row into a copy that is made row by row; not kept to the end of the transaction.
+void LockRows(Oid copy);
+void UnlockRows(Oid copy);
 
 // Works as the owner of the catalogs on main with nothing of the user's on the search path, until Leave; an error
 // ends it as well.

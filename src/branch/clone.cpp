@@ -18,6 +18,7 @@ extern "C" {
 #include "catalog/objectaddress.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_description.h"
 #include "catalog/pg_partitioned_table.h"
 #include "catalog/pg_type.h"
 #include "catalog/toasting.h"
@@ -196,7 +197,32 @@ void AttachSequences(Relation model, Oid clone, MapRelation map_sequence) {
   }
 }
 
+// Tells whether a column has options of its own.
+bool HasColumnOptions(Relation model) {
+  bool has = false;
+  for (AttrNumber number = 1; !has && number <= RelationGetNumberOfAttributes(model); number++) {
+    HeapTuple column = SearchSysCacheAttNum(RelationGetRelid(model), number);
+    if (!HeapTupleIsValid(column)) continue;
+    bool is_null;
+    SysCacheGetAttr(ATTNUM, column, Anum_pg_attribute_attoptions, &is_null);
+    has = !is_null;
+    ReleaseSysCache(column);
+  }
+  return has;
+}
+
 }  // namespace
+
+bool HasRows(Oid catalog_oid, Oid index, AttrNumber column, Oid value) {
+  Relation catalog = table_open(catalog_oid, AccessShareLock);
+  ScanKeyData key;
+  ScanKeyInit(&key, column, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(value));
+  SysScanDesc scan = systable_beginscan(catalog, index, true, nullptr, 1, &key);
+  const bool has = HeapTupleIsValid(systable_getnext(scan));
+  systable_endscan(scan);
+  table_close(catalog, AccessShareLock);
+  return has;
+}
 
 void CopySecurity(Oid model_oid, Oid clone) {
   Relation model = relation_open(model_oid, AccessShareLock);
@@ -236,16 +262,18 @@ Oid CloneTable(Oid model_oid, Oid schema, MapRelation map_sequence) {
   CopyColumnFields(model, clone, Anum_pg_attribute_attstattarget);
   AttachSequences(model, clone, map_sequence);
   // Options that the server keeps for itself differ between two tables.
-  RunEach(psprintf(
-      "SELECT format('ALTER TABLE %%s ALTER COLUMN %%I SET (%%s)', '%u'::regclass, a.attname, "
-      "(SELECT string_agg(o, ', ') FROM unnest(a.attoptions) o WHERE o ~ '^n_distinct')) "
-      "FROM pg_attribute a WHERE a.attrelid = %u AND a.attnum > 0 AND NOT a.attisdropped AND "
-      "EXISTS (SELECT FROM unnest(a.attoptions) o WHERE o ~ '^n_distinct')",
-      clone, model_oid));
-  RunSql(psprintf("INSERT INTO pg_description SELECT %u, classoid, objsubid, description "
-                  "FROM pg_description WHERE objoid = %u AND classoid = 'pg_class'::regclass",
-                  clone, model_oid),
-         SPI_OK_INSERT);
+  if (HasColumnOptions(model))
+    RunEach(psprintf(
+        "SELECT format('ALTER TABLE %%s ALTER COLUMN %%I SET (%%s)', '%u'::regclass, a.attname, "
+        "(SELECT string_agg(o, ', ') FROM unnest(a.attoptions) o WHERE o ~ '^n_distinct')) "
+        "FROM pg_attribute a WHERE a.attrelid = %u AND a.attnum > 0 AND NOT a.attisdropped AND "
+        "EXISTS (SELECT FROM unnest(a.attoptions) o WHERE o ~ '^n_distinct')",
+        clone, model_oid));
+  if (HasRows(DescriptionRelationId, DescriptionObjIndexId, Anum_pg_description_objoid, model_oid))
+    RunSql(psprintf("INSERT INTO pg_description SELECT %u, classoid, objsubid, description "
+                    "FROM pg_description WHERE objoid = %u AND classoid = 'pg_class'::regclass",
+                    clone, model_oid),
+           SPI_OK_INSERT);
   table_close(model, NoLock);
   return clone;
 }
@@ -273,7 +301,11 @@ Oid CloneSequence(Oid model, Oid schema) {
   return clone;
 }
 
-void CloneRows(Oid model, Oid clone, TimestampTz at) {
+namespace {
+
+// Copies what a table as of the past gives, which `sample` says behind its name, into one of the same columns; indexes
+// are left alone.
+void FillFrom(Oid model, Oid clone, const char *sample, int options) {
   constexpr long kBatch = 1000;
   Relation table = table_open(clone, AccessExclusiveLock);
   const TupleDesc row = RelationGetDescr(table);
@@ -285,12 +317,10 @@ void CloneRows(Oid model, Oid clone, TimestampTz at) {
                      quote_identifier(NameStr(TupleDescAttr(row, i)->attname)));
   }
   if (sql.len == 0) appendStringInfoString(&sql, "SELECT");
-  appendStringInfo(&sql, " FROM %s TABLESAMPLE heliosdb.as_of($1)", pg::QualifiedName(model));
+  appendStringInfo(&sql, " FROM %s TABLESAMPLE %s", pg::QualifiedName(model), sample);
 
-  Oid types[] = {TIMESTAMPTZOID};
-  Datum instants[] = {TimestampTzGetDatum(at)};
-  Portal portal = SPI_cursor_open_with_args(nullptr, sql.data, lengthof(types), types, instants,
-                                            nullptr, true, 0);
+  Portal portal =
+      SPI_cursor_open_with_args(nullptr, sql.data, 0, nullptr, nullptr, nullptr, true, 0);
   TupleTableSlot *slot = table_slot_create(table, nullptr);
   BulkInsertState bulk = GetBulkInsertState();
   const CommandId command = GetCurrentCommandId(true);
@@ -310,17 +340,32 @@ void CloneRows(Oid model, Oid clone, TimestampTz at) {
         if (!dropped) from++;
       }
       ExecStoreVirtualTuple(slot);
-      // Frozen: a snapshot that is older than the copy sees the rows too. Nobody knows the table yet.
-      table_tuple_insert(table, slot, command, TABLE_INSERT_FROZEN | TABLE_INSERT_SKIP_FSM, bulk);
+      table_tuple_insert(table, slot, command, options, bulk);
     }
     SPI_freetuptable(SPI_tuptable);
   }
   FreeBulkInsertState(bulk);
-  table_finish_bulk_insert(table, TABLE_INSERT_FROZEN | TABLE_INSERT_SKIP_FSM);
+  table_finish_bulk_insert(table, options);
   ExecDropSingleTupleTableSlot(slot);
   SPI_cursor_close(portal);
   table_close(table, NoLock);
   CommandCounterIncrement();
+}
+
+}  // namespace
+
+void CloneRows(Oid model, Oid clone, TimestampTz at) {
+  // Frozen: a snapshot that is older than the copy sees the rows too. Nobody knows the table yet.
+  FillFrom(model, clone,
+           psprintf("heliosdb.as_of(%s::timestamptz)", quote_literal_cstr(timestamptz_to_str(at))),
+           TABLE_INSERT_FROZEN | TABLE_INSERT_SKIP_FSM);
+}
+
+void CloneRest(Oid model, Oid clone, Oid deleted, TimestampTz at) {
+  FillFrom(model, clone,
+           psprintf("heliosdb.as_of_overlaid(%s::timestamptz, NULL, %u::oid, %u::oid, 'u')",
+                    quote_literal_cstr(timestamptz_to_str(at)), clone, deleted),
+           TABLE_INSERT_SKIP_FSM);
 }
 
 }  // namespace helios::branch

@@ -4,6 +4,7 @@
 #include "pg/pg.hpp"
 
 extern "C" {
+#include "access/attnum.h"
 #include "utils/timestamp.h"
 }
 #undef Min
@@ -25,6 +26,10 @@ Oid CloneSequence(Oid model, Oid schema);
 // Copies the rows of `model` as of an instant, so that every snapshot sees them.
 void CloneRows(Oid model, Oid clone, TimestampTz at);
 
+// Copies the rows of `model` as of an instant that neither `clone` nor the table of its deleted keys has, into a table
+// whose indexes are made anew behind it.
+void CloneRest(Oid model, Oid clone, Oid deleted, TimestampTz at);
+
 // Creates the indexes with primary key, unique and exclusion constraints, and copies what the planner knows.
 void CloneIndexes(Oid model, Oid clone);
 
@@ -34,6 +39,9 @@ void ClonePolicies(Oid model, Oid clone);
 
 // Creates the foreign keys of a table; referenced tables are mapped. SPI must be connected.
 void CloneForeignKeys(Oid model, Oid clone, MapRelation map_table);
+
+// Tells whether a catalog has a row with a value in the first column of one of its indexes.
+bool HasRows(Oid catalog, Oid index, AttrNumber column, Oid value);
 
 // Gives a relation the privileges of another one, of columns too, and whether it has row-level security.
 void CopySecurity(Oid model, Oid clone);

@@ -14,6 +14,7 @@ extern "C" {
 #include "catalog/indexing.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_policy.h"
 #include "catalog/pg_trigger.h"
 #include "commands/defrem.h"
 #include "commands/trigger.h"
@@ -123,6 +124,8 @@ void CloneTriggers(Oid model_oid, Oid clone, MapRelation map_table) {
 }
 
 void ClonePolicies(Oid model, Oid clone) {
+  if (!HasRows(PolicyRelationId, PolicyPolrelidPolnameIndexId, Anum_pg_policy_polrelid, model))
+    return;
   RunEach(
       psprintf("SELECT format('CREATE POLICY %%I ON %%s AS %%s FOR %%s TO %%s%%s%%s', p.name, "
                "'%u'::regclass, "

@@ -7,10 +7,12 @@
 
 #include "branch/catalog.hpp"
 #include "branch/clone.hpp"
+#include "branch/partial.hpp"
 #include "branch/path.hpp"
 #include "branch/relations.hpp"
 #include "branch/session.hpp"
 #include "changelog/changelog.hpp"
+#include "pg/names.hpp"
 #include "pg/pause.hpp"
 
 #include <algorithm>
@@ -19,6 +21,7 @@
 extern "C" {
 #include "access/commit_ts.h"
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
@@ -26,12 +29,15 @@ extern "C" {
 #include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
 #include "commands/extension.h"
+#include "commands/trigger.h"
 #include "executor/spi.h"
 #include "storage/lmgr.h"
 #include "tcop/utility.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/syscache.h"
 #include "utils/xid8.h"
 }
@@ -58,8 +64,21 @@ constexpr const char *kConnected =
     "c ON c.t = e.a) "
     "SELECT t FROM connected ORDER BY t";
 
+// Tells whether neither foreign keys nor partitioning connect a table to others.
+bool IsAlone(Oid table_oid) {
+  Relation table = table_open(table_oid, AccessShareLock);
+  bool alone = table->rd_rel->relkind == RELKIND_RELATION && !table->rd_rel->relispartition &&
+               RelationGetFKeyList(table) == NIL;
+  const TriggerDesc *triggers = table->trigdesc;
+  for (int i = 0; alone && triggers != nullptr && i < triggers->numtriggers; i++)
+    alone = RI_FKey_trigger_type(triggers->triggers[i].tgfoid) == RI_TRIGGER_NONE;
+  table_close(table, NoLock);
+  return alone;
+}
+
 // Lists the tables to copy, the first one's privileges left to the statement.
 List *ConnectedTables(Oid table) {
+  if (IsAlone(table)) return list_make1_oid(table);
   List *tables = NIL;
   ListCell *cell;
   foreach (cell, QueryOids(psprintf(kConnected, table), CurrentMemoryContext)) {
@@ -154,21 +173,24 @@ void CreateCopy(Oid table) {
   const Oid schema = get_rel_namespace(table);
   const Oid copy =
       CloneTable(table, EnsureSpaceOf(copying_for, Space::kCopies, schema), MapSequence);
-  AddLocal(copying_for, table, copy, schema);
+  AddLocal(copying_for, table, copy, schema,
+           IsToBePartial(table) ? CreateDeleted(table, copy) : InvalidOid);
 }
 
 // Copies the rows of a table, and then makes its indexes.
 void FillCopy(Oid table, TimestampTz fork) {
   const Oid copy = MapTable(table);
-  if (get_rel_relkind(table) == RELKIND_PARTITIONED_TABLE) {
-    // Partitions may have come or gone since the fork, which is for the whole to say.
-    RunSql(psprintf("SELECT heliosdb.as_of_instant(%u, %s::timestamptz)", table,
-                    quote_literal_cstr(timestamptz_to_str(fork))),
-           SPI_OK_SELECT);
+  const bool is_whole = get_rel_relkind(table) == RELKIND_PARTITIONED_TABLE;
+  const bool is_partial = FindLocal(copying_for, table).IsPartial();
+  if (is_whole || is_partial) {
+    // Partitions may have come or gone since the fork, which is for the whole to say; and rows that are to be copied
+    // later must be known.
+    OidFunctionCall2(pg::FindFunction(kAdminSchema, "as_of_instant", {OIDOID, TIMESTAMPTZOID}),
+                     ObjectIdGetDatum(table), TimestampTzGetDatum(fork));
   } else {
     CloneRows(table, copy, fork);
-    CloneIndexes(table, copy);
   }
+  if (!is_whole) CloneIndexes(table, copy);
 }
 
 // Makes the copies of partitions those of the copies of their parents, while they are empty: the keys of rows would be
@@ -224,11 +246,14 @@ void CopyTables(List *tables, TimestampTz fork) {
   foreach (cell, fresh) {
     const Oid table = lfirst_oid(cell);
     const Oid copy = MapTable(table);
-    CloneForeignKeys(table, copy, MapTable);
+    if (!IsAlone(table)) CloneForeignKeys(table, copy, MapTable);
     CloneTriggers(table, copy, MapTable);
     ClonePolicies(table, copy);
-    if (!get_rel_relispartition(copy))
+    if (FindLocal(copying_for, table).IsPartial()) {
+      AddKeyTrigger(copy);
+    } else if (!get_rel_relispartition(copy)) {
       RunSql(psprintf("SELECT heliosdb.track(%u)", copy), SPI_OK_SELECT);
+    }
   }
 }
 

@@ -33,7 +33,7 @@ void LeadReferences(List *constraints) {
   foreach (cell, constraints) {
     auto *constraint = lfirst_node(Constraint, cell);
     if (constraint->contype != CONSTR_FOREIGN || constraint->pktable == nullptr) continue;
-    LeadToCopy(constraint->pktable, ACL_REFERENCES);
+    LeadToWhole(constraint->pktable, ACL_REFERENCES);
   }
 }
 
@@ -249,7 +249,7 @@ bool LeadDroppedIndex(const DropStmt *drop, ListCell *object) {
         makeRangeVar(get_namespace_name(get_rel_namespace(table)), get_rel_name(table), -1);
     if (Classify(table, session_branch) != Kind::kTable) return true;
     const Local known = FindLocal(CurrentBranch().id, table);
-    if (!known.exists) LeadToCopy(of, 0);
+    if (!known.exists) LeadToWhole(of, 0);
     index = known.exists ? InvalidOid : FindIndex(name);
     if (!OidIsValid(index)) {
       if (!drop->missing_ok)
@@ -311,7 +311,7 @@ Ddl LeadTrigger(CreateTrigStmt *trigger) {
     Refuse("CREATE TRIGGER on a view of main",
            "Create a view of the same name on the branch first.");
   LeadToAltered(trigger->relation);
-  if (trigger->constrrel != nullptr) LeadToCopy(trigger->constrrel, ACL_TRIGGER);
+  if (trigger->constrrel != nullptr) LeadToWhole(trigger->constrrel, ACL_TRIGGER);
   return Ddl::kRun;
 }
 

@@ -49,14 +49,25 @@ void CheckWritten(Oid relation) {
                   errhint("Run it again.")));
 }
 
+// Tells whether a relation is among the entries of a range table.
+bool IsAmong(Oid relation, const List *entries) {
+  const ListCell *cell;
+  foreach (cell, entries) {
+    const auto *entry = lfirst_node(RangeTblEntry, cell);
+    if (entry->rtekind == RTE_RELATION && entry->relid == relation) return true;
+  }
+  return false;
+}
+
 // Raises an error if a table that is to be read as of the fork has been copied by another session since the
 // statement was planned: what that has changed would be missed.
-void CheckRead(const RangeTblEntry *entry) {
+void CheckRead(const RangeTblEntry *entry, const List *entries) {
   if (entry->rtekind != RTE_RELATION || IsolationUsesXactSnapshot()) return;
   if (Classify(entry->relid, session_branch) != Kind::kTable) return;
   // Entries that only ask for privileges beside the copy are not read.
   if (!entry->inFromCl) return;
-  if (!FindLocal(CurrentBranch().id, entry->relid).exists) return;
+  const Local local = FindLocal(CurrentBranch().id, entry->relid);
+  if (!local.exists || (local.IsPartial() && IsAmong(local.relation, entries))) return;
   ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
                   errmsg("table \"%s\" was changed on branch \"%s\" for the first time meanwhile",
                          get_rel_name(entry->relid), SessionBranchName()),
@@ -94,7 +105,7 @@ void OnStart(QueryDesc *query, int flags) {
         CheckWritten(rt_fetch(mark->rti, plan->rtable)->relid);
     }
     AcceptInvalidationMessages();
-    foreach (cell, plan->rtable) CheckRead(lfirst_node(RangeTblEntry, cell));
+    foreach (cell, plan->rtable) CheckRead(lfirst_node(RangeTblEntry, cell), plan->rtable);
   }
   if (chain.previous() != nullptr) {
     chain.previous()(query, flags);

@@ -5,6 +5,7 @@
 #include "branch/catalog.hpp"
 #include "branch/copy_up.hpp"
 #include "branch/names.hpp"
+#include "branch/partial.hpp"
 #include "branch/path.hpp"
 
 extern "C" {
@@ -160,7 +161,8 @@ void CheckReaders(const History &lost, bool copies_too) {
   foreach (cell, LiveBranches()) {
     const auto *branch = static_cast<const Branch *>(lfirst(cell));
     // A copy is found through the table that it stands for.
-    if (!copies_too && FindLocal(branch->id, lost.table).exists) continue;
+    const Local local = FindLocal(branch->id, lost.table);
+    if (!copies_too && local.exists && !local.IsPartial()) continue;
     if (!HasHistory(*branch, lost.since)) continue;
     ereport(ERROR,
             (errcode(ERRCODE_OBJECT_IN_USE),
@@ -176,7 +178,9 @@ void MoveCopies(Oid table) {
   foreach (cell, LiveBranches()) {
     const auto *branch = static_cast<const Branch *>(lfirst(cell));
     const Local local = FindLocal(branch->id, table);
-    if (local.exists && OidIsValid(local.relation)) MoveToShadow(branch->id, local.relation);
+    if (!local.exists || !OidIsValid(local.relation)) continue;
+    MakeWhole(*branch, table);
+    MoveToShadow(branch->id, local.relation);
   }
 }
 

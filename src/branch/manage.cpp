@@ -395,7 +395,8 @@ HELIOS_FUNCTION(branch_bytes) {
   scope.Enter();
   SPI_connect();
   RunSql(psprintf("SELECT COALESCE(sum(pg_total_relation_size(r.local_relid) + "
-                  "COALESCE(pg_total_relation_size(NULLIF(t.log, 0)), 0)), 0)::bigint "
+                  "COALESCE(pg_total_relation_size(NULLIF(t.log, 0)), 0) + "
+                  "COALESCE(pg_total_relation_size(NULLIF(r.deleted_relid, 0)), 0)), 0)::bigint "
                   "FROM heliosdb.branch_relations r LEFT JOIN heliosdb.tracked t ON t.relid = "
                   "r.local_relid "
                   "WHERE r.branch = %lld AND r.local_relid <> 0",

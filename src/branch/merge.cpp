@@ -132,6 +132,29 @@ HELIOS_FUNCTION(merge_table) {
   PG_RETURN_OID(main);
 }
 
+// merge_deleted(branch bigint, local oid, base timestamptz): a temporary table of the keys that a copy had lost by then.
+HELIOS_FUNCTION(merge_deleted) {
+  const Branch branch = OwnedBranch(PG_GETARG_INT64(0));
+  SystemScope scope;
+  scope.Enter();
+  SPI_connect();
+  List *found =
+      QueryOids(psprintf("SELECT deleted_relid FROM heliosdb.branch_relations WHERE branch = %lld "
+                         "AND local_relid = %u AND deleted_relid <> 0",
+                         static_cast<long long>(branch.id), PG_GETARG_OID(1)),
+                CurrentMemoryContext);
+  if (found == NIL) elog(ERROR, "relation %u is not copied row by row", PG_GETARG_OID(1));
+  const char *base = timestamptz_to_str(PG_GETARG_TIMESTAMPTZ(2));
+  RunSql(psprintf("CREATE TEMPORARY TABLE heliosdb_deleted ON COMMIT DROP AS SELECT * FROM %s d "
+                  "WHERE COALESCE(pg_xact_commit_timestamp(d.xid::xid) <= %s, true)",
+                  pg::QualifiedName(linitial_oid(found)), quote_literal_cstr(base)),
+         SPI_OK_UTILITY);
+  RunSql("GRANT SELECT ON pg_temp.heliosdb_deleted TO PUBLIC", SPI_OK_UTILITY);
+  SPI_finish();
+  scope.Leave();
+  PG_RETURN_VOID();
+}
+
 // merge_end(branch bigint): the branch and main have this merge as their base; sequences of main go on behind the
 // values that were taken on the branch.
 HELIOS_FUNCTION(merge_end) {
@@ -150,12 +173,19 @@ HELIOS_FUNCTION(merge_end) {
                   "= %lld",
                   id),
          SPI_OK_UPDATE);
+  // What is copied row by row is tracked from here on: the next merge goes by it.
+  ListCell *cell;
+  foreach (cell, QueryOids(psprintf("SELECT local_relid FROM heliosdb.branch_relations r WHERE "
+                                    "branch = %lld AND deleted_relid <> 0 AND NOT EXISTS (SELECT "
+                                    "FROM heliosdb.tracked t WHERE t.relid = r.local_relid)",
+                                    id),
+                           CurrentMemoryContext))
+    RunSql(psprintf("SELECT heliosdb.track(%u)", lfirst_oid(cell)), SPI_OK_SELECT);
   List *sequences = QueryOids(
       psprintf("SELECT r.local_relid FROM heliosdb.branch_relations r JOIN pg_class c ON c.oid = "
                "r.local_relid WHERE r.branch = %lld AND r.main_relid <> 0 AND c.relkind = 'S'",
                id),
       CurrentMemoryContext);
-  ListCell *cell;
   foreach (cell, sequences) {
     const Oid local = lfirst_oid(cell);
     const Oid main = FindCounterpart(local).main;

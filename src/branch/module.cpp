@@ -1,10 +1,14 @@
 #include "branch/branch.hpp"
 
+#include "branch/commands.hpp"
 #include "branch/expire_job.hpp"
 #include "branch/guard.hpp"
 #include "branch/manage.hpp"
+#include "branch/partial.hpp"
 #include "branch/path.hpp"
 #include "branch/redirect.hpp"
+#include "branch/row_plan.hpp"
+#include "branch/row_scan.hpp"
 #include "branch/session.hpp"
 #include "branch/statements.hpp"
 #include "branch/utility.hpp"
@@ -18,7 +22,11 @@ void InitBranch() {
   InitStatements();
   InitUtility();
   InitRedirect();
+  InitRowPlan();
+  InitRowScan();
+  InitPartial();
   InitGuard();
+  InitCommands();
   InitExpireJob();
 }
 

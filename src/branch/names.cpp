@@ -2,6 +2,7 @@
 
 #include "branch/catalog.hpp"
 #include "branch/copy_up.hpp"
+#include "branch/partial.hpp"
 #include "branch/path.hpp"
 #include "branch/relations.hpp"
 #include "branch/session.hpp"
@@ -157,10 +158,17 @@ Oid LeadToCopy(RangeVar *name, AclMode needed) {
   }
 }
 
+Oid LeadToWhole(RangeVar *name, AclMode needed) {
+  const Oid local = LeadToCopy(name, needed);
+  const Oid main = OidIsValid(local) ? FindCopyOf(local).main : InvalidOid;
+  if (OidIsValid(main) && FindPartial(local).exists) MakeWhole(CurrentBranch(), main);
+  return local;
+}
+
 Oid LeadToAltered(RangeVar *name) {
   const Oid named = FindNamed(name);
   const bool name_is_own = OidIsValid(named) && Classify(named, session_branch) == Kind::kOwn;
-  const Oid local = LeadToCopy(name, 0);
+  const Oid local = LeadToWhole(name, 0);
   if (!OidIsValid(local) || Classify(local, session_branch) != Kind::kOwn) return local;
   MoveToShadow(CurrentBranch().id, local);
   // Neither parts of a statement that is led already, nor what is new in it.
@@ -176,7 +184,7 @@ Oid LeadToAltered(RangeVar *name) {
 Oid LeadToIndexed(RangeVar *name) {
   const Oid named = FindNamed(name);
   const bool of_main = OidIsValid(named) && Classify(named, session_branch) == Kind::kTable;
-  const Oid local = LeadToCopy(name, 0);
+  const Oid local = LeadToWhole(name, 0);
   if (of_main) AllowCreation(get_rel_namespace(local), get_rel_namespace(named));
   return local;
 }

@@ -26,6 +26,9 @@ Oid FindNamed(const RangeVar *name);
 // privileges `needed` on main's table, or own it if those are 0. Other relations are left alone.
 Oid LeadToCopy(RangeVar *name, AclMode needed);
 
+// The same for a statement that needs all rows in the copy.
+Oid LeadToWhole(RangeVar *name, AclMode needed);
+
 // The same for an owner who is going to alter the table: the copy gets into the shadow, where names find it.
 Oid LeadToAltered(RangeVar *name);
 

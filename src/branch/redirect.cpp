@@ -1,7 +1,8 @@
 // Leads the tables of a statement to those of the branch, before the planner sees the query:
 //
 //   main's table is written or locked    its copy, made now if there is none
-//   the branch has a copy                the copy
+//   the branch has a copy                the copy; of one with only some rows, those rows in place of main's
+//                                        AS OF the fork, and in statements that change it row_plan.cpp
 //   else                                 main's table AS OF the fork, by time travel
 //
 // The planner sees queries after rewriting, so views, rules, policies and the bodies of functions are led as
@@ -11,7 +12,9 @@
 
 #include "branch/catalog.hpp"
 #include "branch/copy_up.hpp"
+#include "branch/fork_read.hpp"
 #include "branch/relations.hpp"
+#include "branch/row_plan.hpp"
 #include "branch/session.hpp"
 #include "pg/compat.hpp"
 #include "pg/hooks.hpp"
@@ -38,6 +41,7 @@ extern "C" {
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 }
 #undef Min
@@ -170,15 +174,31 @@ void Swap(Query *query, int index, RangeTblEntry *entry, Oid local) {
   entry->relid = local;
 }
 
-// Lets time travel read main's table as of the fork of the branch.
-void ReadFork(RangeTblEntry *entry) {
-  if (entry->tablesample != nullptr) {
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                    errmsg("TABLESAMPLE and AS OF are not supported on branch \"%s\"",
-                           SessionBranchName()),
-                    errdetail("Table \"%s\" is read as of the fork of the branch.",
-                              get_rel_name(entry->relid))));
-  }
+[[noreturn]] void RefuseSample(const RangeTblEntry *entry) {
+  ereport(ERROR,
+          (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+           errmsg("TABLESAMPLE and AS OF are not supported on branch \"%s\"", SessionBranchName()),
+           errdetail("Table \"%s\" is read as of the fork of the branch.",
+                     get_rel_name(entry->relid))));
+}
+
+// Raises an error if the rest of a copy came later than the snapshot of the transaction.
+void CheckWhole(Oid main, const Local &local) {
+  if (!FullTransactionIdIsValid(local.whole_xid) || !IsolationUsesXactSnapshot() ||
+      !FirstSnapshotSet)
+    return;
+  const TransactionId xid = XidFromFullTransactionId(local.whole_xid);
+  if (TransactionIdIsCurrentTransactionId(xid) || !XidInMVCCSnapshot(xid, GetTransactionSnapshot()))
+    return;
+  ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+                  errmsg("table \"%s\" was altered on branch \"%s\" meanwhile", get_rel_name(main),
+                         SessionBranchName()),
+                  errhint("Run the transaction again.")));
+}
+
+// Lets time travel read main's table as of the fork of the branch, as a clause of ours says.
+void ReadFork(RangeTblEntry *entry, TableSampleClause *sample) {
+  if (entry->tablesample != nullptr) RefuseSample(entry);
   if (IsolationIsSerializable()) {
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                     errmsg("table \"%s\" cannot be read on branch \"%s\" in a SERIALIZABLE "
@@ -188,11 +208,6 @@ void ReadFork(RangeTblEntry *entry) {
                               "watched for conflicts."),
                     errhint("Use REPEATABLE READ.")));
   }
-  TableSampleClause *sample = makeNode(TableSampleClause);
-  sample->tsmhandler = pg::FindFunction(kAdminSchema, "as_of", {INTERNALOID});
-  sample->args = list_make1(makeConst(TIMESTAMPTZOID, -1, InvalidOid, sizeof(TimestampTz),
-                                      TimestampTzGetDatum(ForkInstant(CurrentBranch())), false,
-                                      FLOAT8PASSBYVAL));
   entry->tablesample = sample;
 }
 
@@ -221,13 +236,31 @@ void LeadTable(Query *query, int index, RangeTblEntry *entry) {
     case Kind::kTable: {
       CheckPresent(entry->relid);
       const Oid local = LocalOf(entry->relid);
-      if (OidIsValid(local)) {
-        if (entry->tablesample != nullptr) ReadFork(entry);
-        Swap(query, index, entry, local);
-      } else {
+      if (!OidIsValid(local)) {
         CheckExistedAtFork(entry->relid);
-        ReadFork(entry);
+        ReadFork(entry, ForkSample());
+        break;
       }
+      const Local copy = FindLocal(CurrentBranch().id, entry->relid);
+      if (copy.IsPartial() && !IsWritten(query, index)) {
+        CheckColumns(entry, local, copy.columns);
+        ReadFork(entry, OverlaidSample(copy, Rows::kAll));
+        break;
+      }
+      CheckWhole(entry->relid, copy);
+      if (entry->tablesample != nullptr) RefuseSample(entry);
+      Swap(query, index, entry, local);
+      break;
+    }
+    case Kind::kOwn: {
+      // As foreign keys name it, or by its name once it was altered.
+      const CopyOf of = FindCopyOf(entry->relid);
+      if (!OidIsValid(of.main)) break;
+      const Local copy = FindLocal(of.branch, of.main);
+      CheckWhole(of.main, copy);
+      if (!copy.IsPartial() || IsWritten(query, index)) break;
+      entry->relid = of.main;
+      ReadFork(entry, OverlaidSample(copy, Rows::kAll));
       break;
     }
     case Kind::kSequence:
@@ -289,17 +322,40 @@ bool CopyNode(Node *node, void *context) {
 // An item like those that invalidate a plan, which no cache has: it tells the branch that the plan was made for.
 constexpr int kMadeFor = -1;
 
+// Notes in a plan which branch it was made for.
+void MarkBranch(PlannedStmt *plan) {
+  PlanInvalItem *made_for = makeNode(PlanInvalItem);
+  made_for->cacheId = kMadeFor;
+  made_for->hashValue = static_cast<uint32>(session_branch);
+  plan->invalItems = lappend(plan->invalItems, made_for);
+}
+
+// Lists the relations with policies that a query changes or locks.
+bool ListHidden(Node *node, List **hidden) {
+  if (node == nullptr) return false;
+  if (IsA(node, Query)) {
+    auto *query = reinterpret_cast<Query *>(node);
+    for (int index = 1; index <= list_length(query->rtable); index++) {
+      const RangeTblEntry *entry = rt_fetch(index, query->rtable);
+      if (entry->rtekind == RTE_RELATION && entry->securityQuals != NIL && IsWritten(query, index))
+        *hidden = list_append_unique_oid(*hidden, entry->relid);
+    }
+    return query_tree_walker(query, pg::AsWalker(ListHidden), hidden, 0);
+  }
+  return expression_tree_walker(node, pg::AsWalker(ListHidden), hidden);
+}
+
 PlannedStmt *PlanOnBranch(Query *query, const char *text, int options, ParamListInfo params) {
   if (likely(!OnBranch()))
     return planner_chain.next(standard_planner)(query, text, options, params);
   // Copies come first: a table may be read in one place of a statement and written in another.
   CopyNode(reinterpret_cast<Node *>(query), nullptr);
   LeadQuery(query);
-  PlanInvalItem *made_for = makeNode(PlanInvalItem);
-  made_for->cacheId = kMadeFor;
-  made_for->hashValue = static_cast<uint32>(session_branch);
+  List *hidden = NIL;
+  ListHidden(reinterpret_cast<Node *>(query), &hidden);
   PlannedStmt *plan = planner_chain.next(standard_planner)(query, text, options, params);
-  plan->invalItems = lappend(plan->invalItems, made_for);
+  UseRowScans(plan, hidden);
+  MarkBranch(plan);
   return plan;
 }
 
@@ -331,6 +387,12 @@ void LeadSequences(FuncExpr *call) {
   lfirst(first) =
       makeFuncExpr(pg::FindFunction(kAdminSchema, "branch_sequence", {REGCLASSOID}), REGCLASSOID,
                    list_make1(lfirst(first)), InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+}
+
+PlannedStmt *PlanUnled(Query *query) {
+  PlannedStmt *plan = planner_chain.next(standard_planner)(query, "", 0, nullptr);
+  MarkBranch(plan);
+  return plan;
 }
 
 void LeadExpression(Node *expression) { LeadNode(expression, nullptr); }

@@ -22,6 +22,9 @@ void LeadSequences(FuncExpr *call);
 // Leads all such calls in an expression that no planner sees.
 void LeadExpression(Node *expression);
 
+// Plans a query about the tables that it names, for statements on the session's branch.
+PlannedStmt *PlanUnled(Query *query);
+
 // Tells whether a plan was made for the branch of the session.
 bool IsForSession(const PlannedStmt *plan);
 

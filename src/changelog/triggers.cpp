@@ -4,19 +4,16 @@
 #include "changelog/track.hpp"
 #include "pg/names.hpp"
 #include "pg/pg.hpp"
+#include "pg/triggers.hpp"
 
 extern "C" {
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
-#include "catalog/dependency.h"
 #include "catalog/indexing.h"
-#include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
-#include "nodes/makefuncs.h"
-#include "nodes/value.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -34,22 +31,7 @@ constexpr int16 kRowEvents = TRIGGER_TYPE_INSERT | TRIGGER_TYPE_DELETE | TRIGGER
 
 // Creates one of the two triggers of a table.
 void CreateOne(Oid relation, const char *name, bool row, int16 events) {
-  CreateTrigStmt *statement = makeNode(CreateTrigStmt);
-  statement->trigname = pstrdup(name);
-  statement->row = row;
-  statement->timing = TRIGGER_TYPE_AFTER;
-  statement->events = events;
-  const Oid function = CaptureFunction();
-  const ObjectAddress trigger =
-      CreateTriggerFiringOn(statement, nullptr, relation, InvalidOid, InvalidOid, InvalidOid,
-                            function, InvalidOid, nullptr, true, false, TRIGGER_FIRES_ALWAYS);
-  // DROP EXTENSION takes the trigger along with its function, without CASCADE.
-  ObjectAddress referenced;
-  ObjectAddressSet(referenced, ProcedureRelationId, function);
-  deleteDependencyRecordsForClass(TriggerRelationId, trigger.objectId, ProcedureRelationId,
-                                  DEPENDENCY_NORMAL);
-  recordDependencyOn(&trigger, &referenced, DEPENDENCY_AUTO);
-  CommandCounterIncrement();
+  pg::CreateInternalTrigger(relation, name, row, TRIGGER_TYPE_AFTER, events, CaptureFunction());
 }
 
 // Finds the events of a table that our triggers are for, and for which they are enabled.

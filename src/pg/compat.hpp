@@ -8,6 +8,7 @@ extern "C" {
 #include "access/genam.h"
 #include "access/generic_xlog.h"
 #include "commands/vacuum.h"
+#include "executor/executor.h"
 #include "nodes/nodeFuncs.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
@@ -89,6 +90,15 @@ inline void EndIndexInserts(Relation index, IndexInfo *info) {
 #else
   (void)index;
   (void)info;
+#endif
+}
+
+// Makes the entries of a new row in the indexes of a table that are open.
+inline void InsertIndexEntries(ResultRelInfo *table, TupleTableSlot *row, EState *estate) {
+#if PG_VERSION_NUM >= 160000
+  ExecInsertIndexTuples(table, row, estate, false, false, nullptr, NIL, false);
+#else
+  ExecInsertIndexTuples(table, row, estate, false, false, nullptr, NIL);
 #endif
 }
 

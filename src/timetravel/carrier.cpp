@@ -1,15 +1,19 @@
 #include "timetravel/carrier.hpp"
 
+#include <cstring>
+
 extern "C" {
 #include "access/transam.h"
 #include "access/tsmapi.h"
 #include "catalog/pg_type.h"
 #include "nodes/execnodes.h"
 #include "nodes/supportnodes.h"
+#include "optimizer/optimizer.h"
 
 PGDLLEXPORT Datum helios_as_of(PG_FUNCTION_ARGS);
 PGDLLEXPORT Datum helios_as_of_transaction_sample(PG_FUNCTION_ARGS);
 PGDLLEXPORT Datum helios_as_of_scn_sample(PG_FUNCTION_ARGS);
+PGDLLEXPORT Datum helios_as_of_overlaid_sample(PG_FUNCTION_ARGS);
 PGDLLEXPORT Datum helios_versions_sample(PG_FUNCTION_ARGS);
 PGDLLEXPORT Datum helios_view_as_of(PG_FUNCTION_ARGS);
 PGDLLEXPORT Datum helios_view_as_of_transaction(PG_FUNCTION_ARGS);
@@ -61,6 +65,35 @@ PGFunction AddressOf(Oid function) {
   return info.fn_addr;
 }
 
+// An argument of a carrier that must be a constant.
+Datum ConstantArgument(const List *arguments, int number) {
+  const auto *argument = reinterpret_cast<const Const *>(
+      eval_const_expressions(nullptr, static_cast<Node *>(list_nth(arguments, number))));
+  if (!IsA(argument, Const) || argument->constisnull) {
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("what is laid over a table AS OF must be constants")));
+  }
+  return argument->constvalue;
+}
+
+// Reads as_of_overlaid(instant, scn, local, deleted, part).
+void ReadOverlaid(const List *arguments, Past *past) {
+  const auto *instant = reinterpret_cast<const Const *>(
+      eval_const_expressions(nullptr, static_cast<Node *>(linitial(arguments))));
+  const bool by_scn = IsA(instant, Const) && instant->constisnull;
+  past->kind = by_scn ? Past::Kind::kScn : Past::Kind::kInstant;
+  past->moment = static_cast<Node *>(by_scn ? lsecond(arguments) : linitial(arguments));
+  const char part = DatumGetChar(ConstantArgument(arguments, 4));
+  past->overlay = {DatumGetObjectId(ConstantArgument(arguments, 2)),
+                   DatumGetObjectId(ConstantArgument(arguments, 3)),
+                   static_cast<OverlayTables::Part>(part)};
+  if (strchr("auc", part) == nullptr || part == '\0') {
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("a table AS OF with another one over it has no part \"%c\"", part),
+                    errhint("It is a for all, u for what is not covered, or c for what is.")));
+  }
+}
+
 }  // namespace
 
 Clause ReadClause(const RangeTblEntry *entry, Past *past, Versions *versions) {
@@ -69,6 +102,10 @@ Clause ReadClause(const RangeTblEntry *entry, Past *past, Versions *versions) {
   if (handler == helios_versions_sample) {
     versions->bounds = entry->tablesample->args;
     return Clause::kVersions;
+  }
+  if (handler == helios_as_of_overlaid_sample) {
+    ReadOverlaid(entry->tablesample->args, past);
+    return Clause::kPast;
   }
   if (handler == helios_as_of) {
     past->kind = Past::Kind::kInstant;
@@ -125,6 +162,12 @@ HELIOS_FUNCTION(as_of_transaction_sample) {
 HELIOS_FUNCTION(as_of_scn_sample) {
   (void)fcinfo;
   PG_RETURN_POINTER(helios::timetravel::MakeMethod(list_make1_oid(INT8OID)));
+}
+
+HELIOS_FUNCTION(as_of_overlaid_sample) {
+  (void)fcinfo;
+  PG_RETURN_POINTER(helios::timetravel::MakeMethod(
+      list_make5_oid(TIMESTAMPTZOID, INT8OID, OIDOID, OIDOID, CHAROID)));
 }
 
 HELIOS_FUNCTION(versions_sample) {

@@ -1,11 +1,13 @@
 // The carriers of time travel in the stock grammar:
 //
 //   t TABLESAMPLE as_of(instant), as_of_transaction(number), as_of_scn(scn)
+//   t TABLESAMPLE as_of_overlaid(instant, scn, local, deleted, part)         one of the first two is null; overlay.hpp
 //   t TABLESAMPLE versions(low instant, low scn, high instant, high scn)     one of each pair is null
 //   (SELECT v.* FROM v, (SELECT view_as_of(instant)) moment)                 a view; also _transaction, _scn
 #pragma once
 
 #include "pg/pg.hpp"
+#include "timetravel/overlay.hpp"
 
 extern "C" {
 #include "nodes/parsenodes.h"
@@ -25,6 +27,7 @@ struct Past {
   enum class Kind { kInstant, kTransaction, kScn };
   Kind kind;
   Node *moment;  // timestamptz, or a number as bigint
+  OverlayTables overlay;
 };
 
 // The bounds of VERSIONS BETWEEN, both included.

@@ -13,6 +13,12 @@
 // column): quals go into both branches, indexes of the table and the log serve them, and ORDER BY merges. Of a
 // partitioned table each partition has a log.
 //
+// With an overlay, rows of the two branches whose keys it covers are left out, and there is a third branch:
+//
+//   SELECT columns, true FROM local
+//
+// or the two branches have only rows whose keys it covers.
+//
 // Privileges and row-level security: the first branch keeps the entry of the table with its permission
 // checks, the quals of the policies go into every branch; nobody needs rights on logs.
 #include "timetravel/past.hpp"
@@ -111,6 +117,26 @@ List *BranchColumns(Relation table, const AttrMap *attributes, int offset) {
   return columns;
 }
 
+// NOT is_overlaid(overlay_of(local, deleted), key…), or without NOT: what is asked for of rows whose columns are those of
+// the table, moved by `offset`. Null without an overlay.
+Expr *AskOverlay(Relation table, const OverlayTables &tables, int offset) {
+  if (!OidIsValid(tables.local)) return nullptr;
+  const Overlay overlay(tables.local, tables.deleted, CurrentMemoryContext);
+  Expr *both = Call("overlay_of", {OIDOID, OIDOID}, INT8OID,
+                    list_make2(OidConst(tables.local), OidConst(tables.deleted)));
+  List *arguments =
+      list_make1(makeRelabelType(both, INTERNALOID, -1, InvalidOid, COERCE_IMPLICIT_CAST));
+  for (int i = 0; i < overlay.key_count(); i++) {
+    const Form_pg_attribute column = TupleDescAttr(RelationGetDescr(table), overlay.key(i) - 1);
+    arguments =
+        lappend(arguments, makeVar(1, static_cast<AttrNumber>(column->attnum + offset),
+                                   column->atttypid, column->atttypmod, column->attcollation, 0));
+  }
+  Expr *covered = Call("is_overlaid", {INTERNALOID, ANYOID}, BOOLOID, arguments);
+  if (tables.part == OverlayTables::Part::kCovered) return covered;
+  return reinterpret_cast<Expr *>(makeBoolExpr(NOT_EXPR, list_make1(covered), -1));
+}
+
 // SELECT columns, alive FROM entry
 Query *MakeBranch(RangeTblEntry *entry, List *columns, Expr *alive) {
   Query *query = MakeQuery(list_make1(entry), 1);
@@ -119,6 +145,47 @@ Query *MakeBranch(RangeTblEntry *entry, List *columns, Expr *alive) {
                                        pstrdup("alive"), false));
   query->hasSubLinks = true;
   return query;
+}
+
+// The entry of a table that nobody needs privileges for.
+RangeTblEntry *MakeTableEntry(Oid relation) {
+  Relation table = table_open(relation, AccessShareLock);
+  RangeTblEntry *entry = makeNode(RangeTblEntry);
+  entry->rtekind = RTE_RELATION;
+  entry->relid = relation;
+  entry->relkind = RELKIND_RELATION;
+  entry->rellockmode = AccessShareLock;
+  List *names = NIL;
+  for (int i = 0; i < RelationGetNumberOfAttributes(table); i++)
+    names = lappend(
+        names, makeString(pstrdup(NameStr(TupleDescAttr(RelationGetDescr(table), i)->attname))));
+  entry->eref = makeAlias(RelationGetRelationName(table), names);
+  table_close(table, NoLock);
+  return entry;
+}
+
+// The branch of the rows of the overlay, in the columns of the table; null in those that the overlay has not.
+Query *LocalBranch(const RangeTblEntry *original, int index, Relation table, Oid local_oid) {
+  RangeTblEntry *entry = MakeTableEntry(local_oid);
+  entry->securityQuals = MapPolicies(original, index, nullptr, 0);
+  entry->requiredPerms = original->requiredPerms;
+  entry->checkAsUser = original->checkAsUser;
+  entry->selectedCols = bms_copy(original->selectedCols);
+  Relation local = table_open(local_oid, NoLock);
+  const TupleDesc row = RelationGetDescr(local);
+  List *columns = BranchColumns(table, nullptr, 0);
+  ListCell *cell;
+  foreach (cell, columns) {
+    auto *column = lfirst_node(TargetEntry, cell);
+    const int i = column->resno - 1;
+    if (!IsA(column->expr, Var) || (i < row->natts && !TupleDescAttr(row, i)->attisdropped))
+      continue;
+    const auto *var = reinterpret_cast<const Var *>(column->expr);
+    column->expr =
+        reinterpret_cast<Expr *>(makeNullConst(var->vartype, var->vartypmod, var->varcollid));
+  }
+  table_close(local, NoLock);
+  return MakeBranch(entry, columns, reinterpret_cast<Expr *>(makeBoolConst(true, false)));
 }
 
 // The branch of the rows that are still current, of the table that is number `index` of its range table.
@@ -131,6 +198,8 @@ Query *CurrentBranch(const RangeTblEntry *original, int index, Relation table, c
   Expr *condition =
       Call("in_past", {OIDOID, XIDOID, NamingOf(past.kind).type}, BOOLOID,
            list_make3(OidConst(original->relid), xmin, BranchMoment(original->relid, past)));
+  if (Expr *asked = AskOverlay(table, past.overlay, 0))
+    condition = reinterpret_cast<Expr *>(makeBoolExpr(AND_EXPR, list_make2(condition, asked), -1));
   return MakeBranch(entry, BranchColumns(table, nullptr, 0), condition);
 }
 
@@ -138,19 +207,7 @@ Query *CurrentBranch(const RangeTblEntry *original, int index, Relation table, c
 Query *LogBranch(const RangeTblEntry *original, int index, Relation table,
                  const changelog::TrackedTable &tracked, const AttrMap *attributes,
                  const Past &past) {
-  LockRelationOid(tracked.log, AccessShareLock);
-  Relation log = table_open(tracked.log, NoLock);
-  RangeTblEntry *entry = makeNode(RangeTblEntry);
-  entry->rtekind = RTE_RELATION;
-  entry->relid = tracked.log;
-  entry->relkind = RELKIND_RELATION;
-  entry->rellockmode = AccessShareLock;
-  List *names = NIL;
-  for (int i = 0; i < RelationGetNumberOfAttributes(log); i++)
-    names = lappend(names,
-                    makeString(pstrdup(NameStr(TupleDescAttr(RelationGetDescr(log), i)->attname))));
-  entry->eref = makeAlias(RelationGetRelationName(log), names);
-  table_close(log, NoLock);
+  RangeTblEntry *entry = MakeTableEntry(tracked.log);
   entry->securityQuals = MapPolicies(original, index, attributes, changelog::kLogColumns);
 
   Var *ender = makeVar(1, changelog::kLogXid, XID8OID, -1, InvalidOid, 0);
@@ -169,8 +226,10 @@ Query *LogBranch(const RangeTblEntry *original, int index, Relation table,
   Expr *recent = Comparison(">=", XID8OID, reinterpret_cast<Expr *>(copyObjectImpl(ender)), floor);
   // Up front, so that it holds also where no row is found.
   Expr *answerable = Answerable(tracked.relation, past, kMomentDepth - 1);
-  Expr *condition = reinterpret_cast<Expr *>(
-      makeBoolExpr(AND_EXPR, list_make4(answerable, not_insert, recent, alive), -1));
+  List *conditions = list_make4(answerable, not_insert, recent, alive);
+  if (Expr *asked = AskOverlay(table, past.overlay, changelog::kLogColumns))
+    conditions = lappend(conditions, asked);
+  Expr *condition = reinterpret_cast<Expr *>(makeBoolExpr(AND_EXPR, conditions, -1));
   return MakeBranch(entry, BranchColumns(table, attributes, changelog::kLogColumns), condition);
 }
 
@@ -271,6 +330,7 @@ void CheckReadable(Query *query, int index, const RangeTblEntry *entry, List *mo
 void ExpandPast(Query *query, int index, RangeTblEntry *entry, const Past &past) {
   CheckReadable(query, index, entry, list_make1(past.moment));
   Relation table = table_open(entry->relid, NoLock);
+  if (OidIsValid(past.overlay.local)) CheckOverlay(past.overlay, table);
   List *branches = list_make1(CurrentBranch(entry, index, table, past));
   List *conditions = NIL;
   if (table->rd_rel->relkind == RELKIND_PARTITIONED_TABLE) {
@@ -293,6 +353,8 @@ void ExpandPast(Query *query, int index, RangeTblEntry *entry, const Past &past)
   } else {
     branches = lappend(branches,
                        LogBranch(entry, index, table, TrackedOrError(entry->relid), nullptr, past));
+    if (past.overlay.part == OverlayTables::Part::kAll)
+      branches = lappend(branches, LocalBranch(entry, index, table, past.overlay.local));
   }
   table_close(table, NoLock);
 

@@ -10,6 +10,7 @@
 #include "timetravel/past_plan.hpp"
 
 #include "changelog/changelog.hpp"
+#include "pg/plans.hpp"
 #include "timetravel/past_scan.hpp"
 #include "timetravel/plan_match.hpp"
 
@@ -165,47 +166,10 @@ Plan *Convert(Plan *plan) {
   return reinterpret_cast<Plan *>(node);
 }
 
-void ConvertBelow(Plan *plan);
-
-// Converts what a pointer to a plan points to, and what is below.
-void ConvertAt(Plan **place) {
-  if (*place == nullptr) return;
-  Plan *converted = Convert(*place);
-  if (converted != nullptr) {
-    *place = converted;
-  } else {
-    ConvertBelow(*place);
-  }
-}
-
-void ConvertList(List *plans) {
-  ListCell *cell;
-  foreach (cell, plans) ConvertAt(reinterpret_cast<Plan **>(&lfirst(cell)));
-}
-
-void ConvertBelow(Plan *plan) {
-  check_stack_depth();
-  ConvertAt(&plan->lefttree);
-  ConvertAt(&plan->righttree);
-  switch (nodeTag(plan)) {
-    case T_Append:
-      return ConvertList(reinterpret_cast<Append *>(plan)->appendplans);
-    case T_MergeAppend:
-      return ConvertList(reinterpret_cast<MergeAppend *>(plan)->mergeplans);
-    case T_SubqueryScan:
-      return ConvertAt(&reinterpret_cast<SubqueryScan *>(plan)->subplan);
-    case T_CustomScan:
-      return ConvertList(reinterpret_cast<CustomScan *>(plan)->custom_plans);
-    default:
-      return;
-  }
-}
+Plan *ConvertOne(Plan *plan, void *) { return Convert(plan); }
 
 }  // namespace
 
-void UsePastScans(PlannedStmt *planned) {
-  ConvertAt(&planned->planTree);
-  ConvertList(planned->subplans);
-}
+void UsePastScans(PlannedStmt *planned) { pg::ReplacePlans(planned, ConvertOne, nullptr); }
 
 }  // namespace helios::timetravel

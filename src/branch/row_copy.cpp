@@ -1,0 +1,201 @@
+#include "branch/row_copy.hpp"
+
+#include "branch/session.hpp"
+#include "pg/compat.hpp"
+#include "pg/pause.hpp"
+
+extern "C" {
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/index.h"
+#include "executor/executor.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/xid8.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+namespace helios::branch {
+
+namespace {
+
+// Raises the error that a change by somebody else means to a transaction with one snapshot.
+void CheckOneSnapshot(Snapshot snapshot) {
+  if (snapshot == nullptr || !IsolationUsesXactSnapshot()) return;
+  ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+                  errmsg("could not serialize access due to concurrent update"),
+                  errhint("Run the transaction again.")));
+}
+
+// The snapshot as it would be after all commands of the transaction up to one.
+SnapshotData Until(Snapshot snapshot, CommandId command) {
+  SnapshotData later = *snapshot;
+  later.curcid = command;
+  return later;
+}
+
+}  // namespace
+
+void RowCopier::Open(Oid copy, Oid deleted, CommandId command) {
+  command_ = command;
+  copy_ = table_open(copy, RowExclusiveLock);
+  deleted_ = table_open(deleted, RowExclusiveLock);
+  List *indexes = RelationGetIndexList(copy_);
+  key_index_ = index_open(copy_->rd_pkindex, RowExclusiveLock);
+  list_free(indexes);
+  indexes = RelationGetIndexList(deleted_);
+  deleted_index_ = index_open(linitial_oid(indexes), RowExclusiveLock);
+  list_free(indexes);
+  key_count_ = key_index_->rd_index->indnkeyatts;
+  for (int i = 0; i < key_count_; i++) {
+    key_[i] = key_index_->rd_index->indkey.values[i];
+    equal_[i] =
+        get_opcode(get_opfamily_member(key_index_->rd_opfamily[i], key_index_->rd_opcintype[i],
+                                       key_index_->rd_opcintype[i], BTEqualStrategyNumber));
+  }
+  found_ = table_slot_create(copy_, nullptr);
+  found_deleted_ = table_slot_create(deleted_, nullptr);
+}
+
+// Opens the indexes for new rows.
+void RowCopier::OpenTarget() {
+  MemoryContext before = MemoryContextSwitchTo(GetMemoryChunkContext(found_));
+  estate_ = CreateExecutorState();
+  target_ = makeNode(ResultRelInfo);
+  InitResultRelInfo(target_, copy_, 1, nullptr, 0);
+  ExecOpenIndices(target_, false);
+  MemoryContextSwitchTo(before);
+}
+
+void RowCopier::Close() {
+  ExecDropSingleTupleTableSlot(found_);
+  ExecDropSingleTupleTableSlot(found_deleted_);
+  if (target_ != nullptr) {
+    ExecCloseIndices(target_);
+    FreeExecutorState(estate_);
+    target_ = nullptr;
+  }
+  index_close(deleted_index_, NoLock);
+  index_close(key_index_, NoLock);
+  table_close(deleted_, NoLock);
+  table_close(copy_, NoLock);
+  copy_ = nullptr;
+}
+
+// Looks for a key in the copy, or in the table of deleted keys.
+bool RowCopier::Find(const Datum *key, Snapshot snapshot, TupleTableSlot *found) {
+  const bool in_copy = found == found_;
+  Relation table = in_copy ? copy_ : deleted_;
+  Relation index = in_copy ? key_index_ : deleted_index_;
+  if (RelationGetNumberOfBlocks(table) == 0) return false;
+  ScanKeyData keys[INDEX_MAX_KEYS];
+  for (int i = 0; i < key_count_; i++) {
+    ScanKeyEntryInitialize(&keys[i], 0, static_cast<AttrNumber>(i + 1), BTEqualStrategyNumber,
+                           InvalidOid, index->rd_indcollation[i], equal_[i], key[i]);
+  }
+  IndexScanDesc scan = pg::BeginIndexScan(table, index, snapshot, key_count_, 0);
+  index_rescan(scan, keys, key_count_, nullptr, 0);
+  const bool is_found = index_getnext_slot(scan, ForwardScanDirection, found);
+  // The slot keeps its page.
+  index_endscan(scan);
+  return is_found;
+}
+
+bool RowCopier::IsDeleted(const Datum *key, Snapshot snapshot) {
+  const bool found = Find(key, snapshot, found_deleted_);
+  ExecClearTuple(found_deleted_);
+  return found;
+}
+
+// Waits for the end of a transaction; false if that is not wanted.
+bool RowCopier::Wait(TransactionId other, LockWaitPolicy wait) {
+  switch (wait) {
+    case LockWaitBlock:
+      XactLockTableWait(other, copy_, &found_->tts_tid, XLTW_FetchUpdated);
+      return true;
+    case LockWaitSkip:
+      return ConditionalXactLockTableWait(other);
+    default:
+      if (ConditionalXactLockTableWait(other)) return true;
+      ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+                      errmsg("could not obtain lock on row in relation \"%s\"",
+                             RelationGetRelationName(copy_))));
+  }
+}
+
+Copied RowCopier::Copy(TupleTableSlot *slot, Snapshot snapshot, LockWaitPolicy wait) {
+  const Oid copy = RelationGetRelid(copy_);
+  Datum key[INDEX_MAX_KEYS];
+  for (int i = 0; i < key_count_; i++) {
+    bool is_null;
+    key[i] = slot_getattr(slot, key_[i], &is_null);
+  }
+  for (;;) {
+    CHECK_FOR_INTERRUPTS();
+    SnapshotData dirty;
+    InitDirtySnapshot(dirty);
+    LockRows(copy);
+    if (!Find(key, &dirty, found_)) break;
+    UnlockRows(copy);
+    if (TransactionIdIsValid(dirty.xmin)) {
+      const bool waited = Wait(dirty.xmin, wait);
+      ExecClearTuple(found_);
+      if (!waited) return Copied::kSkipped;
+      continue;
+    }
+    if (snapshot != nullptr) {
+      // A row that this statement has copied before, and perhaps changed since, counts as it was copied.
+      SnapshotData own = Until(snapshot, command_ + 1);
+      ExecClearTuple(found_);
+      if (!Find(key, &own, found_)) {
+        CheckOneSnapshot(snapshot);
+        if (!Find(key, &dirty, found_)) continue;
+      }
+    }
+    ExecCopySlot(slot, found_);
+    ExecClearTuple(found_);
+    return Copied::kBefore;
+  }
+  if (IsDeleted(key, SnapshotSelf)) {
+    UnlockRows(copy);
+    if (snapshot != nullptr) {
+      SnapshotData own = Until(snapshot, GetCurrentCommandId(false) + 1);
+      if (!IsDeleted(key, &own)) CheckOneSnapshot(snapshot);
+    }
+    return Copied::kGone;
+  }
+  pg::Pause("branch_row_copy");
+  if (target_ == nullptr) OpenTarget();
+  table_tuple_insert(copy_, slot, command_, 0, nullptr);
+  pg::InsertIndexEntries(target_, slot, estate_);
+  ResetPerTupleExprContext(estate_);
+  UnlockRows(copy);
+  return Copied::kNow;
+}
+
+void RowCopier::NoteDeleted(const Datum *key, CommandId command) {
+  if (IsDeleted(key, SnapshotSelf)) return;
+  const TupleDesc row = RelationGetDescr(deleted_);
+  Datum values[INDEX_MAX_KEYS + 1];
+  bool nulls[INDEX_MAX_KEYS + 1] = {};
+  values[0] = FullTransactionIdGetDatum(GetTopFullTransactionId());
+  for (int i = 0; i < key_count_; i++) values[i + 1] = key[i];
+  HeapTuple tuple = heap_form_tuple(row, values, nulls);
+  heap_insert(deleted_, tuple, command, 0, nullptr);
+  IndexInfo *info = BuildIndexInfo(deleted_index_);
+  index_insert(deleted_index_, values + 1, nulls + 1, &tuple->t_self, deleted_, UNIQUE_CHECK_NO,
+               false, info);
+  pg::EndIndexInserts(deleted_index_, info);
+  heap_freetuple(tuple);
+}
+
+}  // namespace helios::branch
