@@ -11,6 +11,7 @@ CREATE TABLE heliosdb.branches (
   fork_at timestamptz,
   fork_xid xid8,
   fork_lsn pg_lsn,
+  fork_scn bigint,
   created_at timestamptz NOT NULL DEFAULT now(),
   expires_at timestamptz,
   merges bigint NOT NULL DEFAULT 0,
@@ -18,8 +19,9 @@ CREATE TABLE heliosdb.branches (
   options jsonb NOT NULL DEFAULT '{}'
 );
 COMMENT ON TABLE heliosdb.branches IS 'branches of this database; see the view pg_branches';
-COMMENT ON COLUMN heliosdb.branches.fork_at IS 'instant of the parent that the branch began with; null: the commit of fork_xid';
-COMMENT ON COLUMN heliosdb.branches.fork_xid IS 'transaction that created the branch; null: fork_at says all';
+COMMENT ON COLUMN heliosdb.branches.fork_at IS 'instant of the parent that the branch began with; null: fork_scn, or the commit of fork_xid';
+COMMENT ON COLUMN heliosdb.branches.fork_xid IS 'transaction that created the branch, if it began then; null: it began in the past';
+COMMENT ON COLUMN heliosdb.branches.fork_scn IS 'recorded snapshot of the parent that the branch began with; null: the others say it';
 COMMENT ON COLUMN heliosdb.branches.expires_at IS 'when heliosdb.drop_expired_branches() drops it';
 COMMENT ON COLUMN heliosdb.branches.merges IS 'how often it was merged';
 INSERT INTO heliosdb.branches (id, name, owner)
@@ -53,9 +55,9 @@ COMMENT ON TABLE heliosdb.branch_sequences IS 'last values of the sequences of m
 COMMENT ON COLUMN heliosdb.branch_sequences.is_called IS 'false: the value is the next one';
 
 CREATE FUNCTION heliosdb.create_branch(name text, parent text DEFAULT NULL, as_of timestamptz DEFAULT NULL, as_of_transaction bigint DEFAULT NULL,
-                                       options jsonb DEFAULT '{}', if_not_exists boolean DEFAULT false) RETURNS bigint
+                                       options jsonb DEFAULT '{}', if_not_exists boolean DEFAULT false, as_of_scn bigint DEFAULT NULL) RETURNS bigint
   AS 'MODULE_PATHNAME', 'helios_create_branch' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION heliosdb.create_branch(text, text, timestamptz, bigint, jsonb, boolean) IS 'creates a branch; returns its id';
+COMMENT ON FUNCTION heliosdb.create_branch(text, text, timestamptz, bigint, jsonb, boolean, bigint) IS 'creates a branch; returns its id';
 
 CREATE FUNCTION heliosdb.drop_branch(name text, if_exists boolean DEFAULT false) RETURNS void
   AS 'MODULE_PATHNAME', 'helios_drop_branch' LANGUAGE C VOLATILE PARALLEL UNSAFE;
@@ -79,13 +81,15 @@ CREATE VIEW pg_branches AS
          CASE WHEN b.expires_at < now() THEN 'expired' WHEN b.merges > 0 THEN 'merged' ELSE 'active' END AS state,
          CASE WHEN b.id <> 1 THEN heliosdb.branch_bytes(b.id) END AS size_bytes,
          b.merges AS num_commits,
-         COALESCE(b.fork_at, CASE WHEN current_setting('track_commit_timestamp') = 'on' THEN pg_xact_commit_timestamp(b.fork_xid::xid) END) AS fork_at,
-         pg_get_userbyid(b.owner) AS owner, b.expires_at, b.options
+         COALESCE(b.fork_at, CASE WHEN current_setting('track_commit_timestamp') = 'on' THEN pg_xact_commit_timestamp(b.fork_xid::xid) END,
+                  (SELECT s.at FROM heliosdb_log.snapshots s WHERE s.scn = b.fork_scn)) AS fork_at,
+         pg_get_userbyid(b.owner) AS owner, b.expires_at, b.options, b.fork_scn
   FROM heliosdb.branches b LEFT JOIN heliosdb.branches p ON p.id = b.parent;
 COMMENT ON VIEW pg_branches IS 'branches of this database';
 COMMENT ON COLUMN pg_branches.size_bytes IS 'bytes of what was changed on the branch; null for main';
 COMMENT ON COLUMN pg_branches.num_commits IS 'how often the branch was merged';
-COMMENT ON COLUMN pg_branches.fork_at IS 'instant of the parent that the branch began with';
+COMMENT ON COLUMN pg_branches.fork_at IS 'instant of the parent that the branch began with; of an SCN when that was recorded';
+COMMENT ON COLUMN pg_branches.fork_scn IS 'recorded snapshot that the branch began with; null: it began at an instant';
 GRANT SELECT ON pg_branches TO PUBLIC;
 
 CREATE VIEW heliosdb.branch_list AS
@@ -191,28 +195,36 @@ COMMENT ON FUNCTION heliosdb.branch_policies(oid, oid) IS 'policies of a table a
 
 -- Differences and merging.
 
-CREATE FUNCTION heliosdb.branch_contents(branch text, OUT branch_id bigint, OUT main oid, OUT local oid, OUT schema oid, OUT columns smallint, OUT fork timestamptz,
-                                         OUT merged timestamptz, OUT merged_now boolean) RETURNS SETOF record
+CREATE FUNCTION heliosdb.branch_moment(at timestamptz, transaction xid8, scn bigint) RETURNS text
+  LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET timezone = 'UTC' AS $body$
+    SELECT COALESCE('heliosdb.as_of_scn(' || scn || ')',
+                    'heliosdb.as_of(' || quote_literal(COALESCE(at, pg_xact_commit_timestamp(transaction::xid))) || '::timestamptz)')
+  $body$;
+COMMENT ON FUNCTION heliosdb.branch_moment(timestamptz, xid8, bigint) IS 'a moment as TABLESAMPLE takes it; null if the transaction has not committed';
+
+CREATE FUNCTION heliosdb.branch_contents(branch text, OUT branch_id bigint, OUT main oid, OUT local oid, OUT schema oid, OUT columns smallint, OUT base text,
+                                         OUT merged boolean, OUT merged_now boolean) RETURNS SETOF record
   LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
-    SELECT b.id, r.main_relid, r.local_relid, r.schema, r.columns, COALESCE(b.fork_at, pg_xact_commit_timestamp(b.fork_xid::xid)),
-           pg_xact_commit_timestamp(r.base_xid::xid), COALESCE(r.base_xid = pg_current_xact_id_if_assigned(), false)
+    SELECT b.id, r.main_relid, r.local_relid, r.schema, r.columns, heliosdb.branch_moment(CASE WHEN r.base_xid IS NULL THEN b.fork_at END, COALESCE(r.base_xid, b.fork_xid),
+                                                                                      CASE WHEN r.base_xid IS NULL THEN b.fork_scn END),
+           r.base_xid IS NOT NULL, COALESCE(r.base_xid = pg_current_xact_id_if_assigned(), false)
     FROM heliosdb.branches b JOIN heliosdb.branch_relations r ON r.branch = b.id
     WHERE b.name = branch_contents.branch::name
   $body$;
-COMMENT ON FUNCTION heliosdb.branch_contents(text) IS 'what a branch has in place of relations of main';
+COMMENT ON FUNCTION heliosdb.branch_contents(text) IS 'what a branch has in place of relations of main; base: the fork or the last merge, as TABLESAMPLE takes it';
 
 CREATE FUNCTION heliosdb.branch_source(branch text, relation regclass, OUT source text, OUT is_local boolean) RETURNS record
   LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
   known record;
-  fork timestamptz;
+  fork text;
 BEGIN
   IF branch = 'main' THEN
     source := heliosdb.branch_relation_name(relation);
     is_local := true;
     RETURN;
   END IF;
-  SELECT b.fork_at INTO fork FROM heliosdb.branch_forks b WHERE b.name = branch_source.branch;
+  SELECT b.fork INTO fork FROM heliosdb.branch_forks b WHERE b.name = branch_source.branch;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'branch "%" does not exist', branch USING ERRCODE = 'undefined_object', HINT = 'SHOW BRANCHES lists the branches of this database.';
   END IF;
@@ -222,7 +234,7 @@ BEGIN
   END IF;
   SELECT c.local INTO known FROM heliosdb.branch_contents(branch) c WHERE c.main = relation::oid OR c.local = relation::oid;
   is_local := FOUND;
-  source := CASE WHEN NOT is_local THEN format('%s TABLESAMPLE heliosdb.as_of(%L::timestamptz)', heliosdb.branch_relation_name(relation), fork::text)
+  source := CASE WHEN NOT is_local THEN format('%s TABLESAMPLE %s', heliosdb.branch_relation_name(relation), fork)
                  WHEN known.local <> 0 THEN heliosdb.branch_relation_name(known.local) END;
 END
 $body$;
@@ -235,9 +247,9 @@ CREATE FUNCTION heliosdb.branch_relation_name(relation oid) RETURNS text
 COMMENT ON FUNCTION heliosdb.branch_relation_name(oid) IS 'qualified name of a relation';
 
 CREATE VIEW heliosdb.branch_forks AS
-  SELECT b.name::text AS name, b.id, COALESCE(b.fork_at, pg_xact_commit_timestamp(b.fork_xid::xid)) AS fork_at
+  SELECT b.name::text AS name, b.id, heliosdb.branch_moment(b.fork_at, b.fork_xid, b.fork_scn) AS fork
   FROM heliosdb.branches b WHERE b.id <> 1;
-COMMENT ON VIEW heliosdb.branch_forks IS 'the instants at which branches begin';
+COMMENT ON VIEW heliosdb.branch_forks IS 'what branches begin with, as TABLESAMPLE takes it; null: not ready';
 GRANT SELECT ON heliosdb.branch_forks TO PUBLIC;
 
 CREATE FUNCTION heliosdb.branch_same_row(relation regclass, a text, b text) RETURNS text
@@ -342,7 +354,7 @@ COMMENT ON FUNCTION heliosdb.merge_strategy(jsonb) IS 'refuses unknown options o
 --
 -- Rows s of the branch now, b of the branch at the base, t of main now. Main has changed what differs from the base: also
 -- what it changed before the last merge, and the branch has never seen.
-CREATE FUNCTION heliosdb.merge_compare(main oid, local oid, base timestamptz, first boolean, added name[], strategy text) RETURNS void
+CREATE FUNCTION heliosdb.merge_compare(main oid, local oid, base text, first boolean, added name[], strategy text) RETURNS void
   LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
   target text := heliosdb.branch_relation_name(main);
@@ -396,10 +408,10 @@ BEGIN
     CREATE TEMPORARY TABLE heliosdb_modified ON COMMIT DROP AS
     SELECT %1$s, %2$s
     FROM (SELECT true AS "$there", %3$s FROM %4$s) s
-      FULL JOIN (SELECT true AS "$there", %3$s FROM %5$s TABLESAMPLE heliosdb.as_of(%6$L::timestamptz)) b ON %7$s
+      FULL JOIN (SELECT true AS "$there", %3$s FROM %5$s TABLESAMPLE %6$s) b ON %7$s
     WHERE s."$there" IS NULL OR b."$there" IS NULL OR record_image_ne(ROW(%8$s), ROW(%9$s))$sql$,
     array_to_string(s_kept, ', '), array_to_string(b_kept, ', '), array_to_string(columns, ', '), source, CASE WHEN first THEN target ELSE source END,
-    base::text, heliosdb.branch_same_row(main, 's', 'b'), array_to_string(s_row, ', '), array_to_string(b_row, ', '));
+    base, heliosdb.branch_same_row(main, 's', 'b'), array_to_string(s_row, ', '), array_to_string(b_row, ', '));
   ANALYZE pg_temp.heliosdb_modified;
   EXECUTE format($sql$
     CREATE TEMPORARY TABLE %1$I ON COMMIT DROP AS
@@ -422,7 +434,7 @@ BEGIN
   DROP TABLE pg_temp.heliosdb_modified;
 END
 $body$;
-COMMENT ON FUNCTION heliosdb.merge_compare(oid, oid, timestamptz, boolean, name[], text) IS 'step of a merge: what is to be done in a table';
+COMMENT ON FUNCTION heliosdb.merge_compare(oid, oid, text, boolean, name[], text) IS 'step of a merge: what is to be done in a table';
 
 CREATE FUNCTION heliosdb.merge_columns(main oid, local oid, common smallint) RETURNS name[]
   LANGUAGE plpgsql STABLE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
@@ -533,7 +545,7 @@ COMMENT ON FUNCTION heliosdb.merge_levels(oid[]) IS 'step of a merge: tables, th
 
 -- The same for a table without a primary key, whose rows are counted: wanted is how many of a row are to be added or
 -- taken away, other what main itself has done.
-CREATE FUNCTION heliosdb.merge_compare_bag(main oid, local oid, base timestamptz, first boolean) RETURNS void
+CREATE FUNCTION heliosdb.merge_compare_bag(main oid, local oid, base text, first boolean) RETURNS void
   LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
   target text := heliosdb.branch_relation_name(main);
@@ -544,14 +556,14 @@ BEGIN
     CREATE TEMPORARY TABLE %1$I ON COMMIT DROP AS
     SELECT r.image, min(r.key) AS key, sum(r.s - r.b) AS wanted, sum(r.t - r.o) AS other
     FROM (SELECT record_send(ROW(%2$s)) AS image, ROW(%2$s)::text AS key, 1 AS s, 0 AS b, 0 AS t, 0 AS o FROM %3$s
-          UNION ALL SELECT record_send(ROW(%2$s)), ROW(%2$s)::text, 0, 1, 0, 0 FROM %4$s TABLESAMPLE heliosdb.as_of(%5$L::timestamptz)
+          UNION ALL SELECT record_send(ROW(%2$s)), ROW(%2$s)::text, 0, 1, 0, 0 FROM %4$s TABLESAMPLE %5$s
           UNION ALL SELECT record_send(ROW(%2$s)), ROW(%2$s)::text, 0, 0, 1, 0 FROM %6$s
-          UNION ALL SELECT record_send(ROW(%2$s)), ROW(%2$s)::text, 0, 0, 0, 1 FROM %6$s TABLESAMPLE heliosdb.as_of(%5$L::timestamptz)) r
+          UNION ALL SELECT record_send(ROW(%2$s)), ROW(%2$s)::text, 0, 0, 0, 1 FROM %6$s TABLESAMPLE %5$s) r
     GROUP BY r.image HAVING sum(r.s - r.b) <> 0 OR sum(r.t - r.o) <> 0$sql$,
-    'heliosdb_merge_' || main, columns, source, CASE WHEN first THEN target ELSE source END, base::text, target);
+    'heliosdb_merge_' || main, columns, source, CASE WHEN first THEN target ELSE source END, base, target);
 END
 $body$;
-COMMENT ON FUNCTION heliosdb.merge_compare_bag(oid, oid, timestamptz, boolean) IS 'step of a merge: what is to be done in a table without a primary key';
+COMMENT ON FUNCTION heliosdb.merge_compare_bag(oid, oid, text, boolean) IS 'step of a merge: what is to be done in a table without a primary key';
 
 CREATE FUNCTION heliosdb.merge_common_columns(main oid, local oid, generated boolean) RETURNS text
   LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
@@ -617,7 +629,7 @@ DECLARE
   pair record;
   tables oid[] := '{}';
   locals oid[] := '{}';
-  bases timestamptz[] := '{}';
+  bases text[] := '{}';
   firsts boolean[] := '{}';
   is_new boolean[] := '{}';
   commons smallint[] := '{}';
@@ -669,8 +681,8 @@ BEGIN
     EXECUTE format('LOCK TABLE %s IN SHARE MODE', heliosdb.branch_relation_name(pair.local));
     tables := tables || pair.main;
     locals := locals || pair.local;
-    bases := bases || COALESCE(pair.merged, pair.fork);
-    firsts := firsts || (pair.merged IS NULL);
+    bases := bases || pair.base;
+    firsts := firsts || NOT pair.merged;
     is_new := is_new || (pair.main = 0);
     commons := commons || pair.columns;
   END LOOP;

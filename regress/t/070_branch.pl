@@ -50,7 +50,7 @@ fails('an unknown option', qr/ERROR:  22023: unknown option "colour"/, 'CREATE B
 fails('an option twice', qr/ERROR:  42601: option "region" is given twice/, 'CREATE BRANCH x WITH (region = a, region = b)');
 fails('a wrong ttl', qr/ERROR:  22023: ttl/, q{CREATE BRANCH x WITH (ttl = '-1 hour')});
 fails('the future', qr/ERROR:  22023.*cannot begin at/, q{CREATE BRANCH x AS OF TIMESTAMP '2999-01-01'});
-fails('an SCN', qr/ERROR:  0A000/, 'CREATE BRANCH x AS OF SCN 5');
+fails('an unknown SCN', qr/ERROR:  22023: branch "x" cannot begin at SCN 5, which is not recorded/, 'CREATE BRANCH x AS OF SCN 5');
 fails('USE of an unknown one', qr/ERROR:  42704: branch "nobody" does not exist/, 'USE BRANCH nobody');
 fails('DROP of an unknown one', qr/ERROR:  42704/, 'DROP BRANCH nobody');
 sql('DROP BRANCH IF EXISTS nobody');

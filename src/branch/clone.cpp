@@ -273,7 +273,7 @@ Oid CloneSequence(Oid model, Oid schema) {
   return clone;
 }
 
-void CloneRows(Oid model, Oid clone, TimestampTz at) {
+void CloneRows(Oid model, Oid clone, const char *carrier) {
   constexpr long kBatch = 1000;
   Relation table = table_open(clone, AccessExclusiveLock);
   const TupleDesc row = RelationGetDescr(table);
@@ -285,12 +285,10 @@ void CloneRows(Oid model, Oid clone, TimestampTz at) {
                      quote_identifier(NameStr(TupleDescAttr(row, i)->attname)));
   }
   if (sql.len == 0) appendStringInfoString(&sql, "SELECT");
-  appendStringInfo(&sql, " FROM %s TABLESAMPLE heliosdb.as_of($1)", pg::QualifiedName(model));
+  appendStringInfo(&sql, " FROM %s TABLESAMPLE %s", pg::QualifiedName(model), carrier);
 
-  Oid types[] = {TIMESTAMPTZOID};
-  Datum instants[] = {TimestampTzGetDatum(at)};
-  Portal portal = SPI_cursor_open_with_args(nullptr, sql.data, lengthof(types), types, instants,
-                                            nullptr, true, 0);
+  Portal portal =
+      SPI_cursor_open_with_args(nullptr, sql.data, 0, nullptr, nullptr, nullptr, true, 0);
   TupleTableSlot *slot = table_slot_create(table, nullptr);
   BulkInsertState bulk = GetBulkInsertState();
   const CommandId command = GetCurrentCommandId(true);

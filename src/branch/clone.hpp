@@ -3,13 +3,6 @@
 
 #include "pg/pg.hpp"
 
-extern "C" {
-#include "utils/timestamp.h"
-}
-#undef Min
-#undef Max
-#undef Abs
-
 namespace helios::branch {
 
 // Maps a relation that a default or trigger of the model refers to; returns the relation itself to keep it.
@@ -22,8 +15,8 @@ Oid CloneTable(Oid model, Oid schema, MapRelation map_sequence);
 // Creates a sequence like another one, with its present state. SPI must be connected.
 Oid CloneSequence(Oid model, Oid schema);
 
-// Copies the rows of `model` as of an instant, so that every snapshot sees them.
-void CloneRows(Oid model, Oid clone, TimestampTz at);
+// Copies the rows of `model` as of a fork, so that every snapshot sees them; `carrier` is what TABLESAMPLE takes.
+void CloneRows(Oid model, Oid clone, const char *carrier);
 
 // Creates the indexes with primary key, unique and exclusion constraints, and copies what the planner knows.
 void CloneIndexes(Oid model, Oid clone);

@@ -7,6 +7,7 @@
 
 #include "branch/catalog.hpp"
 #include "branch/clone.hpp"
+#include "branch/fork.hpp"
 #include "branch/path.hpp"
 #include "branch/relations.hpp"
 #include "branch/session.hpp"
@@ -17,7 +18,6 @@
 #include <cstring>
 
 extern "C" {
-#include "access/commit_ts.h"
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
@@ -158,15 +158,13 @@ void CreateCopy(Oid table) {
 }
 
 // Copies the rows of a table, and then makes its indexes.
-void FillCopy(Oid table, TimestampTz fork) {
+void FillCopy(Oid table, ForkPoint fork) {
   const Oid copy = MapTable(table);
   if (get_rel_relkind(table) == RELKIND_PARTITIONED_TABLE) {
     // Partitions may have come or gone since the fork, which is for the whole to say.
-    RunSql(psprintf("SELECT heliosdb.as_of_instant(%u, %s::timestamptz)", table,
-                    quote_literal_cstr(timestamptz_to_str(fork))),
-           SPI_OK_SELECT);
+    RunSql(psprintf("SELECT %s", WriteCheck(fork, table)), SPI_OK_SELECT);
   } else {
-    CloneRows(table, copy, fork);
+    CloneRows(table, copy, WriteCarrier(fork));
     CloneIndexes(table, copy);
   }
 }
@@ -206,7 +204,7 @@ void IndexWholes(List *tables) {
 }
 
 // Copies the tables of a list that have no copy yet.
-void CopyTables(List *tables, TimestampTz fork) {
+void CopyTables(List *tables, ForkPoint fork) {
   List *fresh = NIL;
   ListCell *cell;
   foreach (cell, tables) {
@@ -234,20 +232,13 @@ void CopyTables(List *tables, TimestampTz fork) {
 
 }  // namespace
 
-bool HasHistory(const Branch &branch, FullTransactionId since) {
-  TimestampTz began;
-  const TransactionId xid = XidFromFullTransactionId(since);
-  if (TransactionIdGetCommitTsData(xid, &began, nullptr)) return began <= ForkInstant(branch);
-  return !TransactionIdIsCurrentTransactionId(xid);
-}
-
 bool ExistedAtFork(Oid main) {
   const Branch &branch = CurrentBranch();
   changelog::TrackedTable tracked;
   if (!changelog::FindTracked(main, &tracked)) return false;
   // Where the fork was chosen, or a history began anew, time travel says what is missing.
   const bool chosen = !FullTransactionIdIsValid(branch.fork_xid);
-  return chosen || strcmp(tracked.reason, "tracked") != 0 || HasHistory(branch, tracked.since);
+  return chosen || strcmp(tracked.reason, "tracked") != 0 || HasHistory(branch, tracked);
 }
 
 void CheckExistedAtFork(Oid main) {
@@ -266,7 +257,7 @@ Oid CopyUp(Oid main) {
   PreventCommandIfReadOnly("the first change of a table on a branch");
   PreventCommandIfParallelMode("the first change of a table on a branch");
   const Branch branch = CurrentBranch();
-  const TimestampTz fork = ForkInstant(branch);
+  const ForkPoint fork = ForkOf(branch);
   CheckExistedAtFork(main);
   LockBranch(branch.id, false);
   CurrentBranch();  // it may have been dropped meanwhile

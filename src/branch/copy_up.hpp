@@ -15,9 +15,6 @@ Oid CopyUp(Oid main);
 // main, and for a sequence of the branch, that one itself.
 Oid LocalSequence(Oid sequence);
 
-// Tells whether a history that a transaction began reaches back to the fork of a branch.
-bool HasHistory(const Branch &branch, FullTransactionId since);
-
 // Tells whether the branch of the session has a table of main that it has not changed.
 bool ExistedAtFork(Oid main);
 

@@ -11,6 +11,7 @@
 
 #include "branch/catalog.hpp"
 #include "branch/copy_up.hpp"
+#include "branch/fork.hpp"
 #include "branch/relations.hpp"
 #include "branch/session.hpp"
 #include "pg/compat.hpp"
@@ -189,10 +190,9 @@ void ReadFork(RangeTblEntry *entry) {
                     errhint("Use REPEATABLE READ.")));
   }
   TableSampleClause *sample = makeNode(TableSampleClause);
-  sample->tsmhandler = pg::FindFunction(kAdminSchema, "as_of", {INTERNALOID});
-  sample->args = list_make1(makeConst(TIMESTAMPTZOID, -1, InvalidOid, sizeof(TimestampTz),
-                                      TimestampTzGetDatum(ForkInstant(CurrentBranch())), false,
-                                      FLOAT8PASSBYVAL));
+  const ForkPoint fork = ForkOf(CurrentBranch());
+  sample->tsmhandler = pg::FindFunction(kAdminSchema, CarrierOf(fork), {INTERNALOID});
+  sample->args = list_make1(MomentOf(fork));
   entry->tablesample = sample;
 }
 
