@@ -246,6 +246,17 @@ CREATE FUNCTION heliosdb.branch_relation_name(relation oid) RETURNS text
   $body$;
 COMMENT ON FUNCTION heliosdb.branch_relation_name(oid) IS 'qualified name of a relation';
 
+CREATE FUNCTION heliosdb.branch_statistics(statistics oid, schema oid, relation oid) RETURNS text
+  LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
+    SELECT format('CREATE STATISTICS %I.%I%s ON %s FROM %s', n.nspname, s.stxname,
+                  -- On a single expression there is nothing to choose.
+                  (SELECT ' (' || string_agg(CASE k WHEN 'd' THEN 'ndistinct' WHEN 'f' THEN 'dependencies' ELSE 'mcv' END, ', ') || ')'
+                   FROM unnest(s.stxkind) k WHERE k <> 'e'),
+                  pg_get_statisticsobjdef_columns(s.oid), heliosdb.branch_relation_name(relation))
+    FROM pg_statistic_ext s, pg_namespace n WHERE s.oid = statistics AND n.oid = schema
+  $body$;
+COMMENT ON FUNCTION heliosdb.branch_statistics(oid, oid, oid) IS 'the statement that gives a relation extended statistics like others, in a schema';
+
 CREATE VIEW heliosdb.branch_forks AS
   SELECT b.name::text AS name, b.id, heliosdb.branch_moment(b.fork_at, b.fork_xid, b.fork_scn) AS fork
   FROM heliosdb.branches b WHERE b.id <> 1;
@@ -518,9 +529,20 @@ BEGIN
              AND NOT EXISTS (SELECT FROM pg_constraint m WHERE m.conrelid = main AND m.conname = k.conname) ORDER BY k.contype = 'f', k.conname LOOP
     EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I %s', target, c.name, c.definition);
   END LOOP;
+  FOR c IN SELECT heliosdb.branch_statistics(s.oid, b.oid, main) AS definition, s.stxstattarget AS target, b.nspname AS schema, s.stxname AS name
+           FROM pg_statistic_ext s JOIN pg_namespace o ON o.oid = s.stxnamespace
+             JOIN heliosdb.branch_forks k ON k.name = merge_add_rest.branch
+             JOIN pg_namespace b ON heliosdb.branch_space(k.id, b.nspname) = quote_ident(regexp_replace(o.nspname, '^heliosdb_c', 'heliosdb_b'))
+           WHERE s.stxrelid = local AND NOT EXISTS (SELECT FROM pg_statistic_ext m WHERE m.stxrelid = main AND m.stxname = s.stxname AND m.stxnamespace = b.oid)
+           ORDER BY s.stxname LOOP
+    EXECUTE c.definition;
+    IF c.target >= 0 THEN
+      EXECUTE format('ALTER STATISTICS %I.%I SET STATISTICS %s', c.schema, c.name, c.target);
+    END IF;
+  END LOOP;
 END
 $body$;
-COMMENT ON FUNCTION heliosdb.merge_add_rest(oid, oid, name[], text) IS 'step of a merge: adds the indexes and constraints that the branch has added';
+COMMENT ON FUNCTION heliosdb.merge_add_rest(oid, oid, name[], text) IS 'step of a merge: adds the indexes, statistics and constraints that the branch has added';
 
 CREATE FUNCTION heliosdb.merge_begin(source text, target text) RETURNS bigint
   AS 'MODULE_PATHNAME', 'helios_merge_begin' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;

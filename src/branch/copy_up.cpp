@@ -11,6 +11,7 @@
 #include "branch/path.hpp"
 #include "branch/relations.hpp"
 #include "branch/session.hpp"
+#include "branch/statistics.hpp"
 #include "changelog/changelog.hpp"
 #include "pg/pause.hpp"
 
@@ -145,6 +146,9 @@ Oid MapSequence(Oid relation) {
   return CopySequence(copying_for, relation);
 }
 
+// The schema of copies for one of main.
+Oid MapSchema(Oid schema) { return EnsureSpaceOf(copying_for, Space::kCopies, schema); }
+
 // The copy of a table; 0 if it has none.
 Oid MapTable(Oid table) { return FindLocal(copying_for, table).relation; }
 
@@ -225,6 +229,7 @@ void CopyTables(List *tables, ForkPoint fork) {
     CloneForeignKeys(table, copy, MapTable);
     CloneTriggers(table, copy, MapTable);
     ClonePolicies(table, copy);
+    CloneExtendedStatistics(table, copy, MapSchema);
     if (!get_rel_relispartition(copy))
       RunSql(psprintf("SELECT heliosdb.track(%u)", copy), SPI_OK_SELECT);
   }

@@ -9,6 +9,7 @@
 #include "branch/path.hpp"
 #include "branch/relations.hpp"
 #include "branch/session.hpp"
+#include "branch/statistics.hpp"
 
 extern "C" {
 #include "access/htup_details.h"
@@ -141,6 +142,10 @@ Ddl LeadAlterTable(AlterTableStmt *alter) {
 }
 
 Ddl LeadRename(RenameStmt *rename) {
+  if (rename->renameType == OBJECT_STATISTIC_EXT) {
+    LeadRenamedStatistics(rename);
+    return Ddl::kRun;
+  }
   const bool of_table = rename->renameType == OBJECT_COLUMN ||
                         rename->renameType == OBJECT_TABCONSTRAINT ||
                         rename->renameType == OBJECT_TRIGGER;
@@ -296,6 +301,9 @@ Ddl LeadDrop(DropStmt *drop) {
       case OBJECT_RULE:
         keep = LeadDroppedPart(cell);
         break;
+      case OBJECT_STATISTIC_EXT:
+        keep = LeadDroppedStatistics(drop, cell);
+        break;
       default:
         return Ddl::kNone;
     }
@@ -340,6 +348,10 @@ Ddl LeadDdl(Node *statement) {
       return LeadIndex(reinterpret_cast<IndexStmt *>(statement));
     case T_DropStmt:
       return LeadDrop(reinterpret_cast<DropStmt *>(statement));
+    case T_CreateStatsStmt:
+      return LeadCreateStatistics(reinterpret_cast<CreateStatsStmt *>(statement));
+    case T_AlterStatsStmt:
+      return LeadAlterStatistics(reinterpret_cast<AlterStatsStmt *>(statement));
     case T_CreateTrigStmt:
       return LeadTrigger(reinterpret_cast<CreateTrigStmt *>(statement));
     default:

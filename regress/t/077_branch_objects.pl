@@ -1,0 +1,90 @@
+# What belongs to tables beside rows, on a branch: extended statistics.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('objects');
+$node->init;
+$node->append_conf('postgresql.conf', "shared_preload_libraries = 'heliosdb'\njit = off\nfsync = off\nautovacuum = off\n");
+$node->start;
+
+sub sql { return $node->safe_psql('postgres', join('; ', @_)); }
+sub on { my ($branch, @sql) = @_; return sql("USE BRANCH $branch", @sql); }
+
+sub fails
+{
+	my ($name, $pattern, @sql) = @_;
+	my ($status, $out, $error) = $node->psql('postgres', '\set VERBOSITY verbose' . "\n" . join('; ', @sql));
+	like($error, $pattern, $name);
+	return;
+}
+
+$node->safe_psql('postgres', q{
+	CREATE EXTENSION heliosdb;
+	CREATE ROLE member LOGIN;
+	GRANT CREATE ON SCHEMA public TO member});
+
+# ---- Extended statistics ----
+
+$node->safe_psql('postgres', q{
+	CREATE SCHEMA other;
+	CREATE TABLE cities (id int PRIMARY KEY, city int, land int, gone int, note text);
+	ALTER TABLE cities DROP COLUMN gone;
+	INSERT INTO cities SELECT i, i % 100, i % 10, 'x' FROM generate_series(1, 10000) i;
+	CREATE STATISTICS known (dependencies, mcv) ON city, land FROM cities;
+	CREATE STATISTICS other.known (ndistinct) ON land, note FROM cities;
+	CREATE STATISTICS lengths ON (length(note) + id) FROM cities;
+	ALTER STATISTICS known SET STATISTICS 50;
+	ANALYZE cities;
+	CREATE TABLE parts (id int, a int, b int) PARTITION BY RANGE (id);
+	CREATE TABLE part PARTITION OF parts DEFAULT;
+	INSERT INTO parts SELECT i, i % 20, i % 20 FROM generate_series(1, 1000) i;
+	CREATE STATISTICS whole ON a, b FROM parts;
+	ANALYZE parts;
+	CREATE BRANCH s});
+my $estimate = q{SELECT (regexp_match(string_agg(l, ' '), 'rows=(\d+)'))[1] FROM explained('SELECT * FROM cities WHERE city = 3 AND land = 3') l};
+sql(q{CREATE FUNCTION explained(q text) RETURNS SETOF text LANGUAGE plpgsql AS 'BEGIN RETURN QUERY EXECUTE ''EXPLAIN '' || q; END'});
+is(sql($estimate), '100', 'main knows that columns depend on each other');
+my $objects = q{SELECT string_agg(x.stxname || ' ' || x.stxkind::text || ' ' || x.stxstattarget || ' ' || pg_get_statisticsobjdef_columns(x.oid) || ' ' || count, ', ' ORDER BY x.oid) FROM pg_statistic_ext x, LATERAL (SELECT count(*) FROM pg_statistic_ext_data d WHERE d.stxoid = x.oid) d WHERE x.stxrelid = };
+my $main = sql("$objects 'cities'::regclass");
+like($main, qr/^known \{f,m\} 50 city, land 1, known/, 'statistics of main');
+on('s', 'UPDATE cities SET note = note WHERE id = 1', 'UPDATE parts SET a = a WHERE id = 1');
+my $copy = q{(SELECT r.local_relid FROM heliosdb.branch_relations r WHERE r.main_relid = 'cities'::regclass)};
+is(sql("$objects $copy"), $main, 'a copy has them, with their data');
+is(sql("SELECT count(*) FROM pg_statistic_ext_data d JOIN pg_statistic_ext x ON x.oid = d.stxoid WHERE x.stxname = 'whole' AND stxdinherit"), '2', 'also of a partitioned table');
+is(on('s', $estimate), '100', 'and the same estimates');
+is(on('s', 'ANALYZE cities', $estimate), '100', 'ANALYZE keeps them');
+
+on('s', 'ALTER STATISTICS known SET STATISTICS 60', 'DROP STATISTICS other.known', 'ALTER STATISTICS lengths RENAME TO long');
+is(sql("$objects 'cities'::regclass"), $main, 'ALTER and DROP on the branch leave main alone');
+is(sql("SELECT string_agg(stxname || stxstattarget, ',' ORDER BY stxname) FROM pg_statistic_ext WHERE stxrelid = $copy"), 'known60,long-1', 'and change the branch');
+fails('one that was dropped there', qr/ERROR:  42704: statistics object "other\.known" does not exist on branch "s"/, 'USE BRANCH s', 'DROP STATISTICS other.known');
+like(sql("$objects 'cities'::regclass"), qr/ndistinct|known \{d\}/, 'that of main stays');
+fails('one that nobody has', qr/ERROR:  42704/, 'USE BRANCH s', 'ALTER STATISTICS nobody SET STATISTICS 5');
+on('s', 'DROP STATISTICS IF EXISTS nobody');
+on('s', 'ALTER STATISTICS long RENAME TO lengths');
+on('s', 'CREATE STATISTICS added (ndistinct) ON id, note FROM cities', 'ALTER STATISTICS added SET STATISTICS 70');
+fails('a name twice', qr/ERROR:  42710: statistics object "added" already exists/, 'USE BRANCH s', 'CREATE STATISTICS added ON id, city FROM cities');
+on('s', 'CREATE STATISTICS IF NOT EXISTS added ON id, city FROM cities');
+fails('a name of main', qr/ERROR:  42710: statistics object "known" already exists/, 'USE BRANCH s', 'CREATE STATISTICS known ON id, city FROM cities');
+sql('CREATE BRANCH t');
+fails('by a role that does not own it', qr/ERROR:  42501: must be owner of statistics object known/, 'SET ROLE member', 'USE BRANCH t', 'DROP STATISTICS known');
+on('t', 'ALTER STATISTICS lengths SET STATISTICS 10');
+is(sql(q{SELECT count(*) FROM pg_statistic_ext WHERE stxname = 'lengths' AND stxstattarget = 10}), '1', 'the first use makes the copy');
+fails('nor the copy', qr/ERROR:  42501: must be owner of statistics object \S*known/, 'SET ROLE member', 'USE BRANCH t', 'DROP STATISTICS known');
+on('t', 'CREATE TABLE own (a int, b int)', 'CREATE STATISTICS own_ab ON a, b FROM own', 'ALTER TABLE cities ADD COLUMN more int', 'CREATE STATISTICS more ON more, city FROM cities', 'DROP STATISTICS known', 'CREATE STATISTICS known ON more, note FROM cities', 'CREATE TABLE alike (LIKE own INCLUDING ALL)');
+is(sql(q{SELECT string_agg(stxname, ',' ORDER BY stxname) FROM pg_statistic_ext WHERE stxnamespace::regnamespace::text LIKE 'heliosdb%' AND stxrelid::regclass::text ~ 'own|alike'}), 'alike_a_b_stat,own_ab', 'of tables of the branch');
+is(sql(q{SELECT count(*) FROM pg_statistic_ext WHERE stxname IN ('added', 'more', 'own_ab') AND stxnamespace = 'public'::regnamespace}), '0', 'main has none of these');
+
+sql('MERGE BRANCH s INTO main');
+is(sql(q{SELECT string_agg(stxname || stxstattarget, ',' ORDER BY stxname) FROM pg_statistic_ext WHERE stxrelid = 'cities'::regclass}), 'added70,known-1,known50,lengths-1', 'a merge adds those that are new');
+sql('DROP STATISTICS known', 'MERGE BRANCH t INTO main WITH (delete_branch_after = true)');
+is(sql(q{SELECT string_agg(stxname || ' ' || stxrelid::regclass || ' ' || pg_get_statisticsobjdef_columns(oid), ', ' ORDER BY stxname) FROM pg_statistic_ext WHERE stxname IN ('more', 'own_ab') OR (stxname = 'known' AND stxnamespace = 'public'::regnamespace)}),
+	'known cities note, more, more cities city, more, own_ab own a, b', 'of new columns and tables too');
+sql('DROP BRANCH s');
+is(sql(q{SELECT count(*) FROM pg_statistic_ext WHERE stxnamespace::regnamespace::text LIKE 'heliosdb%'}), '0', 'and they go with their branch');
+
+done_testing();
