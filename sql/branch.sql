@@ -587,13 +587,13 @@ END
 $body$;
 COMMENT ON FUNCTION heliosdb.merge_compare_bag(oid, oid, text, boolean) IS 'step of a merge: what is to be done in a table without a primary key';
 
-CREATE FUNCTION heliosdb.merge_common_columns(main oid, local oid, generated boolean) RETURNS text
+CREATE FUNCTION heliosdb.merge_common_columns(main oid, local oid, generated boolean, prefix text DEFAULT '') RETURNS text
   LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
-    SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
+    SELECT string_agg(prefix || quote_ident(a.attname), ', ' ORDER BY a.attnum)
     FROM pg_attribute a JOIN pg_attribute l ON l.attrelid = local AND l.attname = a.attname AND l.attnum > 0 AND NOT l.attisdropped
     WHERE a.attrelid = main AND a.attnum > 0 AND NOT a.attisdropped AND (generated OR a.attgenerated = '')
   $body$;
-COMMENT ON FUNCTION heliosdb.merge_common_columns(oid, oid, boolean) IS 'step of a merge: columns that both tables have';
+COMMENT ON FUNCTION heliosdb.merge_common_columns(oid, oid, boolean, text) IS 'step of a merge: columns that both tables have';
 
 CREATE FUNCTION heliosdb.merge_caller() RETURNS text[]
   LANGUAGE sql STABLE PARALLEL SAFE AS $body$
@@ -614,6 +614,18 @@ END
 $body$;
 COMMENT ON FUNCTION heliosdb.merge_run(text[], text) IS 'step of a merge: runs a statement with the settings of the caller; returns the number that it selects';
 
+-- Statements that change no row are left out: triggers of statements and rules of main have nothing to do with them.
+CREATE FUNCTION heliosdb.merge_has(main oid, condition text) RETURNS boolean
+  LANGUAGE plpgsql STABLE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+  found_any boolean;
+BEGIN
+  EXECUTE format('SELECT EXISTS (SELECT FROM pg_temp.%I WHERE %s)', 'heliosdb_merge_' || main, condition) INTO found_any;
+  RETURN found_any;
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.merge_has(oid, text) IS 'step of a merge: whether something of a kind is to be done in a table';
+
 CREATE FUNCTION heliosdb.merge_bag(main oid, local oid, caller text[], OUT inserted bigint, OUT deleted bigint) RETURNS record
   LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
@@ -621,7 +633,7 @@ DECLARE
   columns text := heliosdb.merge_common_columns(main, local, true);
   stored text := heliosdb.merge_common_columns(main, local, false);
 BEGIN
-  deleted := heliosdb.merge_run(caller, format($sql$
+  deleted := CASE WHEN heliosdb.merge_has(main, 'wanted < 0') THEN heliosdb.merge_run(caller, format($sql$
     WITH gone AS (
       DELETE FROM %1$s t USING (
         SELECT tableoid AS leaf, ctid AS place, pg_catalog.record_send(ROW(%2$s)) AS image,
@@ -629,14 +641,15 @@ BEGIN
       ) n, pg_temp.%3$I m
       WHERE t.tableoid OPERATOR(pg_catalog.=) n.leaf AND t.ctid OPERATOR(pg_catalog.=) n.place AND n.image OPERATOR(pg_catalog.=) m.image
         AND n.number OPERATOR(pg_catalog.<=) (OPERATOR(pg_catalog.-) m.wanted) RETURNING 1)
-    SELECT pg_catalog.count(*) FROM gone$sql$, target, columns, 'heliosdb_merge_' || main));
-  inserted := heliosdb.merge_run(caller, format($sql$
+    SELECT pg_catalog.count(*) FROM gone$sql$, target, columns, 'heliosdb_merge_' || main)) ELSE 0 END;
+  inserted := CASE WHEN heliosdb.merge_has(main, 'wanted > 0') THEN heliosdb.merge_run(caller, format($sql$
     WITH back AS (
       INSERT INTO %1$s (%2$s) OVERRIDING SYSTEM VALUE
-      SELECT %2$s FROM (SELECT %3$s, pg_catalog.record_send(ROW(%3$s)) AS "$image",
+      SELECT %6$s FROM (SELECT %3$s, pg_catalog.record_send(ROW(%3$s)) AS "$image",
                                pg_catalog.row_number() OVER (PARTITION BY pg_catalog.record_send(ROW(%3$s))) AS "$number" FROM %4$s) n
         JOIN pg_temp.%5$I m ON m.image OPERATOR(pg_catalog.=) n."$image" WHERE n."$number" OPERATOR(pg_catalog.<=) m.wanted RETURNING 1)
-    SELECT pg_catalog.count(*) FROM back$sql$, target, stored, columns, heliosdb.branch_relation_name(local), 'heliosdb_merge_' || main));
+    SELECT pg_catalog.count(*) FROM back$sql$, target, stored, columns, heliosdb.branch_relation_name(local), 'heliosdb_merge_' || main,
+    heliosdb.merge_common_columns(main, local, false, 'n.'))) ELSE 0 END;
 END
 $body$;
 COMMENT ON FUNCTION heliosdb.merge_bag(oid, oid, text[]) IS 'step of a merge: changes a table without a primary key';
@@ -696,6 +709,10 @@ BEGIN
     ELSIF pair.merged_now THEN
       RAISE EXCEPTION 'branch "%" was merged by this transaction already', source USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
+    FOR sample IN SELECT w.rulename FROM pg_rewrite w WHERE w.ev_class = pair.local
+                    AND NOT EXISTS (SELECT FROM pg_rewrite m WHERE m.ev_class = pair.main AND m.rulename = w.rulename) ORDER BY 1 LOOP
+      RAISE WARNING 'rule "%" of table "%" on branch "%" is not merged', sample, pair.name, source USING HINT = 'Create it on main.';
+    END LOOP;
     IF pair.main <> 0 AND row_security_active(pair.main) THEN
       RAISE EXCEPTION 'table % has row-level security for this role', pair.main::regclass
         USING ERRCODE = 'insufficient_privilege', HINT = 'Let a role merge that bypasses row-level security.';
@@ -743,13 +760,22 @@ BEGIN
   END IF;
 
   FOR place IN 1 .. cardinality(tables) LOOP
+    sample := (SELECT min(w.rulename::text) FROM pg_rewrite w WHERE w.ev_class = tables[place] AND w.ev_enabled IN ('O', 'A'));
+    CONTINUE WHEN sample IS NULL OR is_new[place];
+    IF heliosdb.merge_has(tables[place], CASE WHEN heliosdb.branch_key(tables[place]) IS NULL THEN 'wanted <> 0' ELSE 'act IS NOT NULL' END) THEN
+      RAISE EXCEPTION 'table % cannot be merged: it has rule "%"', tables[place]::regclass, sample
+        USING ERRCODE = 'feature_not_supported', DETAIL = 'The rule would do again, or instead, what was done on the branch.',
+              HINT = 'ALTER TABLE … DISABLE RULE on main while the branch is merged.';
+    END IF;
+  END LOOP;
+  FOR place IN 1 .. cardinality(tables) LOOP
     IF is_new[place] THEN
       tables[place] := heliosdb.merge_table(branch, locals[place]);
     END IF;
   END LOOP;
   FOR relation IN SELECT l.relation FROM heliosdb.merge_levels(tables) l ORDER BY l.level DESC, l.relation LOOP
     place := array_position(tables, relation);
-    CONTINUE WHEN is_new[place] OR heliosdb.branch_key(relation) IS NULL;
+    CONTINUE WHEN is_new[place] OR heliosdb.branch_key(relation) IS NULL OR NOT heliosdb.merge_has(relation, 'act = ''D''');
     SELECT string_agg(format('m.k%s AS %I', a.attnum, a.attname), ', ') INTO keys
       FROM pg_attribute a WHERE a.attrelid = relation AND a.attnum = ANY (heliosdb.branch_key(relation));
     counted := heliosdb.merge_run(caller, format(
@@ -776,7 +802,7 @@ BEGIN
         FROM heliosdb.merge_bag(relation, locals[place], caller) b;
       CONTINUE;
     END IF;
-    IF changes IS NOT NULL THEN
+    IF changes IS NOT NULL AND heliosdb.merge_has(relation, 'act = ''U''') THEN
       EXECUTE format('SELECT count(*) FROM pg_temp.%I WHERE act = ''U''', 'heliosdb_merge_' || relation) INTO found;
       counted := heliosdb.merge_run(caller, format(
         'WITH changed AS (UPDATE %1$s t SET %2$s FROM pg_temp.%3$I m CROSS JOIN LATERAL (SELECT %4$s) k WHERE m.act OPERATOR(pg_catalog.=) ''U'' AND %5$s RETURNING 1) '
@@ -788,6 +814,7 @@ BEGIN
       END IF;
       updated := updated + counted;
     END IF;
+    CONTINUE WHEN NOT heliosdb.merge_has(relation, 'act = ''I''');
     counted := heliosdb.merge_run(caller, format(
       'WITH back AS (INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM pg_temp.%I m WHERE m.act OPERATOR(pg_catalog.=) ''I'' RETURNING 1) '
       'SELECT pg_catalog.count(*) FROM back', heliosdb.branch_relation_name(relation), columns, news, 'heliosdb_merge_' || relation));

@@ -1,4 +1,4 @@
-# What belongs to tables beside rows, on a branch: extended statistics.
+# What belongs to tables beside rows, on a branch: extended statistics, rules.
 use strict;
 use warnings;
 
@@ -86,5 +86,48 @@ is(sql(q{SELECT string_agg(stxname || ' ' || stxrelid::regclass || ' ' || pg_get
 	'known cities note, more, more cities city, more, own_ab own a, b', 'of new columns and tables too');
 sql('DROP BRANCH s');
 is(sql(q{SELECT count(*) FROM pg_statistic_ext WHERE stxnamespace::regnamespace::text LIKE 'heliosdb%'}), '0', 'and they go with their branch');
+
+# ---- Rules ----
+
+$node->safe_psql('postgres', q{
+	CREATE TABLE things (id int PRIMARY KEY, n int, gone boolean DEFAULT false);
+	CREATE TABLE history (what text, id int, image jsonb);
+	CREATE TABLE big (LIKE things);
+	CREATE RULE soft AS ON DELETE TO things DO INSTEAD UPDATE things SET gone = true WHERE id = OLD.id AND NOT gone;
+	CREATE RULE noted AS ON UPDATE TO things WHERE NEW.n <> OLD.n DO ALSO INSERT INTO history VALUES ('update', NEW.id, to_jsonb(OLD));
+	CREATE RULE inserted AS ON INSERT TO things WHERE NEW.n > 100 DO INSTEAD INSERT INTO big VALUES (NEW.id, NEW.n, false);
+	CREATE FUNCTION triple(t things) RETURNS int LANGUAGE sql AS 'SELECT t.n * 3';
+	CREATE RULE tripled AS ON UPDATE TO things WHERE NEW.n < 0 DO ALSO INSERT INTO history VALUES ('tripled', triple(NEW), NULL);
+	CREATE RULE off AS ON INSERT TO things DO ALSO INSERT INTO history VALUES ('never', NEW.id, NULL);
+	ALTER TABLE things DISABLE RULE off;
+	INSERT INTO things SELECT i, i FROM generate_series(1, 4) i;
+	CREATE BRANCH r;
+	CREATE BRANCH plain});
+my $state = q{SELECT (SELECT string_agg(id || ':' || n || ':' || gone, ',' ORDER BY id) FROM things), (SELECT string_agg(concat(what, id, image), ',' ORDER BY id) FROM history), (SELECT count(*) FROM big)};
+my @work = ('UPDATE things SET n = n + 10 WHERE id = 1', 'DELETE FROM things WHERE id = 2', 'INSERT INTO things VALUES (5, 5), (6, 600)');
+my $expected = '1:11:false,2:2:true,3:3:false,4:4:false,5:5:false|update1{"n": 1, "id": 1, "gone": false}|1';
+is(on('plain', @work, $state), $expected, 'a table that was not altered');
+$expected =~ s/false}/false, "more": 3}/;
+is(on('r', 'ALTER TABLE things ADD COLUMN more int DEFAULT 3', @work, $state), $expected, 'one that was, whole rows with its columns');
+is(sql($state), '1:1:false,2:2:false,3:3:false,4:4:false||0', 'main has seen nothing');
+is(on('r', 'BEGIN', 'UPDATE things SET n = -1 WHERE id = 1', q{SELECT id, image FROM history WHERE what IN ('tripled', 'update') AND id <= 1 ORDER BY image::text}, 'ROLLBACK'), qq{1|{"n": 1, "id": 1, "gone": false, "more": 3}\n1|{"n": 11, "id": 1, "gone": false, "more": 3}\n-3|}, 'a function that takes rows of main');
+fails('a column that a rule needs', qr/ERROR:  2BP01/, 'USE BRANCH r', 'ALTER TABLE things DROP COLUMN gone');
+fails('ON SELECT', qr/ERROR:  0A000: CREATE RULE ON SELECT is not supported on branch "r"/, 'USE BRANCH r', 'CREATE RULE "_RETURN" AS ON SELECT TO things DO INSTEAD SELECT 1, 2, true');
+is(on('r', 'ALTER TABLE things ENABLE RULE off', 'ALTER RULE off ON things RENAME TO on_now', 'INSERT INTO things VALUES (7, 7)', q{SELECT count(*) FROM history WHERE what = 'never'}), '1', 'ALTER RULE and ALTER TABLE');
+is(on('r', 'DROP RULE on_now ON things', 'DROP RULE soft ON things', 'DELETE FROM things WHERE id IN (2, 7)', 'INSERT INTO things VALUES (8, 8)', 'SELECT count(*) FROM things', q{SELECT count(*) FROM history WHERE what = 'never'}), "5\n1", 'DROP RULE');
+is(on('r', 'CREATE RULE more AS ON UPDATE TO things WHERE NEW.more <> OLD.more DO ALSO INSERT INTO history VALUES (\'more\', NEW.more, NULL)', 'UPDATE things SET more = 9 WHERE id = 3', q{SELECT id FROM history WHERE what = 'more'}), '9', 'CREATE RULE');
+is(on('plain', 'CREATE OR REPLACE RULE soft AS ON DELETE TO public.things DO INSTEAD NOTHING', 'DELETE FROM things', 'SELECT count(*) FROM things'), '5', 'CREATE OR REPLACE RULE');
+is(sql('SELECT string_agg(rulename || ev_enabled::text, \',\' ORDER BY rulename) FROM pg_rewrite WHERE ev_class = \'things\'::regclass'), 'insertedO,notedO,offD,softO,tripledO', 'main keeps its rules');
+fails('by a role that does not own it', qr/ERROR:  42501/, 'SET ROLE member', 'USE BRANCH r', 'CREATE RULE x AS ON DELETE TO things DO INSTEAD NOTHING');
+fails('on a view of main', qr/ERROR:  0A000: changing a view of main/, 'CREATE VIEW thing AS SELECT * FROM things', 'USE BRANCH r', 'CREATE RULE x AS ON DELETE TO thing DO INSTEAD NOTHING');
+is(on('r', 'CREATE VIEW seen AS SELECT id FROM things', 'CREATE RULE x AS ON DELETE TO seen DO INSTEAD DELETE FROM things WHERE id = OLD.id', 'DELETE FROM seen WHERE id = 8', 'SELECT count(*) FROM things'), '4', 'on one of the branch');
+fails('a merge of a table with rules', qr/WARNING:  01000: rule "more" of table "things" on branch "r" is not merged.*ERROR:  0A000: table public.things cannot be merged: it has rule "inserted".*HINT/s, 'MERGE BRANCH r INTO main');
+sql(map { "ALTER TABLE things DISABLE RULE $_" } qw(soft noted inserted tripled));
+sql('MERGE BRANCH r INTO main');
+is(sql($state), '1:11:false,3:3:false,4:4:false,5:5:false|update1{"n": 1, "id": 1, "gone": false, "more": 3},never7,more9|1', 'a merge while they are disabled');
+sql('UPDATE things SET gone = gone', 'ALTER TABLE things ENABLE RULE soft');
+on('r', q{UPDATE history SET what = 'x' WHERE id = 9});
+sql('MERGE BRANCH r INTO main');
+is(sql(q{SELECT what FROM history WHERE id = 9}), 'x', 'a table that the branch has left alone since may have rules');
 
 done_testing();

@@ -10,6 +10,7 @@
 #include "branch/fork.hpp"
 #include "branch/path.hpp"
 #include "branch/relations.hpp"
+#include "branch/rules.hpp"
 #include "branch/session.hpp"
 #include "branch/statistics.hpp"
 #include "changelog/changelog.hpp"
@@ -229,6 +230,7 @@ void CopyTables(List *tables, ForkPoint fork) {
     CloneForeignKeys(table, copy, MapTable);
     CloneTriggers(table, copy, MapTable);
     ClonePolicies(table, copy);
+    CloneRules(table, copy);
     CloneExtendedStatistics(table, copy, MapSchema);
     if (!get_rel_relispartition(copy))
       RunSql(psprintf("SELECT heliosdb.track(%u)", copy), SPI_OK_SELECT);

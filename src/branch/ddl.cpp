@@ -8,6 +8,7 @@
 #include "branch/names.hpp"
 #include "branch/path.hpp"
 #include "branch/relations.hpp"
+#include "branch/rules.hpp"
 #include "branch/session.hpp"
 #include "branch/statistics.hpp"
 
@@ -148,7 +149,7 @@ Ddl LeadRename(RenameStmt *rename) {
   }
   const bool of_table = rename->renameType == OBJECT_COLUMN ||
                         rename->renameType == OBJECT_TABCONSTRAINT ||
-                        rename->renameType == OBJECT_TRIGGER;
+                        rename->renameType == OBJECT_TRIGGER || rename->renameType == OBJECT_RULE;
   const Oid named = rename->relation == nullptr ? InvalidOid : FindNamed(rename->relation);
   const bool own = OidIsValid(named) && Classify(named, session_branch) == Kind::kOwn;
   if (of_table) {
@@ -352,6 +353,8 @@ Ddl LeadDdl(Node *statement) {
       return LeadCreateStatistics(reinterpret_cast<CreateStatsStmt *>(statement));
     case T_AlterStatsStmt:
       return LeadAlterStatistics(reinterpret_cast<AlterStatsStmt *>(statement));
+    case T_RuleStmt:
+      return LeadRule(reinterpret_cast<RuleStmt *>(statement));
     case T_CreateTrigStmt:
       return LeadTrigger(reinterpret_cast<CreateTrigStmt *>(statement));
     default:
