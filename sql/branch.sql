@@ -703,6 +703,11 @@ BEGIN
     ELSIF pair.kind = 'v' THEN
       RAISE WARNING 'view "%" of branch "%" is not merged', pair.name, source USING HINT = 'Create it on main.';
       CONTINUE;
+    ELSIF pair.kind = 'm' THEN
+      IF pair.main = 0 THEN
+        RAISE WARNING 'materialized view "%" of branch "%" is not merged', pair.name, source USING HINT = 'Create it on main.';
+      END IF;
+      CONTINUE;
     ELSIF pair.kind = 'p' AND pair.main = 0 THEN
       RAISE EXCEPTION 'table "%" of branch "%" cannot be merged: it is partitioned, and new', pair.name, source
         USING ERRCODE = 'feature_not_supported', HINT = 'Create it on main first.';

@@ -1,4 +1,5 @@
-# What belongs to tables beside rows, on a branch: extended statistics, rules.
+# What belongs to tables beside rows, on a branch: extended statistics, rules; and materialized
+# views.
 use strict;
 use warnings;
 
@@ -129,5 +130,88 @@ sql('UPDATE things SET gone = gone', 'ALTER TABLE things ENABLE RULE soft');
 on('r', q{UPDATE history SET what = 'x' WHERE id = 9});
 sql('MERGE BRANCH r INTO main');
 is(sql(q{SELECT what FROM history WHERE id = 9}), 'x', 'a table that the branch has left alone since may have rules');
+
+# ---- Materialized views ----
+
+$node->safe_psql('postgres', q{
+	CREATE TABLE sales (id int PRIMARY KEY, shop int, n int);
+	INSERT INTO sales SELECT i, i % 3, i FROM generate_series(1, 9) i;
+	CREATE VIEW sold AS SELECT shop, n FROM sales;
+	CREATE MATERIALIZED VIEW per_shop AS SELECT shop, sum(n) AS total FROM sold GROUP BY shop;
+	CREATE UNIQUE INDEX ON per_shop (shop);
+	CREATE MATERIALIZED VIEW overall (total) AS SELECT sum(total) FROM per_shop;
+	CREATE VIEW shops AS SELECT shop FROM per_shop;
+	CREATE BRANCH m;
+	CREATE BRANCH untouched;
+	UPDATE sales SET n = n + 100;
+	REFRESH MATERIALIZED VIEW per_shop;
+	REFRESH MATERIALIZED VIEW overall});
+my $shops = q{SELECT string_agg(shop || ':' || total, ',' ORDER BY shop) FROM per_shop};
+is(sql($shops), '0:318,1:312,2:315', 'main, refreshed since');
+is(on('untouched', $shops, 'SELECT total FROM public.overall', 'SELECT count(*) FROM shops'), "0:18,1:12,2:15\n45\n3", 'a branch never shows what was refreshed since');
+is(on('m', 'SELECT total FROM overall', $shops), "45\n0:18,1:12,2:15", 'nor one that is made from another one');
+is(on('m', 'UPDATE sales SET n = 0 WHERE shop = 0', $shops, 'REFRESH MATERIALIZED VIEW per_shop', $shops, 'SELECT total FROM overall', 'REFRESH MATERIALIZED VIEW public.overall', 'SELECT total FROM overall'), "0:18,1:12,2:15\n0:0,1:12,2:15\n45\n27", 'REFRESH');
+is(on('m', 'UPDATE sales SET n = 1 WHERE shop = 0', 'REFRESH MATERIALIZED VIEW CONCURRENTLY per_shop', $shops), '0:3,1:12,2:15', 'REFRESH … CONCURRENTLY');
+is(on('m', 'REFRESH MATERIALIZED VIEW overall WITH NO DATA', 'SELECT relispopulated FROM pg_class WHERE oid = \'public.overall\'::regclass'), 't', 'REFRESH … WITH NO DATA leaves main alone');
+fails('then it has no rows', qr/ERROR:  55000: materialized view "overall" has not been populated/, 'USE BRANCH m', 'SELECT * FROM overall');
+is(sql($shops, 'SELECT total FROM overall'), "0:318,1:312,2:315\n945", 'main has its own rows');
+is(on('untouched', $shops), '0:18,1:12,2:15', 'other branches too');
+like(on('m', 'SET enable_seqscan = off', 'EXPLAIN SELECT * FROM per_shop WHERE shop = 1'), qr/Index Scan using per_shop_shop_idx/, 'indexes are there');
+is(on('m', 'CREATE INDEX totals ON per_shop (total)', 'ANALYZE per_shop', 'ALTER MATERIALIZED VIEW per_shop ALTER COLUMN total SET STATISTICS 7', q{SELECT count(*) FROM pg_indexes WHERE schemaname = 'public' AND indexname = 'totals'}), '0', 'CREATE INDEX, ANALYZE, ALTER');
+fails('COPY', qr/ERROR:  \w+: cannot copy from materialized view/, 'USE BRANCH m', 'COPY per_shop TO STDOUT');
+fails('changing rows', qr/ERROR:  \w+: cannot change materialized view/, 'USE BRANCH m', 'DELETE FROM per_shop');
+
+# The first use: in functions, in transactions, with whose rights.
+sql('CREATE BRANCH first', q{CREATE FUNCTION total() RETURNS numeric STABLE LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT total FROM overall); END'}, 'GRANT SELECT ON per_shop TO member');
+fails('in a read-only transaction', qr/ERROR:  25006: cannot execute the first use of a materialized view on a branch/, 'USE BRANCH first', 'BEGIN READ ONLY', 'SELECT * FROM per_shop');
+fails('without the privilege on main', qr/ERROR:  42501: permission denied for materialized view overall/, 'SET ROLE member', 'USE BRANCH first', 'SELECT * FROM overall');
+fails('REFRESH by another role', qr/ERROR:  42501: must be owner of materialized view per_shop/, 'SET ROLE member', 'USE BRANCH first', 'REFRESH MATERIALIZED VIEW per_shop');
+is(on('first', 'BEGIN', 'SET ROLE member', $shops, 'ROLLBACK', q{SELECT count(*) FROM heliosdb.branch_relations WHERE main_relid = 'per_shop'::regclass AND branch = (SELECT branch_id FROM pg_branches WHERE branch_name = 'first')}), "0:318,1:312,2:315\n0", 'rolled back');
+is(on('first', 'SET ROLE member', $shops), '0:318,1:312,2:315', 'with the privilege, which is for reading only');
+is(on('first', 'SELECT total()', 'PREPARE p AS SELECT total FROM overall', 'EXECUTE p', 'USE BRANCH main', 'EXECUTE p'), "945\n945\n945", 'in a function, and prepared');
+sql(q{INSERT INTO sales VALUES (10, 4, 1000)}, 'CREATE TABLE later (a int)', 'CREATE MATERIALIZED VIEW of_later AS SELECT * FROM later');
+fails('of a table that the branch has not', qr/ERROR:  42P01: relation "later" does not exist on branch "first"/, 'USE BRANCH first', 'SELECT * FROM of_later');
+
+# Two sessions need it at the same time: the second waits, and makes it if the first one's transaction is rolled back.
+sql('CREATE BRANCH race');
+foreach my $end (qw(ROLLBACK COMMIT))
+{
+	my $first = $node->background_psql('postgres', on_error_stop => 0);
+	$first->query_safe('USE BRANCH race');
+	$first->query_safe('BEGIN; SELECT count(*) FROM shops');
+	my $out = '';
+	my $second = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', 'USE BRANCH race', '-c', $end eq 'COMMIT' ? 'SELECT total FROM overall' : 'SELECT count(*) FROM per_shop' ], '>&', \$out);
+	ok($node->poll_query_until('postgres', q{SELECT count(*) > 0 FROM pg_locks WHERE NOT granted}), 'the second one waits') if $end eq 'ROLLBACK';
+	$first->query_safe($end);
+	$second->finish;
+	is($out, $end eq 'ROLLBACK' ? "4\n" : "1945\n", "and goes on after $end");
+	$first->quit;
+}
+is(sql(q{SELECT count(*) FROM heliosdb.branch_relations r JOIN pg_branches b ON b.branch_id = r.branch WHERE b.branch_name = 'race' AND r.main_relid IN ('per_shop'::regclass, 'overall'::regclass)}), '2', 'one of each');
+sql('DROP BRANCH race');
+
+# Created and dropped on the branch.
+is(on('m', 'CREATE MATERIALIZED VIEW mine AS SELECT count(*) AS n FROM sales WITH DATA', 'INSERT INTO sales VALUES (20, 5, 5)', 'SELECT n FROM mine', 'REFRESH MATERIALIZED VIEW mine', 'SELECT n FROM mine', 'ALTER MATERIALIZED VIEW mine RENAME TO ours', 'SELECT n FROM ours'), "9\n10\n10", 'CREATE MATERIALIZED VIEW');
+fails('main does not have it', qr/ERROR:  42P01/, 'SELECT * FROM ours');
+fails('a name of main', qr/ERROR:  42P07: relation "per_shop" already exists/, 'USE BRANCH m', 'CREATE MATERIALIZED VIEW per_shop AS SELECT 1');
+on('m', 'CREATE MATERIALIZED VIEW IF NOT EXISTS per_shop AS SELECT 1');
+fails('a drop that others depend on', qr/ERROR:  2BP01: cannot drop "per_shop" because view "(overall|shops)" depends on it/, 'USE BRANCH m', 'DROP MATERIALIZED VIEW per_shop');
+on('m', 'DROP VIEW shops', 'DROP MATERIALIZED VIEW overall', 'DROP MATERIALIZED VIEW per_shop', 'DROP MATERIALIZED VIEW ours');
+fails('what was dropped', qr/ERROR:  42P01: relation "per_shop" does not exist on branch "m"/, 'USE BRANCH m', 'SELECT * FROM per_shop');
+fails('one that was never used', qr/ERROR:  42P01/, 'CREATE BRANCH d', 'USE BRANCH d', 'DROP MATERIALIZED VIEW overall', 'SELECT * FROM overall');
+is(on('m', 'CREATE MATERIALIZED VIEW per_shop AS SELECT 7 AS seven', 'SELECT * FROM per_shop'), '7', 'created anew');
+is(on('untouched', $shops), '0:18,1:12,2:15', 'others have it still');
+
+my (undef, undef, $told) = $node->psql('postgres', 'MERGE BRANCH m INTO main WITH (conflict_resolution = branch_wins)');
+like($told, qr/WARNING:  materialized view "per_shop" of branch "m" is not merged/, 'a merge leaves them out');
+unlike($told, qr/ERROR/, 'and does the rest');
+is(sql('SELECT sum(n) FROM sales WHERE shop IN (0, 5)', $shops), "8\n0:318,1:312,2:315", 'with main refreshed by nobody') or diag($told);
+
+# What main drops is dropped on branches, as views are.
+sql('DROP MATERIALIZED VIEW overall', 'CREATE MATERIALIZED VIEW overall AS SELECT 1 AS one');
+is(on('untouched', 'SELECT one FROM overall'), '1', 'dropped and created anew on main');
+is(sql(q{SELECT count(*) FROM pg_class WHERE relname = 'overall' AND relkind = 'm'}), '2', 'nothing is left');
+sql('DROP BRANCH untouched', 'DROP BRANCH m', 'DROP BRANCH first');
+is(sql(q{SELECT count(*) FROM pg_class WHERE relkind = 'm' AND relnamespace::regnamespace::text LIKE 'heliosdb%'}), '0', 'dropped with the branch');
 
 done_testing();

@@ -71,12 +71,6 @@ List *ConnectedTables(Oid table) {
   return tables;
 }
 
-// Lets one transaction at a time copy a relation for a branch.
-void LockCopy(int64 branch, Oid relation) {
-  LockDatabaseObject(get_relname_relid("branch_relations", get_namespace_oid(kAdminSchema, false)),
-                     relation, static_cast<uint16>(branch), ExclusiveLock);
-}
-
 // Creates a schema of a branch, or finds it.
 Oid EnsureSpaceOf(int64 branch, Space space, Oid schema) {
   const char *base = get_namespace_name(schema);
@@ -238,6 +232,11 @@ void CopyTables(List *tables, ForkPoint fork) {
 }
 
 }  // namespace
+
+void LockCopy(int64 branch, Oid relation) {
+  LockDatabaseObject(get_relname_relid("branch_relations", get_namespace_oid(kAdminSchema, false)),
+                     relation, static_cast<uint16>(branch), ExclusiveLock);
+}
 
 bool ExistedAtFork(Oid main) {
   const Branch &branch = CurrentBranch();

@@ -21,6 +21,9 @@ bool ExistedAtFork(Oid main);
 // Raises an error if it has not.
 void CheckExistedAtFork(Oid main);
 
+// Lets one transaction at a time copy a relation for a branch.
+void LockCopy(int64 branch, Oid relation);
+
 // Returns a schema of a branch, which is made now if there is none.
 Oid EnsureSpace(int64 branch, Space space, Oid schema);
 

@@ -5,6 +5,7 @@
 
 #include "branch/catalog.hpp"
 #include "branch/copy_up.hpp"
+#include "branch/matview.hpp"
 #include "branch/names.hpp"
 #include "branch/path.hpp"
 #include "branch/relations.hpp"
@@ -83,8 +84,6 @@ Ddl LeadCreateTable(CreateStmt *create) {
 }
 
 Ddl LeadCreateTableAs(CreateTableAsStmt *create) {
-  if (create->objtype == OBJECT_MATVIEW)
-    Refuse("CREATE MATERIALIZED VIEW", "Materialized views cannot be had on a branch.");
   return LeadNew(create->into->rel, create->if_not_exists) ? Ddl::kRun : Ddl::kDone;
 }
 
@@ -156,7 +155,8 @@ Ddl LeadRename(RenameStmt *rename) {
     LeadToAltered(rename->relation);
   } else if (!own ||
              !(rename->renameType == OBJECT_TABLE || rename->renameType == OBJECT_VIEW ||
-               rename->renameType == OBJECT_SEQUENCE || rename->renameType == OBJECT_INDEX)) {
+               rename->renameType == OBJECT_MATVIEW || rename->renameType == OBJECT_SEQUENCE ||
+               rename->renameType == OBJECT_INDEX)) {
     Refuse("renaming it", "Columns and constraints can be renamed, and what the branch created.");
   } else {
     // A table that stands for one of main keeps its name.
@@ -203,14 +203,16 @@ bool LeadDropped(const DropStmt *drop, ListCell *object) {
   const Oid named = FindNamed(name);
   if (!OidIsValid(named)) return true;
   const Kind kind = Classify(named, session_branch);
-  if (kind == Kind::kView && drop->removeType == OBJECT_VIEW) {
+  if ((kind == Kind::kView && drop->removeType == OBJECT_VIEW) ||
+      (kind == Kind::kMatview && drop->removeType == OBJECT_MATVIEW)) {
     if (!pg_class_ownercheck(named, GetUserId()))
-      aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_VIEW, name->relname);
+      aclcheck_error(ACLCHECK_NOT_OWNER, drop->removeType, name->relname);
     CheckDependents(named);
-    const Local local = FindLocal(CurrentBranch().id, named);
-    if (local.exists && !OidIsValid(local.relation)) RaiseAbsent(named);
-    NoteDropped(named);
-    return false;
+    const Oid local = LocalOf(named);
+    if (kind == Kind::kView || !OidIsValid(local)) {
+      NoteDropped(named);
+      return false;
+    }
   }
   if (kind == Kind::kTable) CheckDependents(named);
   const Oid local = LeadToCopy(name, 0);
@@ -292,6 +294,7 @@ Ddl LeadDrop(DropStmt *drop) {
     switch (drop->removeType) {
       case OBJECT_TABLE:
       case OBJECT_VIEW:
+      case OBJECT_MATVIEW:
       case OBJECT_SEQUENCE:
         keep = LeadDropped(drop, cell);
         break;
@@ -353,6 +356,8 @@ Ddl LeadDdl(Node *statement) {
       return LeadCreateStatistics(reinterpret_cast<CreateStatsStmt *>(statement));
     case T_AlterStatsStmt:
       return LeadAlterStatistics(reinterpret_cast<AlterStatsStmt *>(statement));
+    case T_RefreshMatViewStmt:
+      return LeadRefresh(reinterpret_cast<RefreshMatViewStmt *>(statement));
     case T_RuleStmt:
       return LeadRule(reinterpret_cast<RuleStmt *>(statement));
     case T_CreateTrigStmt:

@@ -4,6 +4,7 @@
 
 #include "branch/catalog.hpp"
 #include "branch/fork.hpp"
+#include "branch/matview.hpp"
 #include "branch/names.hpp"
 #include "branch/path.hpp"
 #include "changelog/changelog.hpp"
@@ -192,6 +193,7 @@ List *BeforeMainDdl(const Node *statement) {
 void AfterMainDdl(List *before) {
   // DROP EXTENSION has taken the branches along.
   if (before == NIL || LiveBranches() == NIL) return;
+  DropLeftMatviews();
   List *after = Histories();
   ListCell *cell;
   foreach (cell, before) {

@@ -2,6 +2,7 @@
 
 #include "branch/catalog.hpp"
 #include "branch/copy_up.hpp"
+#include "branch/matview.hpp"
 #include "branch/path.hpp"
 #include "branch/relations.hpp"
 #include "branch/session.hpp"
@@ -141,6 +142,12 @@ Oid LeadToCopy(RangeVar *name, AclMode needed) {
       PointTo(name, local);
       return local;
     }
+    case Kind::kMatview: {
+      CheckPrivilege(named, needed);
+      const Oid local = CopyMatview(named, true);
+      PointTo(name, local);
+      return local;
+    }
     case Kind::kSequence: {
       CheckPrivilege(named, needed);
       const Oid local = LocalSequence(named);
@@ -175,9 +182,8 @@ Oid LeadToAltered(RangeVar *name) {
 
 Oid LeadToIndexed(RangeVar *name) {
   const Oid named = FindNamed(name);
-  const bool of_main = OidIsValid(named) && Classify(named, session_branch) == Kind::kTable;
   const Oid local = LeadToCopy(name, 0);
-  if (of_main) AllowCreation(get_rel_namespace(local), get_rel_namespace(named));
+  if (local != named) AllowCreation(get_rel_namespace(local), get_rel_namespace(named));
   return local;
 }
 
@@ -330,7 +336,7 @@ void NoteCreatedAndDropped() {
       QueryOids(
           psprintf("SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
                    "WHERE n.nspname LIKE 'heliosdb\\_b%lld\\_%%' AND c.relkind IN ('r', 'p', 'v', "
-                   "'S') AND NOT EXISTS (SELECT FROM heliosdb.branch_relations r WHERE "
+                   "'m', 'S') AND NOT EXISTS (SELECT FROM heliosdb.branch_relations r WHERE "
                    "r.local_relid = c.oid) ORDER BY c.oid",
                    static_cast<long long>(branch)),
           CurrentMemoryContext)) {

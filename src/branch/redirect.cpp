@@ -12,6 +12,7 @@
 #include "branch/catalog.hpp"
 #include "branch/copy_up.hpp"
 #include "branch/fork.hpp"
+#include "branch/matview.hpp"
 #include "branch/relations.hpp"
 #include "branch/session.hpp"
 #include "pg/compat.hpp"
@@ -57,24 +58,19 @@ bool IsWritten(Query *query, int index) {
   return index == query->resultRelation || get_parse_rowmark(query, index) != nullptr;
 }
 
-// Makes copies of the tables that a query changes.
-void CopyWritten(Query *query) {
+// Makes copies of the tables that a query changes, and lists the materialized views that it reads.
+void CopyWritten(Query *query, List **matviews) {
   int index = 0;
   ListCell *cell;
   foreach (cell, query->rtable) {
     const auto *entry = lfirst_node(RangeTblEntry, cell);
     index++;
-    if (entry->rtekind != RTE_RELATION || !IsWritten(query, index)) continue;
-    switch (Classify(entry->relid, session_branch)) {
-      case Kind::kTable:
-        CopyUp(entry->relid);
-        break;
-      case Kind::kOther:
-      case Kind::kForeign:
-        RaiseUnsupported(entry->relid);
-      default:
-        break;
-    }
+    if (entry->rtekind != RTE_RELATION) continue;
+    const Kind kind = Classify(entry->relid, session_branch);
+    if (kind == Kind::kMatview) *matviews = list_append_unique_oid(*matviews, entry->relid);
+    if (!IsWritten(query, index)) continue;
+    if (kind == Kind::kTable) CopyUp(entry->relid);
+    if (kind == Kind::kOther || kind == Kind::kForeign) RaiseUnsupported(entry->relid);
   }
 }
 
@@ -234,6 +230,10 @@ void LeadTable(Query *query, int index, RangeTblEntry *entry) {
       // Reading main's would show where that is now.
       Swap(query, index, entry, LocalSequence(entry->relid));
       break;
+    case Kind::kMatview:
+      CheckPresent(entry->relid);
+      Swap(query, index, entry, CopyMatview(entry->relid, true));
+      break;
     case Kind::kView:
       CheckView(entry->relid);
       break;
@@ -280,7 +280,7 @@ bool LeadNode(Node *node, void *context) {
 bool CopyNode(Node *node, void *context) {
   if (node == nullptr) return false;
   if (IsA(node, Query)) {
-    CopyWritten(reinterpret_cast<Query *>(node));
+    CopyWritten(reinterpret_cast<Query *>(node), static_cast<List **>(context));
     return query_tree_walker(reinterpret_cast<Query *>(node), pg::AsWalker(CopyNode), context, 0);
   }
   return expression_tree_walker(node, pg::AsWalker(CopyNode), context);
@@ -293,7 +293,9 @@ PlannedStmt *PlanOnBranch(Query *query, const char *text, int options, ParamList
   if (likely(!OnBranch()))
     return planner_chain.next(standard_planner)(query, text, options, params);
   // Copies come first: a table may be read in one place of a statement and written in another.
-  CopyNode(reinterpret_cast<Node *>(query), nullptr);
+  List *matviews = NIL;
+  CopyNode(reinterpret_cast<Node *>(query), &matviews);
+  CopyMatviews(matviews);
   LeadQuery(query);
   PlanInvalItem *made_for = makeNode(PlanInvalItem);
   made_for->cacheId = kMadeFor;
