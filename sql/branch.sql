@@ -626,14 +626,13 @@ END
 $body$;
 COMMENT ON FUNCTION heliosdb.merge_has(oid, text) IS 'step of a merge: whether something of a kind is to be done in a table';
 
-CREATE FUNCTION heliosdb.merge_bag(main oid, local oid, caller text[], OUT inserted bigint, OUT deleted bigint) RETURNS record
+CREATE FUNCTION heliosdb.merge_bag_delete(main oid, local oid, caller text[]) RETURNS bigint
   LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
-DECLARE
-  target text := heliosdb.branch_relation_name(main);
-  columns text := heliosdb.merge_common_columns(main, local, true);
-  stored text := heliosdb.merge_common_columns(main, local, false);
 BEGIN
-  deleted := CASE WHEN heliosdb.merge_has(main, 'wanted < 0') THEN heliosdb.merge_run(caller, format($sql$
+  IF NOT heliosdb.merge_has(main, 'wanted < 0') THEN
+    RETURN 0;
+  END IF;
+  RETURN heliosdb.merge_run(caller, format($sql$
     WITH gone AS (
       DELETE FROM %1$s t USING (
         SELECT tableoid AS leaf, ctid AS place, pg_catalog.record_send(ROW(%2$s)) AS image,
@@ -641,18 +640,207 @@ BEGIN
       ) n, pg_temp.%3$I m
       WHERE t.tableoid OPERATOR(pg_catalog.=) n.leaf AND t.ctid OPERATOR(pg_catalog.=) n.place AND n.image OPERATOR(pg_catalog.=) m.image
         AND n.number OPERATOR(pg_catalog.<=) (OPERATOR(pg_catalog.-) m.wanted) RETURNING 1)
-    SELECT pg_catalog.count(*) FROM gone$sql$, target, columns, 'heliosdb_merge_' || main)) ELSE 0 END;
-  inserted := CASE WHEN heliosdb.merge_has(main, 'wanted > 0') THEN heliosdb.merge_run(caller, format($sql$
-    WITH back AS (
-      INSERT INTO %1$s (%2$s) OVERRIDING SYSTEM VALUE
-      SELECT %6$s FROM (SELECT %3$s, pg_catalog.record_send(ROW(%3$s)) AS "$image",
-                               pg_catalog.row_number() OVER (PARTITION BY pg_catalog.record_send(ROW(%3$s))) AS "$number" FROM %4$s) n
-        JOIN pg_temp.%5$I m ON m.image OPERATOR(pg_catalog.=) n."$image" WHERE n."$number" OPERATOR(pg_catalog.<=) m.wanted RETURNING 1)
-    SELECT pg_catalog.count(*) FROM back$sql$, target, stored, columns, heliosdb.branch_relation_name(local), 'heliosdb_merge_' || main,
-    heliosdb.merge_common_columns(main, local, false, 'n.'))) ELSE 0 END;
+    SELECT pg_catalog.count(*) FROM gone$sql$,
+    heliosdb.branch_relation_name(main), heliosdb.merge_common_columns(main, local, true), 'heliosdb_merge_' || main));
 END
 $body$;
-COMMENT ON FUNCTION heliosdb.merge_bag(oid, oid, text[]) IS 'step of a merge: changes a table without a primary key';
+COMMENT ON FUNCTION heliosdb.merge_bag_delete(oid, oid, text[]) IS 'step of a merge: deletes rows of a table without a primary key';
+
+CREATE FUNCTION heliosdb.merge_bag_insert(main oid, local oid, caller text[]) RETURNS bigint
+  LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+  IF NOT heliosdb.merge_has(main, 'wanted > 0') THEN
+    RETURN 0;
+  END IF;
+  RETURN heliosdb.merge_run(caller, format($sql$
+    WITH back AS (
+      INSERT INTO %1$s (%2$s) OVERRIDING SYSTEM VALUE
+      SELECT %3$s FROM (SELECT %4$s, pg_catalog.record_send(ROW(%4$s)) AS "$image",
+                               pg_catalog.row_number() OVER (PARTITION BY pg_catalog.record_send(ROW(%4$s))) AS "$number" FROM %5$s) n
+        JOIN pg_temp.%6$I m ON m.image OPERATOR(pg_catalog.=) n."$image" WHERE n."$number" OPERATOR(pg_catalog.<=) m.wanted RETURNING 1)
+    SELECT pg_catalog.count(*) FROM back$sql$,
+    heliosdb.branch_relation_name(main), heliosdb.merge_common_columns(main, local, false), heliosdb.merge_common_columns(main, local, false, 'n.'),
+    heliosdb.merge_common_columns(main, local, true), heliosdb.branch_relation_name(local), 'heliosdb_merge_' || main));
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.merge_bag_insert(oid, oid, text[]) IS 'step of a merge: inserts rows into a table without a primary key';
+
+CREATE FUNCTION heliosdb.merge_keys(relation oid, alias text) RETURNS text
+  LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
+    SELECT string_agg(format('%s.k%s AS %I', alias, a.attnum, a.attname), ', ')
+    FROM pg_attribute a WHERE a.attrelid = relation AND a.attnum = ANY (heliosdb.branch_key(relation))
+  $body$;
+COMMENT ON FUNCTION heliosdb.merge_keys(oid, text) IS 'step of a merge: the primary key of what is to be done, by the names of its columns';
+
+CREATE FUNCTION heliosdb.merge_row(main oid, local oid, alias text, rest text) RETURNS text
+  LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
+    SELECT format('SELECT %s FROM (SELECT %s) n',
+                  string_agg(CASE WHEN a.attgenerated = '' THEN quote_ident(a.attname) ELSE format('(%s) AS %I', pg_get_expr(d.adbin, d.adrelid), a.attname) END, ', '),
+                  string_agg(CASE WHEN l.attname IS NULL THEN format('%s.%I', rest, a.attname) ELSE format('%s.v%s AS %I', alias, a.attnum, a.attname) END, ', ')
+                    FILTER (WHERE a.attgenerated = ''))
+    FROM pg_attribute a LEFT JOIN pg_attribute l ON l.attrelid = local AND l.attname = a.attname AND l.attnum > 0 AND NOT l.attisdropped
+      LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    WHERE a.attrelid = main AND a.attnum > 0 AND NOT a.attisdropped
+  $body$;
+COMMENT ON FUNCTION heliosdb.merge_row(oid, oid, text, text) IS 'step of a merge: the row that a modified one becomes; columns that only main has are those of the row "rest"';
+
+CREATE FUNCTION heliosdb.merge_refers(reference oid, parent text, child text) RETURNS text
+  LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
+    SELECT string_agg(format('%s.%I OPERATOR(%I.%s) %s.%I', parent, p.attname, n.nspname, o.oprname, child, c.attname), ' AND ')
+    FROM pg_constraint f CROSS JOIN LATERAL unnest(f.conkey, f.confkey, f.conpfeqop) k (referring, referred, equal)
+      JOIN pg_attribute c ON c.attrelid = f.conrelid AND c.attnum = k.referring JOIN pg_attribute p ON p.attrelid = f.confrelid AND p.attnum = k.referred
+      JOIN pg_operator o ON o.oid = k.equal JOIN pg_namespace n ON n.oid = o.oprnamespace
+    WHERE f.oid = reference
+  $body$;
+COMMENT ON FUNCTION heliosdb.merge_refers(oid, text, text) IS 'condition that a row refers to another one by a foreign key';
+
+-- Rows that the branch deleted, and others refer to when the merge has done what it has to do with those:
+--
+--   a row that stays as it is    a conflict: main has added it, or let it refer there
+--   one that is modified         L instead of D: deleted when that one refers elsewhere
+--   one that is L itself         L
+--
+-- Until nothing changes any more, for what is decided for one row decides for those that it refers to.
+CREATE FUNCTION heliosdb.merge_check_references(tables oid[], locals oid[], strategy text) RETURNS text[]
+  LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+  f record;
+  place integer;
+  referring text;  -- rows of main that refer to a row d of the parent's
+  stays text;
+  list text;
+  found bigint;
+  changed bigint;
+  sample text;
+  details text[] := '{}';
+BEGIN
+  LOOP
+    changed := 0;
+    FOR f IN SELECT k.oid, k.conrelid, k.confrelid, r.child, r.parent FROM pg_constraint k
+               CROSS JOIN LATERAL (SELECT COALESCE(pg_partition_root(k.conrelid)::oid, k.conrelid) AS child, COALESCE(pg_partition_root(k.confrelid)::oid, k.confrelid) AS parent) r
+               JOIN heliosdb.merge_levels(tables) l ON l.relation = r.parent
+             WHERE k.contype = 'f' AND k.conparentid = 0 AND heliosdb.branch_key(r.parent) IS NOT NULL ORDER BY l.level DESC, k.oid LOOP
+      CONTINUE WHEN NOT heliosdb.merge_has(f.parent, 'act = ''D''');
+      place := array_position(tables, f.child);
+      referring := format('FROM pg_temp.%I d CROSS JOIN LATERAL (SELECT %s) k JOIN %s p ON %s JOIN %s c ON %s', 'heliosdb_merge_' || f.parent,
+                          heliosdb.merge_keys(f.parent, 'd'), heliosdb.branch_relation_name(f.confrelid), heliosdb.branch_same_row(f.parent, 'p', 'k'),
+                          heliosdb.branch_relation_name(f.conrelid), heliosdb.merge_refers(f.oid, 'p', 'c'));
+      stays := CASE
+        WHEN place IS NULL THEN 'true'
+        WHEN heliosdb.branch_key(f.child) IS NULL THEN
+          format('NOT EXISTS (SELECT FROM pg_temp.%I m WHERE m.wanted < 0 AND m.image = record_send(ROW(%s)))', 'heliosdb_merge_' || f.child,
+                 heliosdb.merge_common_columns(f.child, locals[place], true, 'c.'))
+        ELSE
+          format('NOT EXISTS (SELECT FROM pg_temp.%I m CROSS JOIN LATERAL (SELECT %s) k CROSS JOIN LATERAL (%s) n WHERE %s AND (m.act IN (''D'', ''L'') OR m.act = ''U'' AND (%s) IS NOT TRUE))',
+                 'heliosdb_merge_' || f.child, heliosdb.merge_keys(f.child, 'm'), heliosdb.merge_row(f.child, locals[place], 'm', 'c'),
+                 heliosdb.branch_same_row(f.child, 'c', 'k'), heliosdb.merge_refers(f.oid, 'p', 'n')) END;
+      SELECT string_agg(format('g.k%s', k), ', ') INTO list FROM unnest(heliosdb.branch_key(f.parent)) k;
+      EXECUTE format($sql$
+        WITH hit AS (
+          UPDATE pg_temp.%1$I g SET conflict = true, act = CASE WHEN %2$L = 'branch_wins' THEN g.act END
+          FROM (SELECT d.ctid AS place %3$s WHERE d.act = 'D' AND NOT d.conflict AND %4$s) r WHERE g.ctid = r.place RETURNING ROW(%5$s)::text AS key)
+        SELECT count(*), (SELECT string_agg(s.key, ', ') FROM (SELECT key FROM hit ORDER BY key LIMIT 10) s) FROM hit$sql$,
+        'heliosdb_merge_' || f.parent, strategy, referring, stays, list) INTO found, sample;
+      changed := changed + found;
+      IF found > 0 THEN
+        details := details || format('%s: %s deleted on the branch, referenced from %s', f.parent::regclass, sample, f.child::regclass);
+      END IF;
+      CONTINUE WHEN place IS NULL OR heliosdb.branch_key(f.child) IS NULL;
+      EXECUTE format($sql$
+        WITH hit AS (
+          UPDATE pg_temp.%1$I g SET act = 'L'
+          FROM (SELECT d.ctid AS place %2$s JOIN (SELECT %3$s FROM pg_temp.%4$I m WHERE m.act IN ('U', 'L')) m ON %5$s WHERE d.act = 'D') r
+          WHERE g.ctid = r.place RETURNING 1)
+        SELECT count(*) FROM hit$sql$,
+        'heliosdb_merge_' || f.parent, referring, heliosdb.merge_keys(f.child, 'm'), 'heliosdb_merge_' || f.child, heliosdb.branch_same_row(f.child, 'c', 'm')) INTO found;
+      changed := changed + found;
+    END LOOP;
+    EXIT WHEN changed = 0;
+  END LOOP;
+  RETURN details;
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.merge_check_references(oid[], oid[], text) IS 'step of a merge: conflicts of deleted rows with those that refer to them, and which are deleted late';
+
+CREATE FUNCTION heliosdb.merge_delete(main oid, what text, caller text[]) RETURNS bigint
+  LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+  IF NOT heliosdb.merge_has(main, format('act = %L', what)) THEN
+    RETURN 0;
+  END IF;
+  RETURN heliosdb.merge_run(caller, format(
+    'WITH gone AS (DELETE FROM %s t USING pg_temp.%I m CROSS JOIN LATERAL (SELECT %s) k WHERE m.act OPERATOR(pg_catalog.=) %L AND %s RETURNING 1) '
+    'SELECT pg_catalog.count(*) FROM gone', heliosdb.branch_relation_name(main), 'heliosdb_merge_' || main, heliosdb.merge_keys(main, 'm'), what,
+    heliosdb.branch_same_row(main, 't', 'k')));
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.merge_delete(oid, text, text[]) IS 'step of a merge: deletes rows, all or those that are deleted late';
+
+-- Rows that get values of a unique index which another modified row has still: X instead of U.
+CREATE FUNCTION heliosdb.merge_find_exchanged(main oid, local oid) RETURNS void
+  LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+  target text := heliosdb.branch_relation_name(main);
+  i record;
+BEGIN
+  FOR i IN SELECT string_agg(format('(%s) AS e%s', pg_get_indexdef(x.indexrelid, k.place::integer, true), k.place), ', ') AS entry,
+                  string_agg(format('n.e%1$s OPERATOR(%2$I.%3$s) h.e%1$s', k.place, s.nspname, o.oprname), ' AND ') AS same
+           FROM pg_index x CROSS JOIN LATERAL unnest(x.indclass::oid[]) WITH ORDINALITY k (opclass, place)
+             JOIN pg_opclass f ON f.oid = k.opclass
+             JOIN pg_amop m ON m.amopfamily = f.opcfamily AND m.amoplefttype = f.opcintype AND m.amoprighttype = f.opcintype AND m.amopstrategy = 3
+             JOIN pg_operator o ON o.oid = m.amopopr JOIN pg_namespace s ON s.oid = o.oprnamespace
+           WHERE x.indrelid = main AND x.indisunique AND x.indimmediate AND NOT x.indisprimary AND k.place <= x.indnkeyatts GROUP BY x.indexrelid LOOP
+    EXECUTE format($sql$
+      UPDATE pg_temp.%1$I g SET act = 'X'
+      FROM (SELECT m.ctid AS place
+            FROM pg_temp.%1$I m CROSS JOIN LATERAL (SELECT %2$s) k JOIN %3$s t ON %4$s CROSS JOIN LATERAL (SELECT %5$s FROM (%6$s) r) n
+              JOIN (SELECT o.ctid AS place, e.* FROM pg_temp.%1$I o CROSS JOIN LATERAL (SELECT %7$s) k JOIN %3$s t ON %4$s
+                      CROSS JOIN LATERAL (SELECT %5$s FROM (SELECT t.*) r) e WHERE o.act IN ('U', 'X')) h ON %8$s AND h.place <> m.ctid
+            WHERE m.act = 'U') r WHERE g.ctid = r.place$sql$,
+      'heliosdb_merge_' || main, heliosdb.merge_keys(main, 'm'), target, heliosdb.branch_same_row(main, 't', 'k'), i.entry,
+      heliosdb.merge_row(main, local, 'm', 't'), heliosdb.merge_keys(main, 'o'), i.same);
+  END LOOP;
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.merge_find_exchanged(oid, oid) IS 'step of a merge: modified rows that an UPDATE would let meet half-way';
+
+CREATE FUNCTION heliosdb.merge_exchange(main oid, local oid, caller text[]) RETURNS bigint
+  LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+  target text := heliosdb.branch_relation_name(main);
+  f record;
+  keys text := heliosdb.merge_keys(main, 'm');
+  same text := heliosdb.branch_same_row(main, 't', 'k');
+  hit boolean;
+  columns text;
+  numbered text;
+  news text;
+BEGIN
+  FOR f IN SELECT k.oid, k.conname, k.conrelid FROM pg_constraint k WHERE k.contype = 'f' AND k.confrelid = main AND k.conparentid = 0 AND k.confdeltype <> 'a' LOOP
+    EXECUTE format('SELECT EXISTS (SELECT FROM pg_temp.%I m CROSS JOIN LATERAL (SELECT %s) k JOIN %s t ON %s JOIN %s c ON %s WHERE m.act = ''X'')',
+                   'heliosdb_merge_' || main, keys, target, same, heliosdb.branch_relation_name(f.conrelid), heliosdb.merge_refers(f.oid, 't', 'c')) INTO hit;
+    IF hit THEN
+      RAISE EXCEPTION 'rows of table % have exchanged values of unique columns, and table % refers to them', main::regclass, f.conrelid::regclass
+        USING ERRCODE = 'object_not_in_prerequisite_state',
+              DETAIL = format('They would have to be deleted and inserted anew, on which foreign key "%s" acts.', f.conname),
+              HINT = 'Let the unique constraint be DEFERRABLE on main, or the foreign key ON DELETE NO ACTION.';
+    END IF;
+  END LOOP;
+  SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum), string_agg(format('g.c%s', a.attnum), ', ' ORDER BY a.attnum),
+         string_agg(CASE WHEN l.attname IS NULL OR a.attidentity = 'a' THEN format('t.%I', a.attname) ELSE format('m.v%s', a.attnum) END || format(' AS c%s', a.attnum), ', ' ORDER BY a.attnum)
+    INTO columns, numbered, news
+    FROM pg_attribute a LEFT JOIN pg_attribute l ON l.attrelid = local AND l.attname = a.attname AND l.attnum > 0 AND NOT l.attisdropped
+    WHERE a.attrelid = main AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '';
+  -- All are deleted before the first one is inserted, for that counts them.
+  RETURN heliosdb.merge_run(caller, format($sql$
+    WITH gone AS (
+      DELETE FROM %1$s t USING pg_temp.%2$I m CROSS JOIN LATERAL (SELECT %3$s) k WHERE m.act OPERATOR(pg_catalog.=) 'X' AND %4$s RETURNING %5$s
+    ), back AS (
+      INSERT INTO %1$s (%6$s) OVERRIDING SYSTEM VALUE SELECT %7$s FROM gone g WHERE (SELECT pg_catalog.count(*) FROM gone) IS NOT NULL RETURNING 1)
+    SELECT pg_catalog.count(*) FROM back$sql$, target, 'heliosdb_merge_' || main, keys, same, news, columns, numbered));
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.merge_exchange(oid, oid, text[]) IS 'step of a merge: deletes rows that exchange values of unique columns, and inserts them anew';
 
 -- What stands in the way is found before the first row is changed.
 CREATE FUNCTION heliosdb.merge_into_main(source text, options jsonb, preview boolean, caller text[], OUT inserted bigint, OUT updated bigint, OUT deleted bigint) RETURNS record
@@ -674,6 +862,7 @@ DECLARE
   found bigint;
   conflicts bigint := 0;
   details text[] := '{}';
+  references_lost text[];
   sample text;
   keys text;
   columns text;
@@ -747,6 +936,10 @@ BEGIN
       CONTINUE;
     END IF;
     PERFORM heliosdb.merge_compare(tables[place], locals[place], bases[place], firsts[place], added, strategy);
+  END LOOP;
+  references_lost := heliosdb.merge_check_references(tables, locals, strategy);
+  FOR place IN 1 .. cardinality(tables) LOOP
+    CONTINUE WHEN is_new[place] OR heliosdb.branch_key(tables[place]) IS NULL;
     SELECT string_agg(format('k%s', k), ', ') INTO keys FROM unnest(heliosdb.branch_key(tables[place])) k;
     EXECUTE format('SELECT count(*), (SELECT string_agg(s.key, '', '') FROM (SELECT ROW(%1$s)::text AS key FROM pg_temp.%2$I WHERE conflict ORDER BY %1$s LIMIT 10) s) '
                    'FROM pg_temp.%2$I WHERE conflict', keys, 'heliosdb_merge_' || tables[place]) INTO found, sample;
@@ -760,7 +953,7 @@ BEGIN
   END IF;
   IF conflicts > 0 AND strategy = 'fail' THEN
     RAISE EXCEPTION 'branch "%" cannot be merged: % on both sides', source, CASE conflicts WHEN 1 THEN '1 row was changed' ELSE conflicts || ' rows were changed' END
-      USING ERRCODE = 'integrity_constraint_violation', DETAIL = array_to_string(details, E'\n'),
+      USING ERRCODE = 'integrity_constraint_violation', DETAIL = array_to_string(details || references_lost, E'\n'),
             HINT = 'heliosdb.merge_preview() lists them. MERGE … WITH (conflict_resolution = branch_wins), or target_wins, decides for one side.';
   END IF;
 
@@ -780,20 +973,15 @@ BEGIN
   END LOOP;
   FOR relation IN SELECT l.relation FROM heliosdb.merge_levels(tables) l ORDER BY l.level DESC, l.relation LOOP
     place := array_position(tables, relation);
-    CONTINUE WHEN is_new[place] OR heliosdb.branch_key(relation) IS NULL OR NOT heliosdb.merge_has(relation, 'act = ''D''');
-    SELECT string_agg(format('m.k%s AS %I', a.attnum, a.attname), ', ') INTO keys
-      FROM pg_attribute a WHERE a.attrelid = relation AND a.attnum = ANY (heliosdb.branch_key(relation));
-    counted := heliosdb.merge_run(caller, format(
-      'WITH gone AS (DELETE FROM %s t USING pg_temp.%I m CROSS JOIN LATERAL (SELECT %s) k WHERE m.act OPERATOR(pg_catalog.=) ''D'' AND %s RETURNING 1) '
-      'SELECT pg_catalog.count(*) FROM gone', heliosdb.branch_relation_name(relation), 'heliosdb_merge_' || relation, keys, heliosdb.branch_same_row(relation, 't', 'k')));
-    deleted := deleted + counted;
+    CONTINUE WHEN is_new[place];
+    deleted := deleted + CASE WHEN heliosdb.branch_key(relation) IS NULL THEN heliosdb.merge_bag_delete(relation, locals[place], caller)
+                              ELSE heliosdb.merge_delete(relation, 'D', caller) END;
   END LOOP;
   FOR relation IN SELECT l.relation FROM heliosdb.merge_levels(tables) l ORDER BY l.level, l.relation LOOP
     place := array_position(tables, relation);
     SELECT string_agg(quote_ident(a.attname), ', '), string_agg(format('m.v%s', a.attnum), ', '),
-           string_agg(format('%I = m.v%s', a.attname, a.attnum), ', ') FILTER (WHERE a.attnum <> ALL (COALESCE(heliosdb.branch_key(relation), '{}')) AND a.attidentity <> 'a'),
-           string_agg(format('m.k%s AS %I', a.attnum, a.attname), ', ') FILTER (WHERE a.attnum = ANY (heliosdb.branch_key(relation)))
-      INTO columns, news, changes, keys
+           string_agg(format('%I = m.v%s', a.attname, a.attnum), ', ') FILTER (WHERE a.attnum <> ALL (COALESCE(heliosdb.branch_key(relation), '{}')) AND a.attidentity <> 'a')
+      INTO columns, news, changes
       FROM pg_attribute a JOIN pg_attribute l ON l.attrelid = locals[place] AND l.attname = a.attname AND NOT l.attisdropped
       WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '';
     IF is_new[place] THEN
@@ -803,16 +991,19 @@ BEGIN
       inserted := inserted + counted;
       CONTINUE;
     ELSIF heliosdb.branch_key(relation) IS NULL THEN
-      SELECT merge_into_main.inserted + b.inserted, merge_into_main.deleted + b.deleted INTO inserted, deleted
-        FROM heliosdb.merge_bag(relation, locals[place], caller) b;
+      inserted := inserted + heliosdb.merge_bag_insert(relation, locals[place], caller);
       CONTINUE;
     END IF;
     IF changes IS NOT NULL AND heliosdb.merge_has(relation, 'act = ''U''') THEN
       EXECUTE format('SELECT count(*) FROM pg_temp.%I WHERE act = ''U''', 'heliosdb_merge_' || relation) INTO found;
+      PERFORM heliosdb.merge_find_exchanged(relation, locals[place]);
       counted := heliosdb.merge_run(caller, format(
         'WITH changed AS (UPDATE %1$s t SET %2$s FROM pg_temp.%3$I m CROSS JOIN LATERAL (SELECT %4$s) k WHERE m.act OPERATOR(pg_catalog.=) ''U'' AND %5$s RETURNING 1) '
-        'SELECT pg_catalog.count(*) FROM changed',
-        heliosdb.branch_relation_name(relation), changes, 'heliosdb_merge_' || relation, keys, heliosdb.branch_same_row(relation, 't', 'k')));
+        'SELECT pg_catalog.count(*) FROM changed', heliosdb.branch_relation_name(relation), changes, 'heliosdb_merge_' || relation,
+        heliosdb.merge_keys(relation, 'm'), heliosdb.branch_same_row(relation, 't', 'k')));
+      IF heliosdb.merge_has(relation, 'act = ''X''') THEN
+        counted := counted + heliosdb.merge_exchange(relation, locals[place], caller);
+      END IF;
       IF counted <> found THEN
         RAISE EXCEPTION 'rows of table % were taken away while the branch was merged', relation::regclass
           USING ERRCODE = 'triggered_data_change_violation', DETAIL = 'A trigger or ON DELETE CASCADE did that.';
@@ -824,6 +1015,10 @@ BEGIN
       'WITH back AS (INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM pg_temp.%I m WHERE m.act OPERATOR(pg_catalog.=) ''I'' RETURNING 1) '
       'SELECT pg_catalog.count(*) FROM back', heliosdb.branch_relation_name(relation), columns, news, 'heliosdb_merge_' || relation));
     inserted := inserted + counted;
+  END LOOP;
+  FOR relation IN SELECT l.relation FROM heliosdb.merge_levels(tables) l ORDER BY l.level DESC, l.relation LOOP
+    CONTINUE WHEN is_new[array_position(tables, relation)] OR heliosdb.branch_key(relation) IS NULL;
+    deleted := deleted + heliosdb.merge_delete(relation, 'L', caller);
   END LOOP;
   FOR place IN 1 .. cardinality(tables) LOOP
     added := ARRAY(SELECT l.attname FROM pg_attribute l WHERE l.attrelid = locals[place] AND l.attnum > commons[place] AND NOT l.attisdropped AND NOT is_new[place]);
