@@ -140,4 +140,40 @@ on('s', 'ALTER SEQUENCE up MAXVALUE 10000000000', q{SELECT setval('up', 99999999
 sql('ALTER SEQUENCE up MAXVALUE 1000');
 fails('values that main cannot have', qr/ERROR:  22003: sequence "up" of main cannot go on behind value 9999999999/, 'MERGE BRANCH s INTO main');
 
+# ---- Locks of main's tables ----
+
+sql('CREATE TABLE locked (id int PRIMARY KEY, n int)', 'INSERT INTO locked SELECT i, 0 FROM generate_series(1, 5) i',
+	'CREATE TABLE whole (id int PRIMARY KEY, n int) PARTITION BY RANGE (id)', 'CREATE TABLE part PARTITION OF whole DEFAULT', 'INSERT INTO whole SELECT i, 0 FROM generate_series(1, 5) i', 'CREATE BRANCH l');
+my $held = q{SELECT string_agg(DISTINCT l.mode, ',' ORDER BY l.mode) FROM pg_locks l WHERE l.relation IN ('locked'::regclass, 'whole'::regclass, 'part'::regclass) AND l.pid <> pg_backend_pid()};
+my $copies = q{SELECT string_agg(DISTINCT l.mode, ',' ORDER BY l.mode) FROM pg_locks l JOIN heliosdb.branch_relations r ON r.local_relid = l.relation WHERE r.main_relid IN ('locked'::regclass, 'whole'::regclass, 'part'::regclass) AND l.pid <> pg_backend_pid()};
+on('l', 'UPDATE locked SET n = n', 'UPDATE whole SET n = n');
+foreach my $statement ('UPDATE locked SET n = 1 WHERE id = 1', 'INSERT INTO locked VALUES (1) ON CONFLICT (id) DO UPDATE SET n = excluded.n', 'DELETE FROM locked WHERE id = 9',
+	'MERGE INTO locked USING whole ON whole.id = locked.id WHEN MATCHED THEN UPDATE SET n = 2', 'WITH w AS (UPDATE locked SET n = 3 RETURNING id) SELECT count(*) FROM w', 'EXPLAIN ANALYZE UPDATE locked SET n = 4',
+	'EXECUTE changed(1)', 'UPDATE whole SET n = 1', q{DO 'BEGIN UPDATE locked SET n = 6; END'})
+{
+	my $session = $node->background_psql('postgres');
+	$session->query_safe('USE BRANCH l');
+	$session->query_safe('SET plan_cache_mode = force_generic_plan; PREPARE changed AS UPDATE locked SET n = 5 WHERE id = $1; EXECUTE changed(2)');
+	$session->query_safe("BEGIN; $statement");
+	is(sql($held), 'AccessShareLock', "main is not locked for writing: $statement");
+	like(sql($copies), qr/RowExclusiveLock/, 'but the copy is');
+	is(sql(q{SET lock_timeout = '1s'}, 'BEGIN', 'CREATE INDEX ON locked (n)', 'CREATE INDEX ON whole (n)', 'SELECT 1', 'ROLLBACK'), '1', 'an index can be created');
+	$session->query_safe('ROLLBACK');
+	$session->quit;
+}
+my $reader = $node->background_psql('postgres');
+$reader->query_safe('USE BRANCH l');
+$reader->query_safe('BEGIN; SELECT * FROM locked WHERE id = 1 FOR UPDATE');
+is(sql($held) . sql($copies), 'AccessShareLockAccessShareLock,RowShareLock', 'FOR UPDATE');
+$reader->query_safe('UPDATE locked SET n = 7 WHERE id = 1');
+my $out_of_merge = '';
+$merging = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', 'MERGE BRANCH l INTO main' ], '>&', \$out_of_merge);
+ok($node->poll_query_until('postgres', q{SELECT count(*) > 0 FROM pg_locks WHERE NOT granted}), 'a merge waits for who writes the copy');
+$reader->query_safe('COMMIT');
+$merging->finish;
+is($out_of_merge . sql('SELECT n FROM locked WHERE id = 1'), '7', 'and has what was written');
+is($reader->query_safe('BEGIN; USE BRANCH main; UPDATE locked SET n = 8; USE BRANCH l; UPDATE locked SET n = 9'), '', 'main and a branch in one transaction');
+like(sql($held), qr/RowExclusiveLock/, 'what is written on main is locked for it');
+$reader->quit;
+
 done_testing();

@@ -2,6 +2,7 @@
 
 #include "branch/expire_job.hpp"
 #include "branch/guard.hpp"
+#include "branch/locks.hpp"
 #include "branch/manage.hpp"
 #include "branch/path.hpp"
 #include "branch/redirect.hpp"
@@ -17,6 +18,7 @@ void InitBranch() {
   InitSession();
   InitStatements();
   InitUtility();
+  InitLocks();
   InitRedirect();
   InitGuard();
   InitExpireJob();

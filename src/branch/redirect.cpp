@@ -36,6 +36,7 @@ extern "C" {
 #include "optimizer/planner.h"
 #include "parser/parsetree.h"
 #include "rewrite/rewriteHandler.h"
+#include "storage/lmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -110,6 +111,7 @@ void KeepPrivileges(Query *query, RangeTblEntry *entry) {
   auto *asked = static_cast<RangeTblEntry *>(copyObjectImpl(entry));
   asked->inh = false;
   asked->inFromCl = false;
+  asked->rellockmode = AccessShareLock;
   asked->lateral = false;
   asked->tablesample = nullptr;
   asked->securityQuals = NIL;
@@ -151,8 +153,12 @@ void AddDefaults(Query *query, Oid local, int common) {
   }
 }
 
-// Puts the branch's table in place of main's.
+// Puts the branch's table in place of main's, and locks it for what the query does with it.
 void Swap(Query *query, int index, RangeTblEntry *entry, Oid local) {
+  entry->rellockmode = index == query->resultRelation               ? RowExclusiveLock
+                       : get_parse_rowmark(query, index) != nullptr ? RowShareLock
+                                                                    : AccessShareLock;
+  LockRelationOid(local, entry->rellockmode);
   if (entry->relkind != RELKIND_SEQUENCE) {
     const int common = FindLocal(CurrentBranch().id, entry->relid).columns;
     CheckColumns(entry, local, common);
