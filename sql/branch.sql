@@ -11,6 +11,7 @@ CREATE TABLE heliosdb.branches (
   fork_at timestamptz,
   fork_xid xid8,
   fork_lsn pg_lsn,
+  fork_scn bigint,
   created_at timestamptz NOT NULL DEFAULT now(),
   expires_at timestamptz,
   merges bigint NOT NULL DEFAULT 0,
@@ -18,8 +19,9 @@ CREATE TABLE heliosdb.branches (
   options jsonb NOT NULL DEFAULT '{}'
 );
 COMMENT ON TABLE heliosdb.branches IS 'branches of this database; see the view pg_branches';
-COMMENT ON COLUMN heliosdb.branches.fork_at IS 'instant of the parent that the branch began with; null: the commit of fork_xid';
-COMMENT ON COLUMN heliosdb.branches.fork_xid IS 'transaction that created the branch; null: fork_at says all';
+COMMENT ON COLUMN heliosdb.branches.fork_at IS 'instant of the parent that the branch began with; null: fork_scn, or the commit of fork_xid';
+COMMENT ON COLUMN heliosdb.branches.fork_xid IS 'transaction that created the branch, if it began then; null: it began in the past';
+COMMENT ON COLUMN heliosdb.branches.fork_scn IS 'recorded snapshot of the parent that the branch began with; null: the others say it';
 COMMENT ON COLUMN heliosdb.branches.expires_at IS 'when heliosdb.drop_expired_branches() drops it';
 COMMENT ON COLUMN heliosdb.branches.merges IS 'how often it was merged';
 INSERT INTO heliosdb.branches (id, name, owner)
@@ -57,9 +59,9 @@ COMMENT ON TABLE heliosdb.branch_sequences IS 'last values of the sequences of m
 COMMENT ON COLUMN heliosdb.branch_sequences.is_called IS 'false: the value is the next one';
 
 CREATE FUNCTION heliosdb.create_branch(name text, parent text DEFAULT NULL, as_of timestamptz DEFAULT NULL, as_of_transaction bigint DEFAULT NULL,
-                                       options jsonb DEFAULT '{}', if_not_exists boolean DEFAULT false) RETURNS bigint
+                                       options jsonb DEFAULT '{}', if_not_exists boolean DEFAULT false, as_of_scn bigint DEFAULT NULL) RETURNS bigint
   AS 'MODULE_PATHNAME', 'helios_create_branch' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION heliosdb.create_branch(text, text, timestamptz, bigint, jsonb, boolean) IS 'creates a branch; returns its id';
+COMMENT ON FUNCTION heliosdb.create_branch(text, text, timestamptz, bigint, jsonb, boolean, bigint) IS 'creates a branch; returns its id';
 
 CREATE FUNCTION heliosdb.drop_branch(name text, if_exists boolean DEFAULT false) RETURNS void
   AS 'MODULE_PATHNAME', 'helios_drop_branch' LANGUAGE C VOLATILE PARALLEL UNSAFE;
@@ -83,13 +85,15 @@ CREATE VIEW pg_branches AS
          CASE WHEN b.expires_at < now() THEN 'expired' WHEN b.merges > 0 THEN 'merged' ELSE 'active' END AS state,
          CASE WHEN b.id <> 1 THEN heliosdb.branch_bytes(b.id) END AS size_bytes,
          b.merges AS num_commits,
-         COALESCE(b.fork_at, CASE WHEN current_setting('track_commit_timestamp') = 'on' THEN pg_xact_commit_timestamp(b.fork_xid::xid) END) AS fork_at,
-         pg_get_userbyid(b.owner) AS owner, b.expires_at, b.options
+         COALESCE(b.fork_at, CASE WHEN current_setting('track_commit_timestamp') = 'on' THEN pg_xact_commit_timestamp(b.fork_xid::xid) END,
+                  (SELECT s.at FROM heliosdb_log.snapshots s WHERE s.scn = b.fork_scn)) AS fork_at,
+         pg_get_userbyid(b.owner) AS owner, b.expires_at, b.options, b.fork_scn
   FROM heliosdb.branches b LEFT JOIN heliosdb.branches p ON p.id = b.parent;
 COMMENT ON VIEW pg_branches IS 'branches of this database';
 COMMENT ON COLUMN pg_branches.size_bytes IS 'bytes of what was changed on the branch; null for main';
 COMMENT ON COLUMN pg_branches.num_commits IS 'how often the branch was merged';
-COMMENT ON COLUMN pg_branches.fork_at IS 'instant of the parent that the branch began with';
+COMMENT ON COLUMN pg_branches.fork_at IS 'instant of the parent that the branch began with; of an SCN when that was recorded';
+COMMENT ON COLUMN pg_branches.fork_scn IS 'recorded snapshot that the branch began with; null: it began at an instant';
 GRANT SELECT ON pg_branches TO PUBLIC;
 
 CREATE VIEW heliosdb.branch_list AS
@@ -199,29 +203,47 @@ COMMENT ON FUNCTION heliosdb.branch_policies(oid, oid) IS 'policies of a table a
 
 -- Differences and merging.
 
-CREATE FUNCTION heliosdb.branch_contents(branch text, OUT branch_id bigint, OUT main oid, OUT local oid, OUT schema oid, OUT columns smallint, OUT fork timestamptz,
-                                         OUT merged timestamptz, OUT merged_now boolean, OUT deleted oid, OUT is_partial boolean) RETURNS SETOF record
+CREATE FUNCTION heliosdb.branch_moment(at timestamptz, transaction xid8, scn bigint) RETURNS text
+  LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET timezone = 'UTC' AS $body$
+    SELECT COALESCE('heliosdb.as_of_scn(' || scn || ')',
+                    'heliosdb.as_of(' || quote_literal(COALESCE(at, pg_xact_commit_timestamp(transaction::xid))) || '::timestamptz)')
+  $body$;
+COMMENT ON FUNCTION heliosdb.branch_moment(timestamptz, xid8, bigint) IS 'a moment as TABLESAMPLE takes it; null if the transaction has not committed';
+
+CREATE FUNCTION heliosdb.branch_overlay(at timestamptz, transaction xid8, scn bigint, local oid, deleted oid) RETURNS text
+  LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET timezone = 'UTC' AS $body$
+    SELECT format('heliosdb.as_of_overlaid(%s, %s, %s::oid, %s::oid, ',
+                  CASE WHEN scn IS NULL THEN quote_literal(COALESCE(at, pg_xact_commit_timestamp(transaction::xid))) || '::timestamptz' ELSE 'NULL' END,
+                  COALESCE(scn::text, 'NULL'), local, deleted)
+  $body$;
+COMMENT ON FUNCTION heliosdb.branch_overlay(timestamptz, xid8, bigint, oid, oid) IS 'the beginning of what TABLESAMPLE takes to read a table that is copied row by row; the part is to follow';
+
+CREATE FUNCTION heliosdb.branch_contents(branch text, OUT branch_id bigint, OUT main oid, OUT local oid, OUT schema oid, OUT columns smallint, OUT base text,
+                                         OUT merged boolean, OUT merged_now boolean, OUT merged_at timestamptz, OUT past text, OUT deleted oid, OUT carrier text,
+                                         OUT is_partial boolean) RETURNS SETOF record
   LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
-    SELECT b.id, r.main_relid, r.local_relid, r.schema, r.columns, COALESCE(b.fork_at, pg_xact_commit_timestamp(b.fork_xid::xid)),
-           pg_xact_commit_timestamp(r.base_xid::xid), COALESCE(r.base_xid = pg_current_xact_id_if_assigned(), false),
-           r.deleted_relid, r.deleted_relid <> 0 AND r.whole_xid IS NULL
+    SELECT b.id, r.main_relid, r.local_relid, r.schema, r.columns, heliosdb.branch_moment(CASE WHEN r.base_xid IS NULL THEN b.fork_at END, COALESCE(r.base_xid, b.fork_xid),
+                                                                                      CASE WHEN r.base_xid IS NULL THEN b.fork_scn END),
+           r.base_xid IS NOT NULL, COALESCE(r.base_xid = pg_current_xact_id_if_assigned(), false), pg_xact_commit_timestamp(r.base_xid::xid),
+           heliosdb.branch_moment(b.fork_at, b.fork_xid, b.fork_scn), r.deleted_relid,
+           heliosdb.branch_overlay(b.fork_at, b.fork_xid, b.fork_scn, r.local_relid, r.deleted_relid), r.deleted_relid <> 0 AND r.whole_xid IS NULL
     FROM heliosdb.branches b JOIN heliosdb.branch_relations r ON r.branch = b.id
     WHERE b.name = branch_contents.branch::name
   $body$;
-COMMENT ON FUNCTION heliosdb.branch_contents(text) IS 'what a branch has in place of relations of main';
+COMMENT ON FUNCTION heliosdb.branch_contents(text) IS 'what a branch has in place of relations of main; base: the fork or the last merge, as TABLESAMPLE takes it';
 
 CREATE FUNCTION heliosdb.branch_source(branch text, relation regclass, OUT source text, OUT is_local boolean) RETURNS record
   LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
   known record;
-  fork timestamptz;
+  fork text;
 BEGIN
   IF branch = 'main' THEN
     source := heliosdb.branch_relation_name(relation);
     is_local := true;
     RETURN;
   END IF;
-  SELECT b.fork_at INTO fork FROM heliosdb.branch_forks b WHERE b.name = branch_source.branch;
+  SELECT b.fork INTO fork FROM heliosdb.branch_forks b WHERE b.name = branch_source.branch;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'branch "%" does not exist', branch USING ERRCODE = 'undefined_object', HINT = 'SHOW BRANCHES lists the branches of this database.';
   END IF;
@@ -229,11 +251,10 @@ BEGIN
     RAISE EXCEPTION 'branch "%" is not ready', branch
       USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'It begins when the transaction that creates it has committed.';
   END IF;
-  SELECT c.local, c.main, c.deleted, c.is_partial INTO known FROM heliosdb.branch_contents(branch) c WHERE c.main = relation::oid OR c.local = relation::oid;
+  SELECT c.local, c.main, c.carrier, c.is_partial INTO known FROM heliosdb.branch_contents(branch) c WHERE c.main = relation::oid OR c.local = relation::oid;
   is_local := FOUND AND NOT known.is_partial;
-  source := CASE WHEN known.local IS NULL THEN format('%s TABLESAMPLE heliosdb.as_of(%L::timestamptz)', heliosdb.branch_relation_name(relation), fork::text)
-                 WHEN known.is_partial THEN format('%s TABLESAMPLE heliosdb.as_of_overlaid(%L::timestamptz, NULL, %s::oid, %s::oid, ''a'')',
-                                                   heliosdb.branch_relation_name(known.main), fork::text, known.local, known.deleted)
+  source := CASE WHEN known.local IS NULL THEN format('%s TABLESAMPLE %s', heliosdb.branch_relation_name(relation), fork)
+                 WHEN known.is_partial THEN format('%s TABLESAMPLE %s''a'')', heliosdb.branch_relation_name(known.main), known.carrier)
                  WHEN known.local <> 0 THEN heliosdb.branch_relation_name(known.local) END;
 END
 $body$;
@@ -245,10 +266,21 @@ CREATE FUNCTION heliosdb.branch_relation_name(relation oid) RETURNS text
   $body$;
 COMMENT ON FUNCTION heliosdb.branch_relation_name(oid) IS 'qualified name of a relation';
 
+CREATE FUNCTION heliosdb.branch_statistics(statistics oid, schema oid, relation oid) RETURNS text
+  LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
+    SELECT format('CREATE STATISTICS %I.%I%s ON %s FROM %s', n.nspname, s.stxname,
+                  -- On a single expression there is nothing to choose.
+                  (SELECT ' (' || string_agg(CASE k WHEN 'd' THEN 'ndistinct' WHEN 'f' THEN 'dependencies' ELSE 'mcv' END, ', ') || ')'
+                   FROM unnest(s.stxkind) k WHERE k <> 'e'),
+                  pg_get_statisticsobjdef_columns(s.oid), heliosdb.branch_relation_name(relation))
+    FROM pg_statistic_ext s, pg_namespace n WHERE s.oid = statistics AND n.oid = schema
+  $body$;
+COMMENT ON FUNCTION heliosdb.branch_statistics(oid, oid, oid) IS 'the statement that gives a relation extended statistics like others, in a schema';
+
 CREATE VIEW heliosdb.branch_forks AS
-  SELECT b.name::text AS name, b.id, COALESCE(b.fork_at, pg_xact_commit_timestamp(b.fork_xid::xid)) AS fork_at
+  SELECT b.name::text AS name, b.id, heliosdb.branch_moment(b.fork_at, b.fork_xid, b.fork_scn) AS fork
   FROM heliosdb.branches b WHERE b.id <> 1;
-COMMENT ON VIEW heliosdb.branch_forks IS 'the instants at which branches begin';
+COMMENT ON VIEW heliosdb.branch_forks IS 'what branches begin with, as TABLESAMPLE takes it; null: not ready';
 GRANT SELECT ON heliosdb.branch_forks TO PUBLIC;
 
 CREATE FUNCTION heliosdb.branch_same_row(relation regclass, a text, b text) RETURNS text
@@ -352,26 +384,24 @@ COMMENT ON FUNCTION heliosdb.merge_deleted(bigint, oid, timestamptz) IS 'step of
 -- What was there at the base, for FROM. Of a table that is copied row by row that is main's as of the fork, and only what
 -- the copy stands for where the copy has no more; later, the copy's at the last merge, and of main's what that did not
 -- stand for.
-CREATE FUNCTION heliosdb.merge_base(main oid, local oid, base timestamptz, first boolean, fork timestamptz, deleted oid, is_partial boolean, columns text) RETURNS text
-  LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
+CREATE FUNCTION heliosdb.merge_base(main oid, local oid, base text, first boolean, past text, carrier text, is_partial boolean, columns text) RETURNS text
+  LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
-  past constant text := CASE WHEN is_partial THEN format('%s TABLESAMPLE heliosdb.as_of_overlaid(%L::timestamptz, NULL, %s::oid, %s::oid, ''c'')',
-                                                         heliosdb.branch_relation_name(main), fork::text, local, deleted)
-                             ELSE format('%s TABLESAMPLE heliosdb.as_of(%L::timestamptz)', heliosdb.branch_relation_name(main), fork::text) END;
-  copied constant text := format('%s TABLESAMPLE heliosdb.as_of(%L::timestamptz)', heliosdb.branch_relation_name(local), base::text);
+  of_main constant text := format('%s TABLESAMPLE %s', heliosdb.branch_relation_name(main), CASE WHEN is_partial THEN carrier || quote_literal('c') || ')' ELSE past END);
+  copied constant text := format('%s TABLESAMPLE %s', heliosdb.branch_relation_name(local), base);
 BEGIN
-  IF first OR deleted = 0 THEN
-    RETURN CASE WHEN first THEN past ELSE copied END;
+  IF first OR carrier IS NULL THEN
+    RETURN CASE WHEN first THEN of_main ELSE copied END;
   END IF;
   RETURN format('(SELECT %1$s FROM %2$s UNION ALL SELECT %1$s FROM (SELECT * FROM %3$s) p WHERE NOT EXISTS (SELECT FROM (SELECT * FROM %2$s) l WHERE %4$s) '
-                'AND NOT EXISTS (SELECT FROM pg_temp.heliosdb_deleted d CROSS JOIN LATERAL (SELECT %5$s) k WHERE %6$s)) u', columns, copied, past,
+                'AND NOT EXISTS (SELECT FROM pg_temp.heliosdb_deleted d CROSS JOIN LATERAL (SELECT %5$s) k WHERE %6$s)) u', columns, copied, of_main,
                 heliosdb.branch_same_row(main, 'l', 'p'),
                 (SELECT string_agg(format('d.k%s AS %I', k.place, a.attname), ', ') FROM unnest(heliosdb.branch_key(main)) WITH ORDINALITY k (number, place)
                    JOIN pg_attribute a ON a.attrelid = main AND a.attnum = k.number),
                 heliosdb.branch_same_row(main, 'k', 'p'));
 END
 $body$;
-COMMENT ON FUNCTION heliosdb.merge_base(oid, oid, timestamptz, boolean, timestamptz, oid, boolean, text) IS 'step of a merge: what to write into FROM to read the base of a table';
+COMMENT ON FUNCTION heliosdb.merge_base(oid, oid, text, boolean, text, text, boolean, text) IS 'step of a merge: what to write into FROM to read the base of a table';
 
 -- Compares a table of a branch with main and writes what is to be done into a temporary table:
 --
@@ -381,9 +411,8 @@ COMMENT ON FUNCTION heliosdb.merge_base(oid, oid, timestamptz, boolean, timestam
 --
 -- Rows s of the branch now, b of the branch at the base, t of main now. Main has changed what differs from the base: also
 -- what it changed before the last merge, and the branch has never seen.
-CREATE FUNCTION heliosdb.merge_compare(main oid, local oid, base timestamptz, first boolean, fork timestamptz, deleted oid, is_partial boolean, added name[], strategy text)
-  RETURNS void
-  LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
+CREATE FUNCTION heliosdb.merge_compare(main oid, local oid, base text, first boolean, past text, carrier text, is_partial boolean, added name[], strategy text) RETURNS void
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
   target text := heliosdb.branch_relation_name(main);
   source text := heliosdb.branch_relation_name(local);
@@ -439,7 +468,7 @@ BEGIN
       FULL JOIN (SELECT true AS "$there", %3$s FROM %5$s) b ON %6$s
     WHERE s."$there" IS NULL OR b."$there" IS NULL OR record_image_ne(ROW(%7$s), ROW(%8$s))$sql$,
     array_to_string(s_kept, ', '), array_to_string(b_kept, ', '), array_to_string(columns, ', '), source,
-    heliosdb.merge_base(main, local, base, first, fork, deleted, is_partial, array_to_string(columns, ', ')), heliosdb.branch_same_row(main, 's', 'b'), array_to_string(s_row, ', '), array_to_string(b_row, ', '));
+    heliosdb.merge_base(main, local, base, first, past, carrier, is_partial, array_to_string(columns, ', ')), heliosdb.branch_same_row(main, 's', 'b'), array_to_string(s_row, ', '), array_to_string(b_row, ', '));
   ANALYZE pg_temp.heliosdb_modified;
   EXECUTE format($sql$
     CREATE TEMPORARY TABLE %1$I ON COMMIT DROP AS
@@ -460,12 +489,12 @@ BEGIN
     array_to_string(t_from_b, ' OR '), array_to_string(clashes, ' OR '), array_to_string(s_back, ', '), array_to_string(b_back, ', '),
     array_to_string(keys, ', '), array_to_string(columns, ', '), target, heliosdb.branch_same_row(main, 't', 'k'));
   DROP TABLE pg_temp.heliosdb_modified;
-  IF deleted <> 0 AND NOT first THEN
+  IF carrier IS NOT NULL AND NOT first THEN
     DROP TABLE pg_temp.heliosdb_deleted;
   END IF;
 END
 $body$;
-COMMENT ON FUNCTION heliosdb.merge_compare(oid, oid, timestamptz, boolean, timestamptz, oid, boolean, name[], text) IS 'step of a merge: what is to be done in a table';
+COMMENT ON FUNCTION heliosdb.merge_compare(oid, oid, text, boolean, text, text, boolean, name[], text) IS 'step of a merge: what is to be done in a table';
 
 CREATE FUNCTION heliosdb.merge_columns(main oid, local oid, common smallint) RETURNS name[]
   LANGUAGE plpgsql STABLE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
@@ -549,9 +578,20 @@ BEGIN
              AND NOT EXISTS (SELECT FROM pg_constraint m WHERE m.conrelid = main AND m.conname = k.conname) ORDER BY k.contype = 'f', k.conname LOOP
     EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I %s', target, c.name, c.definition);
   END LOOP;
+  FOR c IN SELECT heliosdb.branch_statistics(s.oid, b.oid, main) AS definition, s.stxstattarget AS target, b.nspname AS schema, s.stxname AS name
+           FROM pg_statistic_ext s JOIN pg_namespace o ON o.oid = s.stxnamespace
+             JOIN heliosdb.branch_forks k ON k.name = merge_add_rest.branch
+             JOIN pg_namespace b ON heliosdb.branch_space(k.id, b.nspname) = quote_ident(regexp_replace(o.nspname, '^heliosdb_c', 'heliosdb_b'))
+           WHERE s.stxrelid = local AND NOT EXISTS (SELECT FROM pg_statistic_ext m WHERE m.stxrelid = main AND m.stxname = s.stxname AND m.stxnamespace = b.oid)
+           ORDER BY s.stxname LOOP
+    EXECUTE c.definition;
+    IF c.target >= 0 THEN
+      EXECUTE format('ALTER STATISTICS %I.%I SET STATISTICS %s', c.schema, c.name, c.target);
+    END IF;
+  END LOOP;
 END
 $body$;
-COMMENT ON FUNCTION heliosdb.merge_add_rest(oid, oid, name[], text) IS 'step of a merge: adds the indexes and constraints that the branch has added';
+COMMENT ON FUNCTION heliosdb.merge_add_rest(oid, oid, name[], text) IS 'step of a merge: adds the indexes, statistics and constraints that the branch has added';
 
 CREATE FUNCTION heliosdb.merge_begin(source text, target text) RETURNS bigint
   AS 'MODULE_PATHNAME', 'helios_merge_begin' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
@@ -576,7 +616,7 @@ COMMENT ON FUNCTION heliosdb.merge_levels(oid[]) IS 'step of a merge: tables, th
 
 -- The same for a table without a primary key, whose rows are counted: wanted is how many of a row are to be added or
 -- taken away, other what main itself has done.
-CREATE FUNCTION heliosdb.merge_compare_bag(main oid, local oid, base timestamptz, first boolean) RETURNS void
+CREATE FUNCTION heliosdb.merge_compare_bag(main oid, local oid, base text, first boolean) RETURNS void
   LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
   target text := heliosdb.branch_relation_name(main);
@@ -587,22 +627,22 @@ BEGIN
     CREATE TEMPORARY TABLE %1$I ON COMMIT DROP AS
     SELECT r.image, min(r.key) AS key, sum(r.s - r.b) AS wanted, sum(r.t - r.o) AS other
     FROM (SELECT record_send(ROW(%2$s)) AS image, ROW(%2$s)::text AS key, 1 AS s, 0 AS b, 0 AS t, 0 AS o FROM %3$s
-          UNION ALL SELECT record_send(ROW(%2$s)), ROW(%2$s)::text, 0, 1, 0, 0 FROM %4$s TABLESAMPLE heliosdb.as_of(%5$L::timestamptz)
+          UNION ALL SELECT record_send(ROW(%2$s)), ROW(%2$s)::text, 0, 1, 0, 0 FROM %4$s TABLESAMPLE %5$s
           UNION ALL SELECT record_send(ROW(%2$s)), ROW(%2$s)::text, 0, 0, 1, 0 FROM %6$s
-          UNION ALL SELECT record_send(ROW(%2$s)), ROW(%2$s)::text, 0, 0, 0, 1 FROM %6$s TABLESAMPLE heliosdb.as_of(%5$L::timestamptz)) r
+          UNION ALL SELECT record_send(ROW(%2$s)), ROW(%2$s)::text, 0, 0, 0, 1 FROM %6$s TABLESAMPLE %5$s) r
     GROUP BY r.image HAVING sum(r.s - r.b) <> 0 OR sum(r.t - r.o) <> 0$sql$,
-    'heliosdb_merge_' || main, columns, source, CASE WHEN first THEN target ELSE source END, base::text, target);
+    'heliosdb_merge_' || main, columns, source, CASE WHEN first THEN target ELSE source END, base, target);
 END
 $body$;
-COMMENT ON FUNCTION heliosdb.merge_compare_bag(oid, oid, timestamptz, boolean) IS 'step of a merge: what is to be done in a table without a primary key';
+COMMENT ON FUNCTION heliosdb.merge_compare_bag(oid, oid, text, boolean) IS 'step of a merge: what is to be done in a table without a primary key';
 
-CREATE FUNCTION heliosdb.merge_common_columns(main oid, local oid, generated boolean) RETURNS text
+CREATE FUNCTION heliosdb.merge_common_columns(main oid, local oid, generated boolean, prefix text DEFAULT '') RETURNS text
   LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
-    SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
+    SELECT string_agg(prefix || quote_ident(a.attname), ', ' ORDER BY a.attnum)
     FROM pg_attribute a JOIN pg_attribute l ON l.attrelid = local AND l.attname = a.attname AND l.attnum > 0 AND NOT l.attisdropped
     WHERE a.attrelid = main AND a.attnum > 0 AND NOT a.attisdropped AND (generated OR a.attgenerated = '')
   $body$;
-COMMENT ON FUNCTION heliosdb.merge_common_columns(oid, oid, boolean) IS 'step of a merge: columns that both tables have';
+COMMENT ON FUNCTION heliosdb.merge_common_columns(oid, oid, boolean, text) IS 'step of a merge: columns that both tables have';
 
 CREATE FUNCTION heliosdb.merge_caller() RETURNS text[]
   LANGUAGE sql STABLE PARALLEL SAFE AS $body$
@@ -623,14 +663,25 @@ END
 $body$;
 COMMENT ON FUNCTION heliosdb.merge_run(text[], text) IS 'step of a merge: runs a statement with the settings of the caller; returns the number that it selects';
 
-CREATE FUNCTION heliosdb.merge_bag(main oid, local oid, caller text[], OUT inserted bigint, OUT deleted bigint) RETURNS record
-  LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
+-- Statements that change no row are left out: triggers of statements and rules of main have nothing to do with them.
+CREATE FUNCTION heliosdb.merge_has(main oid, condition text) RETURNS boolean
+  LANGUAGE plpgsql STABLE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
-  target text := heliosdb.branch_relation_name(main);
-  columns text := heliosdb.merge_common_columns(main, local, true);
-  stored text := heliosdb.merge_common_columns(main, local, false);
+  found_any boolean;
 BEGIN
-  deleted := heliosdb.merge_run(caller, format($sql$
+  EXECUTE format('SELECT EXISTS (SELECT FROM pg_temp.%I WHERE %s)', 'heliosdb_merge_' || main, condition) INTO found_any;
+  RETURN found_any;
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.merge_has(oid, text) IS 'step of a merge: whether something of a kind is to be done in a table';
+
+CREATE FUNCTION heliosdb.merge_bag_delete(main oid, local oid, caller text[]) RETURNS bigint
+  LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+  IF NOT heliosdb.merge_has(main, 'wanted < 0') THEN
+    RETURN 0;
+  END IF;
+  RETURN heliosdb.merge_run(caller, format($sql$
     WITH gone AS (
       DELETE FROM %1$s t USING (
         SELECT tableoid AS leaf, ctid AS place, pg_catalog.record_send(ROW(%2$s)) AS image,
@@ -638,17 +689,207 @@ BEGIN
       ) n, pg_temp.%3$I m
       WHERE t.tableoid OPERATOR(pg_catalog.=) n.leaf AND t.ctid OPERATOR(pg_catalog.=) n.place AND n.image OPERATOR(pg_catalog.=) m.image
         AND n.number OPERATOR(pg_catalog.<=) (OPERATOR(pg_catalog.-) m.wanted) RETURNING 1)
-    SELECT pg_catalog.count(*) FROM gone$sql$, target, columns, 'heliosdb_merge_' || main));
-  inserted := heliosdb.merge_run(caller, format($sql$
-    WITH back AS (
-      INSERT INTO %1$s (%2$s) OVERRIDING SYSTEM VALUE
-      SELECT %2$s FROM (SELECT %3$s, pg_catalog.record_send(ROW(%3$s)) AS "$image",
-                               pg_catalog.row_number() OVER (PARTITION BY pg_catalog.record_send(ROW(%3$s))) AS "$number" FROM %4$s) n
-        JOIN pg_temp.%5$I m ON m.image OPERATOR(pg_catalog.=) n."$image" WHERE n."$number" OPERATOR(pg_catalog.<=) m.wanted RETURNING 1)
-    SELECT pg_catalog.count(*) FROM back$sql$, target, stored, columns, heliosdb.branch_relation_name(local), 'heliosdb_merge_' || main));
+    SELECT pg_catalog.count(*) FROM gone$sql$,
+    heliosdb.branch_relation_name(main), heliosdb.merge_common_columns(main, local, true), 'heliosdb_merge_' || main));
 END
 $body$;
-COMMENT ON FUNCTION heliosdb.merge_bag(oid, oid, text[]) IS 'step of a merge: changes a table without a primary key';
+COMMENT ON FUNCTION heliosdb.merge_bag_delete(oid, oid, text[]) IS 'step of a merge: deletes rows of a table without a primary key';
+
+CREATE FUNCTION heliosdb.merge_bag_insert(main oid, local oid, caller text[]) RETURNS bigint
+  LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+  IF NOT heliosdb.merge_has(main, 'wanted > 0') THEN
+    RETURN 0;
+  END IF;
+  RETURN heliosdb.merge_run(caller, format($sql$
+    WITH back AS (
+      INSERT INTO %1$s (%2$s) OVERRIDING SYSTEM VALUE
+      SELECT %3$s FROM (SELECT %4$s, pg_catalog.record_send(ROW(%4$s)) AS "$image",
+                               pg_catalog.row_number() OVER (PARTITION BY pg_catalog.record_send(ROW(%4$s))) AS "$number" FROM %5$s) n
+        JOIN pg_temp.%6$I m ON m.image OPERATOR(pg_catalog.=) n."$image" WHERE n."$number" OPERATOR(pg_catalog.<=) m.wanted RETURNING 1)
+    SELECT pg_catalog.count(*) FROM back$sql$,
+    heliosdb.branch_relation_name(main), heliosdb.merge_common_columns(main, local, false), heliosdb.merge_common_columns(main, local, false, 'n.'),
+    heliosdb.merge_common_columns(main, local, true), heliosdb.branch_relation_name(local), 'heliosdb_merge_' || main));
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.merge_bag_insert(oid, oid, text[]) IS 'step of a merge: inserts rows into a table without a primary key';
+
+CREATE FUNCTION heliosdb.merge_keys(relation oid, alias text) RETURNS text
+  LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
+    SELECT string_agg(format('%s.k%s AS %I', alias, a.attnum, a.attname), ', ')
+    FROM pg_attribute a WHERE a.attrelid = relation AND a.attnum = ANY (heliosdb.branch_key(relation))
+  $body$;
+COMMENT ON FUNCTION heliosdb.merge_keys(oid, text) IS 'step of a merge: the primary key of what is to be done, by the names of its columns';
+
+CREATE FUNCTION heliosdb.merge_row(main oid, local oid, alias text, rest text) RETURNS text
+  LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
+    SELECT format('SELECT %s FROM (SELECT %s) n',
+                  string_agg(CASE WHEN a.attgenerated = '' THEN quote_ident(a.attname) ELSE format('(%s) AS %I', pg_get_expr(d.adbin, d.adrelid), a.attname) END, ', '),
+                  string_agg(CASE WHEN l.attname IS NULL THEN format('%s.%I', rest, a.attname) ELSE format('%s.v%s AS %I', alias, a.attnum, a.attname) END, ', ')
+                    FILTER (WHERE a.attgenerated = ''))
+    FROM pg_attribute a LEFT JOIN pg_attribute l ON l.attrelid = local AND l.attname = a.attname AND l.attnum > 0 AND NOT l.attisdropped
+      LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    WHERE a.attrelid = main AND a.attnum > 0 AND NOT a.attisdropped
+  $body$;
+COMMENT ON FUNCTION heliosdb.merge_row(oid, oid, text, text) IS 'step of a merge: the row that a modified one becomes; columns that only main has are those of the row "rest"';
+
+CREATE FUNCTION heliosdb.merge_refers(reference oid, parent text, child text) RETURNS text
+  LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
+    SELECT string_agg(format('%s.%I OPERATOR(%I.%s) %s.%I', parent, p.attname, n.nspname, o.oprname, child, c.attname), ' AND ')
+    FROM pg_constraint f CROSS JOIN LATERAL unnest(f.conkey, f.confkey, f.conpfeqop) k (referring, referred, equal)
+      JOIN pg_attribute c ON c.attrelid = f.conrelid AND c.attnum = k.referring JOIN pg_attribute p ON p.attrelid = f.confrelid AND p.attnum = k.referred
+      JOIN pg_operator o ON o.oid = k.equal JOIN pg_namespace n ON n.oid = o.oprnamespace
+    WHERE f.oid = reference
+  $body$;
+COMMENT ON FUNCTION heliosdb.merge_refers(oid, text, text) IS 'condition that a row refers to another one by a foreign key';
+
+-- Rows that the branch deleted, and others refer to when the merge has done what it has to do with those:
+--
+--   a row that stays as it is    a conflict: main has added it, or let it refer there
+--   one that is modified         L instead of D: deleted when that one refers elsewhere
+--   one that is L itself         L
+--
+-- Until nothing changes any more, for what is decided for one row decides for those that it refers to.
+CREATE FUNCTION heliosdb.merge_check_references(tables oid[], locals oid[], strategy text) RETURNS text[]
+  LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+  f record;
+  place integer;
+  referring text;  -- rows of main that refer to a row d of the parent's
+  stays text;
+  list text;
+  found bigint;
+  changed bigint;
+  sample text;
+  details text[] := '{}';
+BEGIN
+  LOOP
+    changed := 0;
+    FOR f IN SELECT k.oid, k.conrelid, k.confrelid, r.child, r.parent FROM pg_constraint k
+               CROSS JOIN LATERAL (SELECT COALESCE(pg_partition_root(k.conrelid)::oid, k.conrelid) AS child, COALESCE(pg_partition_root(k.confrelid)::oid, k.confrelid) AS parent) r
+               JOIN heliosdb.merge_levels(tables) l ON l.relation = r.parent
+             WHERE k.contype = 'f' AND k.conparentid = 0 AND heliosdb.branch_key(r.parent) IS NOT NULL ORDER BY l.level DESC, k.oid LOOP
+      CONTINUE WHEN NOT heliosdb.merge_has(f.parent, 'act = ''D''');
+      place := array_position(tables, f.child);
+      referring := format('FROM pg_temp.%I d CROSS JOIN LATERAL (SELECT %s) k JOIN %s p ON %s JOIN %s c ON %s', 'heliosdb_merge_' || f.parent,
+                          heliosdb.merge_keys(f.parent, 'd'), heliosdb.branch_relation_name(f.confrelid), heliosdb.branch_same_row(f.parent, 'p', 'k'),
+                          heliosdb.branch_relation_name(f.conrelid), heliosdb.merge_refers(f.oid, 'p', 'c'));
+      stays := CASE
+        WHEN place IS NULL THEN 'true'
+        WHEN heliosdb.branch_key(f.child) IS NULL THEN
+          format('NOT EXISTS (SELECT FROM pg_temp.%I m WHERE m.wanted < 0 AND m.image = record_send(ROW(%s)))', 'heliosdb_merge_' || f.child,
+                 heliosdb.merge_common_columns(f.child, locals[place], true, 'c.'))
+        ELSE
+          format('NOT EXISTS (SELECT FROM pg_temp.%I m CROSS JOIN LATERAL (SELECT %s) k CROSS JOIN LATERAL (%s) n WHERE %s AND (m.act IN (''D'', ''L'') OR m.act = ''U'' AND (%s) IS NOT TRUE))',
+                 'heliosdb_merge_' || f.child, heliosdb.merge_keys(f.child, 'm'), heliosdb.merge_row(f.child, locals[place], 'm', 'c'),
+                 heliosdb.branch_same_row(f.child, 'c', 'k'), heliosdb.merge_refers(f.oid, 'p', 'n')) END;
+      SELECT string_agg(format('g.k%s', k), ', ') INTO list FROM unnest(heliosdb.branch_key(f.parent)) k;
+      EXECUTE format($sql$
+        WITH hit AS (
+          UPDATE pg_temp.%1$I g SET conflict = true, act = CASE WHEN %2$L = 'branch_wins' THEN g.act END
+          FROM (SELECT d.ctid AS place %3$s WHERE d.act = 'D' AND NOT d.conflict AND %4$s) r WHERE g.ctid = r.place RETURNING ROW(%5$s)::text AS key)
+        SELECT count(*), (SELECT string_agg(s.key, ', ') FROM (SELECT key FROM hit ORDER BY key LIMIT 10) s) FROM hit$sql$,
+        'heliosdb_merge_' || f.parent, strategy, referring, stays, list) INTO found, sample;
+      changed := changed + found;
+      IF found > 0 THEN
+        details := details || format('%s: %s deleted on the branch, referenced from %s', f.parent::regclass, sample, f.child::regclass);
+      END IF;
+      CONTINUE WHEN place IS NULL OR heliosdb.branch_key(f.child) IS NULL;
+      EXECUTE format($sql$
+        WITH hit AS (
+          UPDATE pg_temp.%1$I g SET act = 'L'
+          FROM (SELECT d.ctid AS place %2$s JOIN (SELECT %3$s FROM pg_temp.%4$I m WHERE m.act IN ('U', 'L')) m ON %5$s WHERE d.act = 'D') r
+          WHERE g.ctid = r.place RETURNING 1)
+        SELECT count(*) FROM hit$sql$,
+        'heliosdb_merge_' || f.parent, referring, heliosdb.merge_keys(f.child, 'm'), 'heliosdb_merge_' || f.child, heliosdb.branch_same_row(f.child, 'c', 'm')) INTO found;
+      changed := changed + found;
+    END LOOP;
+    EXIT WHEN changed = 0;
+  END LOOP;
+  RETURN details;
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.merge_check_references(oid[], oid[], text) IS 'step of a merge: conflicts of deleted rows with those that refer to them, and which are deleted late';
+
+CREATE FUNCTION heliosdb.merge_delete(main oid, what text, caller text[]) RETURNS bigint
+  LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+  IF NOT heliosdb.merge_has(main, format('act = %L', what)) THEN
+    RETURN 0;
+  END IF;
+  RETURN heliosdb.merge_run(caller, format(
+    'WITH gone AS (DELETE FROM %s t USING pg_temp.%I m CROSS JOIN LATERAL (SELECT %s) k WHERE m.act OPERATOR(pg_catalog.=) %L AND %s RETURNING 1) '
+    'SELECT pg_catalog.count(*) FROM gone', heliosdb.branch_relation_name(main), 'heliosdb_merge_' || main, heliosdb.merge_keys(main, 'm'), what,
+    heliosdb.branch_same_row(main, 't', 'k')));
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.merge_delete(oid, text, text[]) IS 'step of a merge: deletes rows, all or those that are deleted late';
+
+-- Rows that get values of a unique index which another modified row has still: X instead of U.
+CREATE FUNCTION heliosdb.merge_find_exchanged(main oid, local oid) RETURNS void
+  LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+  target text := heliosdb.branch_relation_name(main);
+  i record;
+BEGIN
+  FOR i IN SELECT string_agg(format('(%s) AS e%s', pg_get_indexdef(x.indexrelid, k.place::integer, true), k.place), ', ') AS entry,
+                  string_agg(format('n.e%1$s OPERATOR(%2$I.%3$s) h.e%1$s', k.place, s.nspname, o.oprname), ' AND ') AS same
+           FROM pg_index x CROSS JOIN LATERAL unnest(x.indclass::oid[]) WITH ORDINALITY k (opclass, place)
+             JOIN pg_opclass f ON f.oid = k.opclass
+             JOIN pg_amop m ON m.amopfamily = f.opcfamily AND m.amoplefttype = f.opcintype AND m.amoprighttype = f.opcintype AND m.amopstrategy = 3
+             JOIN pg_operator o ON o.oid = m.amopopr JOIN pg_namespace s ON s.oid = o.oprnamespace
+           WHERE x.indrelid = main AND x.indisunique AND x.indimmediate AND NOT x.indisprimary AND k.place <= x.indnkeyatts GROUP BY x.indexrelid LOOP
+    EXECUTE format($sql$
+      UPDATE pg_temp.%1$I g SET act = 'X'
+      FROM (SELECT m.ctid AS place
+            FROM pg_temp.%1$I m CROSS JOIN LATERAL (SELECT %2$s) k JOIN %3$s t ON %4$s CROSS JOIN LATERAL (SELECT %5$s FROM (%6$s) r) n
+              JOIN (SELECT o.ctid AS place, e.* FROM pg_temp.%1$I o CROSS JOIN LATERAL (SELECT %7$s) k JOIN %3$s t ON %4$s
+                      CROSS JOIN LATERAL (SELECT %5$s FROM (SELECT t.*) r) e WHERE o.act IN ('U', 'X')) h ON %8$s AND h.place <> m.ctid
+            WHERE m.act = 'U') r WHERE g.ctid = r.place$sql$,
+      'heliosdb_merge_' || main, heliosdb.merge_keys(main, 'm'), target, heliosdb.branch_same_row(main, 't', 'k'), i.entry,
+      heliosdb.merge_row(main, local, 'm', 't'), heliosdb.merge_keys(main, 'o'), i.same);
+  END LOOP;
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.merge_find_exchanged(oid, oid) IS 'step of a merge: modified rows that an UPDATE would let meet half-way';
+
+CREATE FUNCTION heliosdb.merge_exchange(main oid, local oid, caller text[]) RETURNS bigint
+  LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+  target text := heliosdb.branch_relation_name(main);
+  f record;
+  keys text := heliosdb.merge_keys(main, 'm');
+  same text := heliosdb.branch_same_row(main, 't', 'k');
+  hit boolean;
+  columns text;
+  numbered text;
+  news text;
+BEGIN
+  FOR f IN SELECT k.oid, k.conname, k.conrelid FROM pg_constraint k WHERE k.contype = 'f' AND k.confrelid = main AND k.conparentid = 0 AND k.confdeltype <> 'a' LOOP
+    EXECUTE format('SELECT EXISTS (SELECT FROM pg_temp.%I m CROSS JOIN LATERAL (SELECT %s) k JOIN %s t ON %s JOIN %s c ON %s WHERE m.act = ''X'')',
+                   'heliosdb_merge_' || main, keys, target, same, heliosdb.branch_relation_name(f.conrelid), heliosdb.merge_refers(f.oid, 't', 'c')) INTO hit;
+    IF hit THEN
+      RAISE EXCEPTION 'rows of table % have exchanged values of unique columns, and table % refers to them', main::regclass, f.conrelid::regclass
+        USING ERRCODE = 'object_not_in_prerequisite_state',
+              DETAIL = format('They would have to be deleted and inserted anew, on which foreign key "%s" acts.', f.conname),
+              HINT = 'Let the unique constraint be DEFERRABLE on main, or the foreign key ON DELETE NO ACTION.';
+    END IF;
+  END LOOP;
+  SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum), string_agg(format('g.c%s', a.attnum), ', ' ORDER BY a.attnum),
+         string_agg(CASE WHEN l.attname IS NULL OR a.attidentity = 'a' THEN format('t.%I', a.attname) ELSE format('m.v%s', a.attnum) END || format(' AS c%s', a.attnum), ', ' ORDER BY a.attnum)
+    INTO columns, numbered, news
+    FROM pg_attribute a LEFT JOIN pg_attribute l ON l.attrelid = local AND l.attname = a.attname AND l.attnum > 0 AND NOT l.attisdropped
+    WHERE a.attrelid = main AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '';
+  -- All are deleted before the first one is inserted, for that counts them.
+  RETURN heliosdb.merge_run(caller, format($sql$
+    WITH gone AS (
+      DELETE FROM %1$s t USING pg_temp.%2$I m CROSS JOIN LATERAL (SELECT %3$s) k WHERE m.act OPERATOR(pg_catalog.=) 'X' AND %4$s RETURNING %5$s
+    ), back AS (
+      INSERT INTO %1$s (%6$s) OVERRIDING SYSTEM VALUE SELECT %7$s FROM gone g WHERE (SELECT pg_catalog.count(*) FROM gone) IS NOT NULL RETURNING 1)
+    SELECT pg_catalog.count(*) FROM back$sql$, target, 'heliosdb_merge_' || main, keys, same, news, columns, numbered));
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.merge_exchange(oid, oid, text[]) IS 'step of a merge: deletes rows that exchange values of unique columns, and inserts them anew';
 
 -- What stands in the way is found before the first row is changed.
 CREATE FUNCTION heliosdb.merge_into_main(source text, options jsonb, preview boolean, caller text[], OUT inserted bigint, OUT updated bigint, OUT deleted bigint) RETURNS record
@@ -660,10 +901,11 @@ DECLARE
   pair record;
   tables oid[] := '{}';
   locals oid[] := '{}';
-  bases timestamptz[] := '{}';
+  bases text[] := '{}';
   firsts boolean[] := '{}';
-  forks timestamptz[] := '{}';
-  deleteds oid[] := '{}';
+  merged_at timestamptz[] := '{}';
+  pasts text[] := '{}';
+  carriers text[] := '{}';  -- null: copied as a whole
   are_partial boolean[] := '{}';
   is_new boolean[] := '{}';
   commons smallint[] := '{}';
@@ -673,6 +915,7 @@ DECLARE
   found bigint;
   conflicts bigint := 0;
   details text[] := '{}';
+  references_lost text[];
   sample text;
   keys text;
   columns text;
@@ -702,12 +945,21 @@ BEGIN
     ELSIF pair.kind = 'v' THEN
       RAISE WARNING 'view "%" of branch "%" is not merged', pair.name, source USING HINT = 'Create it on main.';
       CONTINUE;
+    ELSIF pair.kind = 'm' THEN
+      IF pair.main = 0 THEN
+        RAISE WARNING 'materialized view "%" of branch "%" is not merged', pair.name, source USING HINT = 'Create it on main.';
+      END IF;
+      CONTINUE;
     ELSIF pair.kind = 'p' AND pair.main = 0 THEN
       RAISE EXCEPTION 'table "%" of branch "%" cannot be merged: it is partitioned, and new', pair.name, source
         USING ERRCODE = 'feature_not_supported', HINT = 'Create it on main first.';
     ELSIF pair.merged_now THEN
       RAISE EXCEPTION 'branch "%" was merged by this transaction already', source USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
+    FOR sample IN SELECT w.rulename FROM pg_rewrite w WHERE w.ev_class = pair.local
+                    AND NOT EXISTS (SELECT FROM pg_rewrite m WHERE m.ev_class = pair.main AND m.rulename = w.rulename) ORDER BY 1 LOOP
+      RAISE WARNING 'rule "%" of table "%" on branch "%" is not merged', sample, pair.name, source USING HINT = 'Create it on main.';
+    END LOOP;
     IF pair.main <> 0 AND row_security_active(pair.main) THEN
       RAISE EXCEPTION 'table % has row-level security for this role', pair.main::regclass
         USING ERRCODE = 'insufficient_privilege', HINT = 'Let a role merge that bypasses row-level security.';
@@ -715,10 +967,11 @@ BEGIN
     EXECUTE format('LOCK TABLE %s IN SHARE MODE', heliosdb.branch_relation_name(pair.local));
     tables := tables || pair.main;
     locals := locals || pair.local;
-    bases := bases || COALESCE(pair.merged, pair.fork);
-    firsts := firsts || (pair.merged IS NULL);
-    forks := forks || pair.fork;
-    deleteds := deleteds || pair.deleted;
+    bases := bases || pair.base;
+    firsts := firsts || NOT pair.merged;
+    merged_at := merged_at || pair.merged_at;
+    pasts := pasts || pair.past;
+    carriers := carriers || CASE WHEN pair.deleted <> 0 THEN pair.carrier END;
     are_partial := are_partial || pair.is_partial;
     is_new := is_new || (pair.main = 0);
     commons := commons || pair.columns;
@@ -739,10 +992,14 @@ BEGIN
       END IF;
       CONTINUE;
     END IF;
-    IF deleteds[place] <> 0 AND NOT firsts[place] THEN
-      PERFORM heliosdb.merge_deleted(branch, locals[place], bases[place]);
+    IF carriers[place] IS NOT NULL AND NOT firsts[place] THEN
+      PERFORM heliosdb.merge_deleted(branch, locals[place], merged_at[place]);
     END IF;
-    PERFORM heliosdb.merge_compare(tables[place], locals[place], bases[place], firsts[place], forks[place], deleteds[place], are_partial[place], added, strategy);
+    PERFORM heliosdb.merge_compare(tables[place], locals[place], bases[place], firsts[place], pasts[place], carriers[place], are_partial[place], added, strategy);
+  END LOOP;
+  references_lost := heliosdb.merge_check_references(tables, locals, strategy);
+  FOR place IN 1 .. cardinality(tables) LOOP
+    CONTINUE WHEN is_new[place] OR heliosdb.branch_key(tables[place]) IS NULL;
     SELECT string_agg(format('k%s', k), ', ') INTO keys FROM unnest(heliosdb.branch_key(tables[place])) k;
     EXECUTE format('SELECT count(*), (SELECT string_agg(s.key, '', '') FROM (SELECT ROW(%1$s)::text AS key FROM pg_temp.%2$I WHERE conflict ORDER BY %1$s LIMIT 10) s) '
                    'FROM pg_temp.%2$I WHERE conflict', keys, 'heliosdb_merge_' || tables[place]) INTO found, sample;
@@ -756,10 +1013,19 @@ BEGIN
   END IF;
   IF conflicts > 0 AND strategy = 'fail' THEN
     RAISE EXCEPTION 'branch "%" cannot be merged: % on both sides', source, CASE conflicts WHEN 1 THEN '1 row was changed' ELSE conflicts || ' rows were changed' END
-      USING ERRCODE = 'integrity_constraint_violation', DETAIL = array_to_string(details, E'\n'),
+      USING ERRCODE = 'integrity_constraint_violation', DETAIL = array_to_string(details || references_lost, E'\n'),
             HINT = 'heliosdb.merge_preview() lists them. MERGE … WITH (conflict_resolution = branch_wins), or target_wins, decides for one side.';
   END IF;
 
+  FOR place IN 1 .. cardinality(tables) LOOP
+    sample := (SELECT min(w.rulename::text) FROM pg_rewrite w WHERE w.ev_class = tables[place] AND w.ev_enabled IN ('O', 'A'));
+    CONTINUE WHEN sample IS NULL OR is_new[place];
+    IF heliosdb.merge_has(tables[place], CASE WHEN heliosdb.branch_key(tables[place]) IS NULL THEN 'wanted <> 0' ELSE 'act IS NOT NULL' END) THEN
+      RAISE EXCEPTION 'table % cannot be merged: it has rule "%"', tables[place]::regclass, sample
+        USING ERRCODE = 'feature_not_supported', DETAIL = 'The rule would do again, or instead, what was done on the branch.',
+              HINT = 'ALTER TABLE … DISABLE RULE on main while the branch is merged.';
+    END IF;
+  END LOOP;
   FOR place IN 1 .. cardinality(tables) LOOP
     IF is_new[place] THEN
       tables[place] := heliosdb.merge_table(branch, locals[place]);
@@ -767,20 +1033,15 @@ BEGIN
   END LOOP;
   FOR relation IN SELECT l.relation FROM heliosdb.merge_levels(tables) l ORDER BY l.level DESC, l.relation LOOP
     place := array_position(tables, relation);
-    CONTINUE WHEN is_new[place] OR heliosdb.branch_key(relation) IS NULL;
-    SELECT string_agg(format('m.k%s AS %I', a.attnum, a.attname), ', ') INTO keys
-      FROM pg_attribute a WHERE a.attrelid = relation AND a.attnum = ANY (heliosdb.branch_key(relation));
-    counted := heliosdb.merge_run(caller, format(
-      'WITH gone AS (DELETE FROM %s t USING pg_temp.%I m CROSS JOIN LATERAL (SELECT %s) k WHERE m.act OPERATOR(pg_catalog.=) ''D'' AND %s RETURNING 1) '
-      'SELECT pg_catalog.count(*) FROM gone', heliosdb.branch_relation_name(relation), 'heliosdb_merge_' || relation, keys, heliosdb.branch_same_row(relation, 't', 'k')));
-    deleted := deleted + counted;
+    CONTINUE WHEN is_new[place];
+    deleted := deleted + CASE WHEN heliosdb.branch_key(relation) IS NULL THEN heliosdb.merge_bag_delete(relation, locals[place], caller)
+                              ELSE heliosdb.merge_delete(relation, 'D', caller) END;
   END LOOP;
   FOR relation IN SELECT l.relation FROM heliosdb.merge_levels(tables) l ORDER BY l.level, l.relation LOOP
     place := array_position(tables, relation);
     SELECT string_agg(quote_ident(a.attname), ', '), string_agg(format('m.v%s', a.attnum), ', '),
-           string_agg(format('%I = m.v%s', a.attname, a.attnum), ', ') FILTER (WHERE a.attnum <> ALL (COALESCE(heliosdb.branch_key(relation), '{}')) AND a.attidentity <> 'a'),
-           string_agg(format('m.k%s AS %I', a.attnum, a.attname), ', ') FILTER (WHERE a.attnum = ANY (heliosdb.branch_key(relation)))
-      INTO columns, news, changes, keys
+           string_agg(format('%I = m.v%s', a.attname, a.attnum), ', ') FILTER (WHERE a.attnum <> ALL (COALESCE(heliosdb.branch_key(relation), '{}')) AND a.attidentity <> 'a')
+      INTO columns, news, changes
       FROM pg_attribute a JOIN pg_attribute l ON l.attrelid = locals[place] AND l.attname = a.attname AND NOT l.attisdropped
       WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '';
     IF is_new[place] THEN
@@ -790,26 +1051,34 @@ BEGIN
       inserted := inserted + counted;
       CONTINUE;
     ELSIF heliosdb.branch_key(relation) IS NULL THEN
-      SELECT merge_into_main.inserted + b.inserted, merge_into_main.deleted + b.deleted INTO inserted, deleted
-        FROM heliosdb.merge_bag(relation, locals[place], caller) b;
+      inserted := inserted + heliosdb.merge_bag_insert(relation, locals[place], caller);
       CONTINUE;
     END IF;
-    IF changes IS NOT NULL THEN
+    IF changes IS NOT NULL AND heliosdb.merge_has(relation, 'act = ''U''') THEN
       EXECUTE format('SELECT count(*) FROM pg_temp.%I WHERE act = ''U''', 'heliosdb_merge_' || relation) INTO found;
+      PERFORM heliosdb.merge_find_exchanged(relation, locals[place]);
       counted := heliosdb.merge_run(caller, format(
         'WITH changed AS (UPDATE %1$s t SET %2$s FROM pg_temp.%3$I m CROSS JOIN LATERAL (SELECT %4$s) k WHERE m.act OPERATOR(pg_catalog.=) ''U'' AND %5$s RETURNING 1) '
-        'SELECT pg_catalog.count(*) FROM changed',
-        heliosdb.branch_relation_name(relation), changes, 'heliosdb_merge_' || relation, keys, heliosdb.branch_same_row(relation, 't', 'k')));
+        'SELECT pg_catalog.count(*) FROM changed', heliosdb.branch_relation_name(relation), changes, 'heliosdb_merge_' || relation,
+        heliosdb.merge_keys(relation, 'm'), heliosdb.branch_same_row(relation, 't', 'k')));
+      IF heliosdb.merge_has(relation, 'act = ''X''') THEN
+        counted := counted + heliosdb.merge_exchange(relation, locals[place], caller);
+      END IF;
       IF counted <> found THEN
         RAISE EXCEPTION 'rows of table % were taken away while the branch was merged', relation::regclass
           USING ERRCODE = 'triggered_data_change_violation', DETAIL = 'A trigger or ON DELETE CASCADE did that.';
       END IF;
       updated := updated + counted;
     END IF;
+    CONTINUE WHEN NOT heliosdb.merge_has(relation, 'act = ''I''');
     counted := heliosdb.merge_run(caller, format(
       'WITH back AS (INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM pg_temp.%I m WHERE m.act OPERATOR(pg_catalog.=) ''I'' RETURNING 1) '
       'SELECT pg_catalog.count(*) FROM back', heliosdb.branch_relation_name(relation), columns, news, 'heliosdb_merge_' || relation));
     inserted := inserted + counted;
+  END LOOP;
+  FOR relation IN SELECT l.relation FROM heliosdb.merge_levels(tables) l ORDER BY l.level DESC, l.relation LOOP
+    CONTINUE WHEN is_new[array_position(tables, relation)] OR heliosdb.branch_key(relation) IS NULL;
+    deleted := deleted + heliosdb.merge_delete(relation, 'L', caller);
   END LOOP;
   FOR place IN 1 .. cardinality(tables) LOOP
     added := ARRAY(SELECT l.attname FROM pg_attribute l WHERE l.attrelid = locals[place] AND l.attnum > commons[place] AND NOT l.attisdropped AND NOT is_new[place]);

@@ -3,7 +3,6 @@
 #include "branch/session.hpp"
 
 extern "C" {
-#include "access/commit_ts.h"
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
@@ -14,7 +13,6 @@ extern "C" {
 #include "catalog/pg_class.h"
 #include "executor/spi.h"
 #include "storage/lmgr.h"
-#include "storage/procarray.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/hsearch.h"
@@ -33,7 +31,7 @@ namespace helios::branch {
 namespace {
 
 // Columns of heliosdb.branches that are read here, and of heliosdb.branch_relations.
-enum BranchColumn { kId = 1, kName, kParent, kOwner, kForkAt, kForkXid };
+enum BranchColumn { kId = 1, kName, kParent, kOwner, kForkAt, kForkXid, kForkLsn, kForkScn };
 enum RelationColumn {
   kBranch = 1,
   kMainRelid,
@@ -129,6 +127,8 @@ void Decode(HeapTuple tuple, TupleDesc row, Branch *branch) {
   if (!is_null) branch->fork_at = DatumGetTimestampTz(value);
   value = heap_getattr(tuple, kForkXid, row, &is_null);
   branch->fork_xid = is_null ? InvalidFullTransactionId : DatumGetFullTransactionId(value);
+  value = heap_getattr(tuple, kForkScn, row, &is_null);
+  if (!is_null) branch->fork_scn = DatumGetInt64(value);
 }
 
 // Reads the row that a key finds by an index.
@@ -233,24 +233,6 @@ const Branch &CurrentBranch() {
   current = found;
   current_valid = invalidations == before;
   return current;
-}
-
-TimestampTz ForkInstant(const Branch &branch) {
-  if (!FullTransactionIdIsValid(branch.fork_xid)) return branch.fork_at;
-  TimestampTz at = 0;
-  const TransactionId xid = XidFromFullTransactionId(branch.fork_xid);
-  if (TransactionIdIsCurrentTransactionId(xid) || TransactionIdIsInProgress(xid)) {
-    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                    errmsg("branch \"%s\" is not ready", NameStr(branch.name)),
-                    errdetail("It begins when the transaction that creates it has committed.")));
-  }
-  if (!track_commit_timestamp || !TransactionIdGetCommitTsData(xid, &at, nullptr)) {
-    ereport(ERROR,
-            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-             errmsg("the instant at which branch \"%s\" began is not known", NameStr(branch.name)),
-             errhint("track_commit_timestamp must be on as long as there are branches.")));
-  }
-  return at;
 }
 
 Local FindLocal(int64 branch, Oid main) {

@@ -16,14 +16,16 @@ namespace helios::branch {
 
 inline constexpr const char *kAdminSchema = "heliosdb";
 
-// A branch. Its fork is an instant, or the moment at which the transaction that created it committed.
+// A branch. Its fork (fork.hpp) is a recorded snapshot, an instant, or the moment at which the transaction that created
+// it committed.
 struct Branch {
   int64 id;
   NameData name;
   int64 parent;
   Oid owner;
   TimestampTz fork_at;         // 0: that of fork_xid
-  FullTransactionId fork_xid;  // invalid: fork_at says all
+  FullTransactionId fork_xid;  // invalid: the branch began in the past
+  int64 fork_scn;              // 0: one of the above
 };
 
 // Looks a branch up; false if there is none, or no extension here.
@@ -32,9 +34,6 @@ bool FindBranchById(int64 id, Branch *branch);
 
 // The branch of the session, which must not be main; an error if it has gone.
 const Branch &CurrentBranch();
-
-// The instant of the fork; an error while the transaction that creates the branch runs.
-TimestampTz ForkInstant(const Branch &branch);
 
 // What a branch has in place of a relation of main.
 struct Local {

@@ -303,9 +303,9 @@ Oid CloneSequence(Oid model, Oid schema) {
 
 namespace {
 
-// Copies what a table as of the past gives, which `sample` says behind its name, into one of the same columns; indexes
+// Copies what a table as of the past gives, which `carrier` says behind its name, into one of the same columns; indexes
 // are left alone.
-void FillFrom(Oid model, Oid clone, const char *sample, int options) {
+void FillFrom(Oid model, Oid clone, const char *carrier, int options) {
   constexpr long kBatch = 1000;
   Relation table = table_open(clone, AccessExclusiveLock);
   const TupleDesc row = RelationGetDescr(table);
@@ -317,7 +317,7 @@ void FillFrom(Oid model, Oid clone, const char *sample, int options) {
                      quote_identifier(NameStr(TupleDescAttr(row, i)->attname)));
   }
   if (sql.len == 0) appendStringInfoString(&sql, "SELECT");
-  appendStringInfo(&sql, " FROM %s TABLESAMPLE %s", pg::QualifiedName(model), sample);
+  appendStringInfo(&sql, " FROM %s TABLESAMPLE %s", pg::QualifiedName(model), carrier);
 
   Portal portal =
       SPI_cursor_open_with_args(nullptr, sql.data, 0, nullptr, nullptr, nullptr, true, 0);
@@ -354,18 +354,13 @@ void FillFrom(Oid model, Oid clone, const char *sample, int options) {
 
 }  // namespace
 
-void CloneRows(Oid model, Oid clone, TimestampTz at) {
+void CloneRows(Oid model, Oid clone, const char *carrier) {
   // Frozen: a snapshot that is older than the copy sees the rows too. Nobody knows the table yet.
-  FillFrom(model, clone,
-           psprintf("heliosdb.as_of(%s::timestamptz)", quote_literal_cstr(timestamptz_to_str(at))),
-           TABLE_INSERT_FROZEN | TABLE_INSERT_SKIP_FSM);
+  FillFrom(model, clone, carrier, TABLE_INSERT_FROZEN | TABLE_INSERT_SKIP_FSM);
 }
 
-void CloneRest(Oid model, Oid clone, Oid deleted, TimestampTz at) {
-  FillFrom(model, clone,
-           psprintf("heliosdb.as_of_overlaid(%s::timestamptz, NULL, %u::oid, %u::oid, 'u')",
-                    quote_literal_cstr(timestamptz_to_str(at)), clone, deleted),
-           TABLE_INSERT_SKIP_FSM);
+void CloneRest(Oid model, Oid clone, const char *carrier) {
+  FillFrom(model, clone, carrier, TABLE_INSERT_SKIP_FSM);
 }
 
 }  // namespace helios::branch

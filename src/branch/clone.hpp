@@ -5,7 +5,6 @@
 
 extern "C" {
 #include "access/attnum.h"
-#include "utils/timestamp.h"
 }
 #undef Min
 #undef Max
@@ -23,12 +22,11 @@ Oid CloneTable(Oid model, Oid schema, MapRelation map_sequence);
 // Creates a sequence like another one, with its present state. SPI must be connected.
 Oid CloneSequence(Oid model, Oid schema);
 
-// Copies the rows of `model` as of an instant, so that every snapshot sees them.
-void CloneRows(Oid model, Oid clone, TimestampTz at);
+// Copies the rows of `model` as of a fork, so that every snapshot sees them; `carrier` is what TABLESAMPLE takes.
+void CloneRows(Oid model, Oid clone, const char *carrier);
 
-// Copies the rows of `model` as of an instant that neither `clone` nor the table of its deleted keys has, into a table
-// whose indexes are made anew behind it.
-void CloneRest(Oid model, Oid clone, Oid deleted, TimestampTz at);
+// Copies rows of `model` as of a fork into a table that has rows already, and whose indexes are made anew behind it.
+void CloneRest(Oid model, Oid clone, const char *carrier);
 
 // Creates the indexes with primary key, unique and exclusion constraints, and copies what the planner knows.
 void CloneIndexes(Oid model, Oid clone);

@@ -7,10 +7,13 @@
 
 #include "branch/catalog.hpp"
 #include "branch/clone.hpp"
+#include "branch/fork.hpp"
 #include "branch/partial.hpp"
 #include "branch/path.hpp"
 #include "branch/relations.hpp"
+#include "branch/rules.hpp"
 #include "branch/session.hpp"
+#include "branch/statistics.hpp"
 #include "changelog/changelog.hpp"
 #include "pg/names.hpp"
 #include "pg/pause.hpp"
@@ -19,7 +22,6 @@
 #include <cstring>
 
 extern "C" {
-#include "access/commit_ts.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
@@ -86,12 +88,6 @@ List *ConnectedTables(Oid table) {
       tables = lappend_oid(tables, lfirst_oid(cell));
   }
   return tables;
-}
-
-// Lets one transaction at a time copy a relation for a branch.
-void LockCopy(int64 branch, Oid relation) {
-  LockDatabaseObject(get_relname_relid("branch_relations", get_namespace_oid(kAdminSchema, false)),
-                     relation, static_cast<uint16>(branch), ExclusiveLock);
 }
 
 // Creates a schema of a branch, or finds it.
@@ -164,6 +160,9 @@ Oid MapSequence(Oid relation) {
   return CopySequence(copying_for, relation);
 }
 
+// The schema of copies for one of main.
+Oid MapSchema(Oid schema) { return EnsureSpaceOf(copying_for, Space::kCopies, schema); }
+
 // The copy of a table; 0 if it has none.
 Oid MapTable(Oid table) { return FindLocal(copying_for, table).relation; }
 
@@ -178,17 +177,15 @@ void CreateCopy(Oid table) {
 }
 
 // Copies the rows of a table, and then makes its indexes.
-void FillCopy(Oid table, TimestampTz fork) {
+void FillCopy(Oid table, ForkPoint fork) {
   const Oid copy = MapTable(table);
   const bool is_whole = get_rel_relkind(table) == RELKIND_PARTITIONED_TABLE;
-  const bool is_partial = FindLocal(copying_for, table).IsPartial();
-  if (is_whole || is_partial) {
+  if (is_whole || FindLocal(copying_for, table).IsPartial()) {
     // Partitions may have come or gone since the fork, which is for the whole to say; and rows that are to be copied
     // later must be known.
-    OidFunctionCall2(pg::FindFunction(kAdminSchema, "as_of_instant", {OIDOID, TIMESTAMPTZOID}),
-                     ObjectIdGetDatum(table), TimestampTzGetDatum(fork));
+    CheckAnswers(fork, table);
   } else {
-    CloneRows(table, copy, fork);
+    CloneRows(table, copy, WriteCarrier(fork));
   }
   if (!is_whole) CloneIndexes(table, copy);
 }
@@ -228,7 +225,7 @@ void IndexWholes(List *tables) {
 }
 
 // Copies the tables of a list that have no copy yet.
-void CopyTables(List *tables, TimestampTz fork) {
+void CopyTables(List *tables, ForkPoint fork) {
   List *fresh = NIL;
   ListCell *cell;
   foreach (cell, tables) {
@@ -249,6 +246,8 @@ void CopyTables(List *tables, TimestampTz fork) {
     if (!IsAlone(table)) CloneForeignKeys(table, copy, MapTable);
     CloneTriggers(table, copy, MapTable);
     ClonePolicies(table, copy);
+    CloneRules(table, copy);
+    CloneExtendedStatistics(table, copy, MapSchema);
     if (FindLocal(copying_for, table).IsPartial()) {
       AddKeyTrigger(copy);
     } else if (!get_rel_relispartition(copy)) {
@@ -259,11 +258,9 @@ void CopyTables(List *tables, TimestampTz fork) {
 
 }  // namespace
 
-bool HasHistory(const Branch &branch, FullTransactionId since) {
-  TimestampTz began;
-  const TransactionId xid = XidFromFullTransactionId(since);
-  if (TransactionIdGetCommitTsData(xid, &began, nullptr)) return began <= ForkInstant(branch);
-  return !TransactionIdIsCurrentTransactionId(xid);
+void LockCopy(int64 branch, Oid relation) {
+  LockDatabaseObject(get_relname_relid("branch_relations", get_namespace_oid(kAdminSchema, false)),
+                     relation, static_cast<uint16>(branch), ExclusiveLock);
 }
 
 bool ExistedAtFork(Oid main) {
@@ -272,7 +269,7 @@ bool ExistedAtFork(Oid main) {
   if (!changelog::FindTracked(main, &tracked)) return false;
   // Where the fork was chosen, or a history began anew, time travel says what is missing.
   const bool chosen = !FullTransactionIdIsValid(branch.fork_xid);
-  return chosen || strcmp(tracked.reason, "tracked") != 0 || HasHistory(branch, tracked.since);
+  return chosen || strcmp(tracked.reason, "tracked") != 0 || HasHistory(branch, tracked);
 }
 
 void CheckExistedAtFork(Oid main) {
@@ -291,7 +288,7 @@ Oid CopyUp(Oid main) {
   PreventCommandIfReadOnly("the first change of a table on a branch");
   PreventCommandIfParallelMode("the first change of a table on a branch");
   const Branch branch = CurrentBranch();
-  const TimestampTz fork = ForkInstant(branch);
+  const ForkPoint fork = ForkOf(branch);
   CheckExistedAtFork(main);
   LockBranch(branch.id, false);
   CurrentBranch();  // it may have been dropped meanwhile

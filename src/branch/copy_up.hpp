@@ -15,14 +15,14 @@ Oid CopyUp(Oid main);
 // main, and for a sequence of the branch, that one itself.
 Oid LocalSequence(Oid sequence);
 
-// Tells whether a history that a transaction began reaches back to the fork of a branch.
-bool HasHistory(const Branch &branch, FullTransactionId since);
-
 // Tells whether the branch of the session has a table of main that it has not changed.
 bool ExistedAtFork(Oid main);
 
 // Raises an error if it has not.
 void CheckExistedAtFork(Oid main);
+
+// Lets one transaction at a time copy a relation for a branch.
+void LockCopy(int64 branch, Oid relation);
 
 // Returns a schema of a branch, which is made now if there is none.
 Oid EnsureSpace(int64 branch, Space space, Oid schema);

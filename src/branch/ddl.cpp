@@ -5,10 +5,13 @@
 
 #include "branch/catalog.hpp"
 #include "branch/copy_up.hpp"
+#include "branch/matview.hpp"
 #include "branch/names.hpp"
 #include "branch/path.hpp"
 #include "branch/relations.hpp"
+#include "branch/rules.hpp"
 #include "branch/session.hpp"
+#include "branch/statistics.hpp"
 
 extern "C" {
 #include "access/htup_details.h"
@@ -81,8 +84,6 @@ Ddl LeadCreateTable(CreateStmt *create) {
 }
 
 Ddl LeadCreateTableAs(CreateTableAsStmt *create) {
-  if (create->objtype == OBJECT_MATVIEW)
-    Refuse("CREATE MATERIALIZED VIEW", "Materialized views cannot be had on a branch.");
   return LeadNew(create->into->rel, create->if_not_exists) ? Ddl::kRun : Ddl::kDone;
 }
 
@@ -141,16 +142,21 @@ Ddl LeadAlterTable(AlterTableStmt *alter) {
 }
 
 Ddl LeadRename(RenameStmt *rename) {
+  if (rename->renameType == OBJECT_STATISTIC_EXT) {
+    LeadRenamedStatistics(rename);
+    return Ddl::kRun;
+  }
   const bool of_table = rename->renameType == OBJECT_COLUMN ||
                         rename->renameType == OBJECT_TABCONSTRAINT ||
-                        rename->renameType == OBJECT_TRIGGER;
+                        rename->renameType == OBJECT_TRIGGER || rename->renameType == OBJECT_RULE;
   const Oid named = rename->relation == nullptr ? InvalidOid : FindNamed(rename->relation);
   const bool own = OidIsValid(named) && Classify(named, session_branch) == Kind::kOwn;
   if (of_table) {
     LeadToAltered(rename->relation);
   } else if (!own ||
              !(rename->renameType == OBJECT_TABLE || rename->renameType == OBJECT_VIEW ||
-               rename->renameType == OBJECT_SEQUENCE || rename->renameType == OBJECT_INDEX)) {
+               rename->renameType == OBJECT_MATVIEW || rename->renameType == OBJECT_SEQUENCE ||
+               rename->renameType == OBJECT_INDEX)) {
     Refuse("renaming it", "Columns and constraints can be renamed, and what the branch created.");
   } else {
     // A table that stands for one of main keeps its name.
@@ -197,14 +203,16 @@ bool LeadDropped(const DropStmt *drop, ListCell *object) {
   const Oid named = FindNamed(name);
   if (!OidIsValid(named)) return true;
   const Kind kind = Classify(named, session_branch);
-  if (kind == Kind::kView && drop->removeType == OBJECT_VIEW) {
+  if ((kind == Kind::kView && drop->removeType == OBJECT_VIEW) ||
+      (kind == Kind::kMatview && drop->removeType == OBJECT_MATVIEW)) {
     if (!pg_class_ownercheck(named, GetUserId()))
-      aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_VIEW, name->relname);
+      aclcheck_error(ACLCHECK_NOT_OWNER, drop->removeType, name->relname);
     CheckDependents(named);
-    const Local local = FindLocal(CurrentBranch().id, named);
-    if (local.exists && !OidIsValid(local.relation)) RaiseAbsent(named);
-    NoteDropped(named);
-    return false;
+    const Oid local = LocalOf(named);
+    if (kind == Kind::kView || !OidIsValid(local)) {
+      NoteDropped(named);
+      return false;
+    }
   }
   if (kind == Kind::kTable) CheckDependents(named);
   const Oid local = LeadToCopy(name, 0);
@@ -286,6 +294,7 @@ Ddl LeadDrop(DropStmt *drop) {
     switch (drop->removeType) {
       case OBJECT_TABLE:
       case OBJECT_VIEW:
+      case OBJECT_MATVIEW:
       case OBJECT_SEQUENCE:
         keep = LeadDropped(drop, cell);
         break;
@@ -295,6 +304,9 @@ Ddl LeadDrop(DropStmt *drop) {
       case OBJECT_TRIGGER:
       case OBJECT_RULE:
         keep = LeadDroppedPart(cell);
+        break;
+      case OBJECT_STATISTIC_EXT:
+        keep = LeadDroppedStatistics(drop, cell);
         break;
       default:
         return Ddl::kNone;
@@ -340,6 +352,14 @@ Ddl LeadDdl(Node *statement) {
       return LeadIndex(reinterpret_cast<IndexStmt *>(statement));
     case T_DropStmt:
       return LeadDrop(reinterpret_cast<DropStmt *>(statement));
+    case T_CreateStatsStmt:
+      return LeadCreateStatistics(reinterpret_cast<CreateStatsStmt *>(statement));
+    case T_AlterStatsStmt:
+      return LeadAlterStatistics(reinterpret_cast<AlterStatsStmt *>(statement));
+    case T_RefreshMatViewStmt:
+      return LeadRefresh(reinterpret_cast<RefreshMatViewStmt *>(statement));
+    case T_RuleStmt:
+      return LeadRule(reinterpret_cast<RuleStmt *>(statement));
     case T_CreateTrigStmt:
       return LeadTrigger(reinterpret_cast<CreateTrigStmt *>(statement));
     default:

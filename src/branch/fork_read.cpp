@@ -1,5 +1,6 @@
 #include "branch/fork_read.hpp"
 
+#include "branch/fork.hpp"
 #include "branch/redirect.hpp"
 #include "pg/names.hpp"
 
@@ -20,15 +21,6 @@ extern "C" {
 namespace helios::branch {
 
 namespace {
-
-Expr *Constant(Oid type, Datum value, int length, bool is_null) {
-  return reinterpret_cast<Expr *>(makeConst(type, -1, InvalidOid, length, value, is_null, true));
-}
-
-Expr *ForkConstant() {
-  return Constant(TIMESTAMPTZOID, TimestampTzGetDatum(ForkInstant(CurrentBranch())),
-                  sizeof(TimestampTz), false);
-}
 
 TableSampleClause *MakeSample(const char *method, List *arguments) {
   TableSampleClause *sample = makeNode(TableSampleClause);
@@ -58,15 +50,14 @@ List *ColumnsOf(Oid copy_oid) {
 
 }  // namespace
 
-TableSampleClause *ForkSample() { return MakeSample("as_of", list_make1(ForkConstant())); }
+TableSampleClause *ForkSample() {
+  const ForkPoint fork = ForkOf(CurrentBranch());
+  return MakeSample(CarrierOf(fork), list_make1(MomentOf(fork)));
+}
 
 TableSampleClause *OverlaidSample(const Local &local, Rows rows) {
-  return MakeSample(
-      "as_of_overlaid",
-      list_make5(ForkConstant(), Constant(INT8OID, 0, sizeof(int64), true),
-                 Constant(OIDOID, ObjectIdGetDatum(local.relation), sizeof(Oid), false),
-                 Constant(OIDOID, ObjectIdGetDatum(local.deleted), sizeof(Oid), false),
-                 Constant(CHAROID, CharGetDatum(static_cast<char>(rows)), sizeof(char), false)));
+  return MakeSample(kOverlaidCarrier,
+                    OverlaidArguments(ForkOf(CurrentBranch()), local, static_cast<char>(rows)));
 }
 
 PlannedStmt *PlanForkRead(Oid main, Oid copy, TableSampleClause *sample, List *quals) {

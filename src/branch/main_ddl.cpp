@@ -3,23 +3,23 @@
 #include "branch/main_ddl.hpp"
 
 #include "branch/catalog.hpp"
-#include "branch/copy_up.hpp"
+#include "branch/fork.hpp"
+#include "branch/matview.hpp"
 #include "branch/names.hpp"
 #include "branch/partial.hpp"
 #include "branch/path.hpp"
+#include "changelog/changelog.hpp"
 
 extern "C" {
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "commands/tablecmds.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
-#include "utils/xid8.h"
 }
 #undef Min
 #undef Max
@@ -31,10 +31,8 @@ namespace {
 
 // A tracked table of main, with where its history began.
 struct History {
-  Oid table;
+  changelog::TrackedTable tracked;
   char *name;
-  FullTransactionId since;
-  Oid root;            // partitioned table that it belongs to, or 0
   Bitmapset *columns;  // that are not dropped
 };
 
@@ -115,33 +113,19 @@ const char *NewSchemaName(const Node *statement) {
 
 // Lists the tracked tables of main.
 List *Histories() {
-  SystemScope scope;
-  scope.Enter();
-  MemoryContext context = CurrentMemoryContext;
-  SPI_connect();
-  RunSql(
-      "SELECT t.relid, t.since_xid, t.root FROM heliosdb.tracked t JOIN pg_class c ON c.oid = "
-      "t.relid JOIN "
-      "pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname !~ '^heliosdb_[bc][0-9]+_'",
-      SPI_OK_SELECT);
-  MemoryContext spi = MemoryContextSwitchTo(context);
   List *histories = NIL;
-  for (uint64 row = 0; row < SPI_processed; row++) {
-    bool is_null;
+  ListCell *cell;
+  foreach (
+      cell,
+      QueryOids("SELECT t.relid FROM heliosdb.tracked t JOIN pg_class c ON c.oid = t.relid JOIN "
+                "pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname !~ "
+                "'^heliosdb_[bc][0-9]+_'")) {
+    changelog::TrackedTable tracked;
+    if (!changelog::FindTracked(lfirst_oid(cell), &tracked)) continue;
     auto *history = static_cast<History *>(palloc(sizeof(History)));
-    history->table = DatumGetObjectId(
-        SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1, &is_null));
-    history->since = DatumGetFullTransactionId(
-        SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 2, &is_null));
-    history->root = DatumGetObjectId(
-        SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 3, &is_null));
-    history->name = get_rel_name(history->table);
-    history->columns = ColumnsOf(history->table);
+    *history = {tracked, get_rel_name(tracked.relation), ColumnsOf(tracked.relation)};
     histories = lappend(histories, history);
   }
-  MemoryContextSwitchTo(spi);
-  SPI_finish();
-  scope.Leave();
   return histories;
 }
 
@@ -150,7 +134,7 @@ const History *Find(List *histories, Oid table) {
   ListCell *cell;
   foreach (cell, histories) {
     const auto *history = static_cast<const History *>(lfirst(cell));
-    if (history->table == table) return history;
+    if (history->tracked.relation == table) return history;
   }
   return nullptr;
 }
@@ -161,9 +145,9 @@ void CheckReaders(const History &lost, bool copies_too) {
   foreach (cell, LiveBranches()) {
     const auto *branch = static_cast<const Branch *>(lfirst(cell));
     // A copy is found through the table that it stands for.
-    const Local local = FindLocal(branch->id, lost.table);
+    const Local local = FindLocal(branch->id, lost.tracked.relation);
     if (!copies_too && local.exists && !local.IsPartial()) continue;
-    if (!HasHistory(*branch, lost.since)) continue;
+    if (!HasHistory(*branch, lost.tracked)) continue;
     ereport(ERROR,
             (errcode(ERRCODE_OBJECT_IN_USE),
              errmsg("table \"%s\" is read by branch \"%s\"", lost.name, NameStr(branch->name)),
@@ -213,12 +197,13 @@ List *BeforeMainDdl(const Node *statement) {
 void AfterMainDdl(List *before) {
   // DROP EXTENSION has taken the branches along.
   if (before == NIL || LiveBranches() == NIL) return;
+  DropLeftMatviews();
   List *after = Histories();
   ListCell *cell;
   foreach (cell, before) {
     const auto *known = static_cast<const History *>(lfirst(cell));
-    const History *now = Find(after, known->table);
-    if (now != nullptr && FullTransactionIdEquals(now->since, known->since) &&
+    const History *now = Find(after, known->tracked.relation);
+    if (now != nullptr && FullTransactionIdEquals(now->tracked.since, known->tracked.since) &&
         bms_is_subset(known->columns, now->columns))
       continue;
     CheckReaders(*known, now == nullptr);
@@ -226,8 +211,10 @@ void AfterMainDdl(List *before) {
   // A new partition has no history, so its whole has none for earlier instants, which merges go by as well.
   foreach (cell, after) {
     const auto *now = static_cast<const History *>(lfirst(cell));
-    const History *whole = OidIsValid(now->root) ? Find(before, now->root) : nullptr;
-    if (whole != nullptr && Find(before, now->table) == nullptr) CheckReaders(*whole, true);
+    const History *whole =
+        OidIsValid(now->tracked.root) ? Find(before, now->tracked.root) : nullptr;
+    if (whole != nullptr && Find(before, now->tracked.relation) == nullptr)
+      CheckReaders(*whole, true);
   }
 }
 

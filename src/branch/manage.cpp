@@ -1,6 +1,7 @@
 // Creating and dropping branches.
 #include "branch/manage.hpp"
 #include "branch/catalog.hpp"
+#include "branch/fork.hpp"
 #include "branch/path.hpp"
 #include "branch/session.hpp"
 #include "changelog/changelog.hpp"
@@ -200,7 +201,7 @@ void NoteSequences(int64 branch) {
 }
 
 // Inserts the row of a branch and returns its id.
-int64 InsertBranch(const char *name, const Branch &parent, TimestampTz fork_at, Datum options) {
+int64 InsertBranch(const char *name, const Branch &parent, ForkPoint fork, Datum options) {
   const Oid owner = GetUserId();
   SystemScope scope;
   scope.Enter();
@@ -209,24 +210,34 @@ int64 InsertBranch(const char *name, const Branch &parent, TimestampTz fork_at, 
   const Datum ttl = CheckOptions(options, &no_ttl);
   const int64 id = NextId();
   Oid types[] = {NAMEOID,   INT8OID,     OIDOID,   TIMESTAMPTZOID, XID8OID,
-                 PG_LSNOID, INTERVALOID, JSONBOID, INT8OID};
+                 PG_LSNOID, INTERVALOID, JSONBOID, INT8OID,        INT8OID};
   NameData branch_name;
   namestrcpy(&branch_name, name);
   Datum values[] = {NameGetDatum(&branch_name),
                     Int64GetDatum(parent.id),
                     ObjectIdGetDatum(owner),
-                    TimestampTzGetDatum(fork_at),
+                    TimestampTzGetDatum(fork.at),
                     FullTransactionIdGetDatum(GetTopFullTransactionId()),
                     LSNGetDatum(GetXLogInsertRecPtr()),
                     ttl,
                     options,
-                    Int64GetDatum(id)};
-  const char nulls[] = {
-      ' ', ' ', ' ', fork_at == 0 ? 'n' : ' ', fork_at == 0 ? ' ' : 'n', ' ', no_ttl ? 'n' : ' ',
-      ' ', ' ', '\0'};
+                    Int64GetDatum(id),
+                    Int64GetDatum(fork.scn)};
+  const bool begins_now = fork.at == 0 && fork.scn == 0;
+  const char nulls[] = {' ',
+                        ' ',
+                        ' ',
+                        fork.at == 0 ? 'n' : ' ',
+                        begins_now ? ' ' : 'n',
+                        ' ',
+                        no_ttl ? 'n' : ' ',
+                        ' ',
+                        ' ',
+                        fork.scn == 0 ? 'n' : ' ',
+                        '\0'};
   constexpr const char *kInsert =
       "INSERT INTO heliosdb.branches (id, name, parent, owner, fork_at, fork_xid, fork_lsn, "
-      "expires_at, options) VALUES ($9, $1, $2, $3, $4, $5, $6, "
+      "fork_scn, expires_at, options) VALUES ($9, $1, $2, $3, $4, $5, $6, $10, "
       "clock_timestamp() + $7, $8)";
   if (SPI_execute_with_args(kInsert, lengthof(types), types, values, nulls, false, 0) !=
       SPI_OK_INSERT)
@@ -308,6 +319,34 @@ char *NameArgument(FunctionCallInfo fcinfo, int number) {
   return name;
 }
 
+// Reads where a branch is to begin; nothing for the commit of this transaction.
+ForkPoint ForkArgument(FunctionCallInfo fcinfo, const char *name) {
+  constexpr int kInstant = 2, kTransaction = 3, kScn = 6;
+  if (!PG_ARGISNULL(kInstant) + !PG_ARGISNULL(kTransaction) + !PG_ARGISNULL(kScn) > 1) {
+    ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR),
+                    errmsg("a branch begins at one instant, one transaction or one SCN")));
+  }
+  if (!PG_ARGISNULL(kScn)) {
+    const int64 scn = PG_GETARG_INT64(kScn);
+    changelog::RecordedSnapshot recorded;
+    if (changelog::FindSnapshot(scn, &recorded)) return {scn, 0};
+    ereport(ERROR,
+            (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+             errmsg("branch \"%s\" cannot begin at SCN %lld, which is not recorded", name,
+                    static_cast<long long>(scn)),
+             errhint("pg_current_scn() records one; pg_snapshots lists those that are kept.")));
+  }
+  TimestampTz at = 0;
+  if (!PG_ARGISNULL(kInstant)) at = PG_GETARG_TIMESTAMPTZ(kInstant);
+  if (!PG_ARGISNULL(kTransaction)) at = InstantOf(PG_GETARG_INT64(kTransaction));
+  if (at > GetCurrentStatementStartTimestamp() || TIMESTAMP_NOT_FINITE(at)) {
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("branch \"%s\" cannot begin at %s", name, timestamptz_to_str(at)),
+                    errdetail("That is not in the past.")));
+  }
+  return {0, at};
+}
+
 }  // namespace
 
 void RequireOwner(const Branch &branch) {
@@ -336,25 +375,18 @@ HELIOS_FUNCTION(create_branch) {
                            : errmsg("branch \"%s\" already exists", name)));
     PG_RETURN_INT64(existing.id);
   }
-  if (!PG_ARGISNULL(2) && !PG_ARGISNULL(3)) {
-    ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR),
-                    errmsg("a branch begins at one instant or at one transaction, not both")));
-  }
-  TimestampTz fork_at = 0;
-  if (!PG_ARGISNULL(2)) fork_at = PG_GETARG_TIMESTAMPTZ(2);
-  if (!PG_ARGISNULL(3)) fork_at = InstantOf(PG_GETARG_INT64(3));
-  if (fork_at > GetCurrentStatementStartTimestamp() || TIMESTAMP_NOT_FINITE(fork_at)) {
-    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                    errmsg("branch \"%s\" cannot begin at %s", name, timestamptz_to_str(fork_at)),
-                    errdetail("That is not in the past.")));
-  }
+  const ForkPoint fork = ForkArgument(fcinfo, name);
   if (PG_ARGISNULL(4)) {
     ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
                     errmsg("the options of a branch must not be null")));
   }
   TrackAll();
-  const int64 id = InsertBranch(name, parent, fork_at, PG_GETARG_DATUM(4));
-  changelog::HoldHistory(HolderOf(id), fork_at);
+  const int64 id = InsertBranch(name, parent, fork, PG_GETARG_DATUM(4));
+  if (fork.scn != 0) {
+    changelog::HoldSnapshot(HolderOf(id), fork.scn);
+  } else {
+    changelog::HoldHistory(HolderOf(id), fork.at);
+  }
   BranchesChanged();
   PG_RETURN_INT64(id);
 }

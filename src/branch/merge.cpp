@@ -10,12 +10,20 @@
 #include <cstring>
 
 extern "C" {
+#include "access/generic_xlog.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_sequence.h"
+#include "commands/sequence.h"
 #include "executor/spi.h"
+#include "storage/bufmgr.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
 }
 #undef Min
 #undef Max
@@ -83,6 +91,54 @@ void CheckNew(Oid schema, const char *name) {
   ereport(ERROR, (errcode(ERRCODE_DUPLICATE_TABLE),
                   errmsg("table \"%s\" cannot be merged: it was created on both sides", name),
                   errhint("Rename or drop one of them.")));
+}
+
+// Lets a sequence of main go on behind a value, if it stands before it. It is read and set under the lock of its page,
+// as by nextval(), of which other sessions may call some at any time.
+void Advance(Oid sequence, int64 value, bool is_used) {
+  HeapTuple tuple = SearchSysCache1(SEQRELID, ObjectIdGetDatum(sequence));
+  if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for sequence %u", sequence);
+  const FormData_pg_sequence definition = *reinterpret_cast<Form_pg_sequence>(GETSTRUCT(tuple));
+  ReleaseSysCache(tuple);
+  if (value < definition.seqmin || value > definition.seqmax) {
+    ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+                    errmsg("sequence \"%s\" of main cannot go on behind value %lld of the branch",
+                           get_rel_name(sequence), static_cast<long long>(value)),
+                    errhint("Let its bounds on main be those that it has on the branch.")));
+  }
+  Relation relation = relation_open(sequence, RowExclusiveLock);
+  const Buffer buffer = ReadBuffer(relation, 0);
+  LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+  GenericXLogState *change = GenericXLogStart(relation);
+  Page page = GenericXLogRegisterBuffer(change, buffer, 0);
+  const auto row =
+      reinterpret_cast<HeapTupleHeader>(PageGetItem(page, PageGetItemId(page, FirstOffsetNumber)));
+  const auto state =
+      reinterpret_cast<Form_pg_sequence_data>(reinterpret_cast<char *>(row) + row->t_hoff);
+  const bool is_before =
+      definition.seqincrement > 0 ? state->last_value < value : state->last_value > value;
+  const bool is_unused = state->last_value == value && is_used && !state->is_called;
+  if (is_before || is_unused) {
+    state->last_value = value;
+    state->is_called = is_used;
+    state->log_cnt = 0;  // the next value is logged again
+    GenericXLogFinish(change);
+  } else {
+    GenericXLogAbort(change);
+  }
+  UnlockReleaseBuffer(buffer);
+  relation_close(relation, NoLock);
+}
+
+// Lets the sequence of main that one of the branch stands for go on behind its values.
+void MoveSequence(Oid local) {
+  const Oid main = FindCounterpart(local).main;
+  RunSql(psprintf("SELECT last_value, is_called FROM %s", pg::QualifiedName(local)), SPI_OK_SELECT);
+  bool is_null;
+  const HeapTuple row = SPI_tuptable->vals[0];
+  const int64 value = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &is_null));
+  const bool is_used = DatumGetBool(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &is_null));
+  Advance(main, value, is_used);
 }
 
 }  // namespace
@@ -186,18 +242,7 @@ HELIOS_FUNCTION(merge_end) {
                "r.local_relid WHERE r.branch = %lld AND r.main_relid <> 0 AND c.relkind = 'S'",
                id),
       CurrentMemoryContext);
-  foreach (cell, sequences) {
-    const Oid local = lfirst_oid(cell);
-    const Oid main = FindCounterpart(local).main;
-    RunSql(
-        psprintf(
-            "SELECT setval('%u'::regclass, l.last_value, l.is_called) FROM %s l, %s m, "
-            "pg_sequence s "
-            "WHERE s.seqrelid = %u AND (sign(l.last_value - m.last_value) = sign(s.seqincrement) "
-            "OR (l.last_value = m.last_value AND l.is_called AND NOT m.is_called))",
-            main, pg::QualifiedName(local), pg::QualifiedName(main), main),
-        SPI_OK_SELECT);
-  }
+  foreach (cell, sequences) MoveSequence(lfirst_oid(cell));
   SPI_finish();
   scope.Leave();
   NoteMerge(branch.id);

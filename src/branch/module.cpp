@@ -3,6 +3,7 @@
 #include "branch/commands.hpp"
 #include "branch/expire_job.hpp"
 #include "branch/guard.hpp"
+#include "branch/locks.hpp"
 #include "branch/manage.hpp"
 #include "branch/partial.hpp"
 #include "branch/path.hpp"
@@ -21,6 +22,7 @@ void InitBranch() {
   InitSession();
   InitStatements();
   InitUtility();
+  InitLocks();
   InitRedirect();
   InitRowPlan();
   InitRowScan();

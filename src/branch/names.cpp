@@ -2,6 +2,7 @@
 
 #include "branch/catalog.hpp"
 #include "branch/copy_up.hpp"
+#include "branch/matview.hpp"
 #include "branch/partial.hpp"
 #include "branch/path.hpp"
 #include "branch/relations.hpp"
@@ -47,17 +48,6 @@ void CheckPrivilege(Oid table, AclMode needed) {
   }
 }
 
-// The schema behind a shadow: in the search path it follows its shadow.
-Oid BaseOf(Oid shadow) {
-  ListCell *cell;
-  List *path = fetch_search_path(false);
-  foreach (cell, path) {
-    if (lfirst_oid(cell) == shadow && lnext(path, cell) != nullptr)
-      return lfirst_oid(lnext(path, cell));
-  }
-  elog(ERROR, "shadow %u is not in the search path", shadow);
-}
-
 // The table of a constraint; 0 if the schema has none of that name.
 Oid ConstraintTable(Relation constraints, Oid schema, const char *name) {
   ScanKeyData keys[2];
@@ -73,22 +63,6 @@ Oid ConstraintTable(Relation constraints, Oid schema, const char *name) {
                         : InvalidOid;
   systable_endscan(scan);
   return table;
-}
-
-// Lets the role create in a schema of the branch what it may create in that schema on main.
-void AllowCreation(Oid space, Oid base) {
-  const Oid role = GetUserId();
-  const AclResult allowed = pg_namespace_aclcheck(base, role, ACL_CREATE);
-  if (allowed != ACLCHECK_OK) aclcheck_error(allowed, OBJECT_SCHEMA, get_namespace_name(base));
-  if (pg_namespace_aclcheck(space, role, ACL_CREATE) == ACLCHECK_OK) return;
-  SystemScope scope;
-  scope.Enter();
-  SPI_connect();
-  RunSql(psprintf("GRANT CREATE ON SCHEMA %s TO %s", quote_identifier(get_namespace_name(space)),
-                  quote_identifier(GetUserNameFromId(role, false))),
-         SPI_OK_UTILITY);
-  SPI_finish();
-  scope.Leave();
 }
 
 // Raises an error if what is created or altered on the branch could not be named there.
@@ -116,6 +90,33 @@ Oid SchemaOnMain(Oid local) {
 
 }  // namespace
 
+Oid BaseOf(Oid space) {
+  if (!IsBranchSpace(get_namespace_name(space), session_branch)) return space;
+  ListCell *cell;
+  List *path = fetch_search_path(false);
+  // In the search path a schema follows its shadow.
+  foreach (cell, path) {
+    if (lfirst_oid(cell) == space && lnext(path, cell) != nullptr)
+      return lfirst_oid(lnext(path, cell));
+  }
+  elog(ERROR, "shadow %u is not in the search path", space);
+}
+
+void AllowCreation(Oid space, Oid base) {
+  const Oid role = GetUserId();
+  const AclResult allowed = pg_namespace_aclcheck(base, role, ACL_CREATE);
+  if (allowed != ACLCHECK_OK) aclcheck_error(allowed, OBJECT_SCHEMA, get_namespace_name(base));
+  if (pg_namespace_aclcheck(space, role, ACL_CREATE) == ACLCHECK_OK) return;
+  SystemScope scope;
+  scope.Enter();
+  SPI_connect();
+  RunSql(psprintf("GRANT CREATE ON SCHEMA %s TO %s", quote_identifier(get_namespace_name(space)),
+                  quote_identifier(GetUserNameFromId(role, false))),
+         SPI_OK_UTILITY);
+  SPI_finish();
+  scope.Leave();
+}
+
 void Refuse(const char *what, const char *why) {
   ereport(ERROR,
           (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -139,6 +140,12 @@ Oid LeadToCopy(RangeVar *name, AclMode needed) {
     case Kind::kTable: {
       CheckPrivilege(named, needed);
       const Oid local = CopyUp(named);
+      PointTo(name, local);
+      return local;
+    }
+    case Kind::kMatview: {
+      CheckPrivilege(named, needed);
+      const Oid local = CopyMatview(named, true);
       PointTo(name, local);
       return local;
     }
@@ -183,9 +190,8 @@ Oid LeadToAltered(RangeVar *name) {
 
 Oid LeadToIndexed(RangeVar *name) {
   const Oid named = FindNamed(name);
-  const bool of_main = OidIsValid(named) && Classify(named, session_branch) == Kind::kTable;
   const Oid local = LeadToWhole(name, 0);
-  if (of_main) AllowCreation(get_rel_namespace(local), get_rel_namespace(named));
+  if (local != named) AllowCreation(get_rel_namespace(local), get_rel_namespace(named));
   return local;
 }
 
@@ -200,10 +206,8 @@ Creation LeadCreation(RangeVar *name) {
   if (IsBranchSpace(space_name, session_branch)) {
     // Named by a statement of the server's own, which creates parts of a table.
     if (name->schemaname != nullptr) return {};
-    creation.base = BaseOf(space);
-  } else {
-    creation.base = space;
   }
+  creation.base = BaseOf(space);
   const Oid main = get_relname_relid(name->relname, creation.base);
   if (OidIsValid(main)) {
     const Local local = FindLocal(CurrentBranch().id, main);
@@ -340,7 +344,7 @@ void NoteCreatedAndDropped() {
       QueryOids(
           psprintf("SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
                    "WHERE n.nspname LIKE 'heliosdb\\_b%lld\\_%%' AND c.relkind IN ('r', 'p', 'v', "
-                   "'S') AND NOT EXISTS (SELECT FROM heliosdb.branch_relations r WHERE "
+                   "'m', 'S') AND NOT EXISTS (SELECT FROM heliosdb.branch_relations r WHERE "
                    "r.local_relid = c.oid) ORDER BY c.oid",
                    static_cast<long long>(branch)),
           CurrentMemoryContext)) {

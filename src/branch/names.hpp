@@ -16,6 +16,12 @@ namespace helios::branch {
 // Raises an error for what cannot be done on a branch.
 [[noreturn]] void Refuse(const char *what, const char *why);
 
+// The schema on main behind a shadow in the search path; of another schema that one itself.
+Oid BaseOf(Oid space);
+
+// Lets the role create in a schema of the branch what it may create in that schema on main.
+void AllowCreation(Oid space, Oid base);
+
 // Lets a name mean a relation by its schema and name.
 void PointTo(RangeVar *name, Oid relation);
 

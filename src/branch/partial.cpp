@@ -2,6 +2,7 @@
 
 #include "branch/clone.hpp"
 #include "branch/copy_up.hpp"
+#include "branch/fork.hpp"
 #include "pg/guc.hpp"
 #include "pg/names.hpp"
 #include "pg/triggers.hpp"
@@ -175,7 +176,7 @@ void AddKeyTrigger(Oid copy) {
 
 void MakeWhole(const Branch &branch, Oid main) {
   if (!FindLocal(branch.id, main).IsPartial()) return;
-  const TimestampTz fork = ForkInstant(branch);
+  const ForkPoint fork = ForkOf(branch);
   LockBranch(branch.id, false);
   SystemScope scope;
   scope.Enter();
@@ -186,7 +187,7 @@ void MakeWhole(const Branch &branch, Oid main) {
   if (local.IsPartial()) {
     // Whoever had the table before has committed: what he changed must be seen.
     PushActiveSnapshot(GetLatestSnapshot());
-    CloneRest(main, local.relation, local.deleted, fork);
+    CloneRest(main, local.relation, WriteOverlaidCarrier(fork, local, 'u'));
     PopActiveSnapshot();
     ReindexParams params = {};
     reindex_relation(local.relation, 0, &params);

@@ -13,6 +13,7 @@
 #include "branch/catalog.hpp"
 #include "branch/copy_up.hpp"
 #include "branch/fork_read.hpp"
+#include "branch/matview.hpp"
 #include "branch/relations.hpp"
 #include "branch/row_plan.hpp"
 #include "branch/session.hpp"
@@ -37,6 +38,7 @@ extern "C" {
 #include "optimizer/planner.h"
 #include "parser/parsetree.h"
 #include "rewrite/rewriteHandler.h"
+#include "storage/lmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -60,24 +62,19 @@ bool IsWritten(Query *query, int index) {
   return index == query->resultRelation || get_parse_rowmark(query, index) != nullptr;
 }
 
-// Makes copies of the tables that a query changes.
-void CopyWritten(Query *query) {
+// Makes copies of the tables that a query changes, and lists the materialized views that it reads.
+void CopyWritten(Query *query, List **matviews) {
   int index = 0;
   ListCell *cell;
   foreach (cell, query->rtable) {
     const auto *entry = lfirst_node(RangeTblEntry, cell);
     index++;
-    if (entry->rtekind != RTE_RELATION || !IsWritten(query, index)) continue;
-    switch (Classify(entry->relid, session_branch)) {
-      case Kind::kTable:
-        CopyUp(entry->relid);
-        break;
-      case Kind::kOther:
-      case Kind::kForeign:
-        RaiseUnsupported(entry->relid);
-      default:
-        break;
-    }
+    if (entry->rtekind != RTE_RELATION) continue;
+    const Kind kind = Classify(entry->relid, session_branch);
+    if (kind == Kind::kMatview) *matviews = list_append_unique_oid(*matviews, entry->relid);
+    if (!IsWritten(query, index)) continue;
+    if (kind == Kind::kTable) CopyUp(entry->relid);
+    if (kind == Kind::kOther || kind == Kind::kForeign) RaiseUnsupported(entry->relid);
   }
 }
 
@@ -117,6 +114,7 @@ void KeepPrivileges(Query *query, RangeTblEntry *entry) {
   auto *asked = static_cast<RangeTblEntry *>(copyObjectImpl(entry));
   asked->inh = false;
   asked->inFromCl = false;
+  asked->rellockmode = AccessShareLock;
   asked->lateral = false;
   asked->tablesample = nullptr;
   asked->securityQuals = NIL;
@@ -158,8 +156,12 @@ void AddDefaults(Query *query, Oid local, int common) {
   }
 }
 
-// Puts the branch's table in place of main's.
+// Puts the branch's table in place of main's, and locks it for what the query does with it.
 void Swap(Query *query, int index, RangeTblEntry *entry, Oid local) {
+  entry->rellockmode = index == query->resultRelation               ? RowExclusiveLock
+                       : get_parse_rowmark(query, index) != nullptr ? RowShareLock
+                                                                    : AccessShareLock;
+  LockRelationOid(local, entry->rellockmode);
   if (entry->relkind != RELKIND_SEQUENCE) {
     const int common = FindLocal(CurrentBranch().id, entry->relid).columns;
     CheckColumns(entry, local, common);
@@ -267,6 +269,10 @@ void LeadTable(Query *query, int index, RangeTblEntry *entry) {
       // Reading main's would show where that is now.
       Swap(query, index, entry, LocalSequence(entry->relid));
       break;
+    case Kind::kMatview:
+      CheckPresent(entry->relid);
+      Swap(query, index, entry, CopyMatview(entry->relid, true));
+      break;
     case Kind::kView:
       CheckView(entry->relid);
       break;
@@ -313,7 +319,7 @@ bool LeadNode(Node *node, void *context) {
 bool CopyNode(Node *node, void *context) {
   if (node == nullptr) return false;
   if (IsA(node, Query)) {
-    CopyWritten(reinterpret_cast<Query *>(node));
+    CopyWritten(reinterpret_cast<Query *>(node), static_cast<List **>(context));
     return query_tree_walker(reinterpret_cast<Query *>(node), pg::AsWalker(CopyNode), context, 0);
   }
   return expression_tree_walker(node, pg::AsWalker(CopyNode), context);
@@ -349,7 +355,9 @@ PlannedStmt *PlanOnBranch(Query *query, const char *text, int options, ParamList
   if (likely(!OnBranch()))
     return planner_chain.next(standard_planner)(query, text, options, params);
   // Copies come first: a table may be read in one place of a statement and written in another.
-  CopyNode(reinterpret_cast<Node *>(query), nullptr);
+  List *matviews = NIL;
+  CopyNode(reinterpret_cast<Node *>(query), &matviews);
+  CopyMatviews(matviews);
   LeadQuery(query);
   List *hidden = NIL;
   ListHidden(reinterpret_cast<Node *>(query), &hidden);

@@ -43,6 +43,8 @@ Kind Classify(Oid relation, int64 branch) {
       return Kind::kSequence;
     case RELKIND_VIEW:
       return Kind::kView;
+    case RELKIND_MATVIEW:
+      return Kind::kMatview;
     default:
       return Kind::kOther;
   }
@@ -55,11 +57,14 @@ void RaiseAbsent(Oid relation) {
 }
 
 void RaiseUnsupported(Oid relation) {
-  ereport(ERROR,
-          (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-           errmsg("\"%s\" cannot be used on branch \"%s\"", get_rel_name(relation),
-                  SessionBranchName()),
-           errdetail("Only tables, sequences and views have a state of their own on a branch.")));
+  ereport(
+      ERROR,
+      (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+       errmsg("\"%s\" cannot be used on branch \"%s\"", get_rel_name(relation),
+              SessionBranchName()),
+       errdetail(
+           "Only tables, sequences, views and materialized views have a state of their own on a "
+           "branch.")));
 }
 
 Oid LocalOf(Oid main) {

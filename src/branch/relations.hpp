@@ -13,7 +13,8 @@ enum class Kind {
   kTable,     // a table or partitioned table of main
   kSequence,  // a sequence of main
   kView,      // a view of main, which has no rows of its own
-  kOther      // what cannot be had on a branch: materialized views, foreign tables
+  kMatview,   // a materialized view of main, whose rows a branch computes for itself
+  kOther      // what cannot be had on a branch: foreign tables
 };
 Kind Classify(Oid relation, int64 branch);
 

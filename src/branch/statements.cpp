@@ -86,26 +86,22 @@ void CallFunction(const char *sql, Oid (&types)[kCount], Datum (&values)[kCount]
 
 void RunCreate(const CreatedbStmt *create) {
   List *options = create->options;
-  if (FindOption(options, "as_of_scn") != nullptr) {
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                    errmsg("branch \"%s\" cannot begin at an SCN yet", create->dbname),
-                    errhint("Use AS OF TIMESTAMP or AS OF TRANSACTION.")));
-  }
   char nulls[] = "       ";
   Datum as_of = OptionText(options, "as_of_timestamp", &nulls[2]);
   if (nulls[2] == 'n') as_of = OptionText(options, "as_of", &nulls[2]);
   if (nulls[2] != 'n' && pg_strcasecmp(TextDatumGetCString(as_of), "now") == 0) nulls[2] = 'n';
-  Oid types[] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, BOOLOID};
+  Oid types[] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, BOOLOID, TEXTOID};
   Datum values[] = {CStringGetTextDatum(create->dbname),
                     OptionText(options, "branch_from", &nulls[1]),
                     as_of,
                     OptionText(options, "as_of_transaction", &nulls[3]),
                     OtherOptions(options, {"branch_from", "branch_if_not_exists", "as_of",
-                                           "as_of_timestamp", "as_of_transaction"}),
-                    BoolGetDatum(IsTrue(options, "branch_if_not_exists"))};
+                                           "as_of_timestamp", "as_of_transaction", "as_of_scn"}),
+                    BoolGetDatum(IsTrue(options, "branch_if_not_exists")),
+                    OptionText(options, "as_of_scn", &nulls[6])};
   CallFunction(
       "SELECT heliosdb.create_branch($1, $2, $3::pg_catalog.timestamptz, $4::pg_catalog.int8, "
-      "pg_catalog.jsonb_object($5), $6)",
+      "pg_catalog.jsonb_object($5), $6, $7::pg_catalog.int8)",
       types, values, nulls);
 }
 

@@ -186,7 +186,9 @@ void LeadVacuum(VacuumStmt *vacuum) {
   foreach (cell, vacuum->rels) {
     auto *relation = lfirst_node(VacuumRelation, cell);
     const Oid named = FindNamed(relation->relation);
-    if (!OidIsValid(named) || Classify(named, session_branch) != Kind::kTable) continue;
+    if (!OidIsValid(named)) continue;
+    const Kind kind = Classify(named, session_branch);
+    if (kind != Kind::kTable && kind != Kind::kMatview) continue;
     const Oid local = LocalOf(named);
     if (!OidIsValid(local))
       Refuse(vacuum->is_vacuumcmd ? "VACUUM of this table" : "ANALYZE of this table",

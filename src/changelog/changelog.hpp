@@ -89,8 +89,10 @@ bool IsSeen(const RecordedSnapshot &snapshot, FullTransactionId xid);
 // Tells whether a snapshot sees all that a recorded one does.
 bool Reaches(Snapshot snapshot, const RecordedSnapshot &recorded);
 
-// Keeps the logs of all tables back to an instant, or from now on if that is 0, until it is released.
+// Keeps the logs of all tables back to an instant, or from now on if that is 0, or back to a recorded snapshot, until
+// it is released.
 void HoldHistory(const char *holder, TimestampTz at);
+void HoldSnapshot(const char *holder, int64 scn);
 void ReleaseHistory(const char *holder);
 
 // Tells whether the clock was set back so that an instant names no single state, and for which instants.

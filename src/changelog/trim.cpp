@@ -140,20 +140,28 @@ void ForgetSnapshots() {
       SPI_OK_DELETE);
 }
 
-// A state that was recorded before what is needed will do; where there is none, nothing is trimmed.
-void HoldHistory(const char *holder, TimestampTz at) {
-  const char *scn =
-      at == 0 ? psprintf(INT64_FORMAT, RecordSnapshot(nullptr).scn)
-              : psprintf(
-                    "COALESCE((SELECT pg_catalog.max(s.scn) FROM heliosdb_log.snapshots s "
-                    "WHERE s.at <= %s), 0)",
-                    quote_literal_cstr(timestamptz_to_str(at)));
+namespace {
+
+// Pins the snapshot that an expression in SQL names.
+void Pin(const char *holder, const char *scn) {
   SPI_connect();
   Run(psprintf("INSERT INTO heliosdb_log.pins (scn, holder) VALUES (%s, %s)", scn,
                quote_literal_cstr(holder)),
       SPI_OK_INSERT);
   SPI_finish();
 }
+
+}  // namespace
+
+// A state that was recorded before what is needed will do; where there is none, nothing is trimmed.
+void HoldHistory(const char *holder, TimestampTz at) {
+  if (at == 0) return HoldSnapshot(holder, RecordSnapshot(nullptr).scn);
+  Pin(holder, psprintf("COALESCE((SELECT pg_catalog.max(s.scn) FROM heliosdb_log.snapshots s "
+                       "WHERE s.at <= %s), 0)",
+                       quote_literal_cstr(timestamptz_to_str(at))));
+}
+
+void HoldSnapshot(const char *holder, int64 scn) { Pin(holder, psprintf(INT64_FORMAT, scn)); }
 
 void ReleaseHistory(const char *holder) {
   SPI_connect();
