@@ -16,11 +16,16 @@ extern "C" {
 #include "catalog/indexing.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_depend.h"
+#include "catalog/pg_opfamily.h"
+#include "common/hashfn.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
+#include "storage/lmgr.h"
 #include "utils/datum.h"
 #include "utils/fmgroids.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -35,11 +40,19 @@ namespace helios::timetravel {
 namespace {
 
 // Keys that are looked for by index before all are loaded.
-constexpr int kProbes = 32;
+constexpr int kProbes = 16;
 constexpr uint32 kFirstCapacity = 1024;
 constexpr uint64 kBytesPerKilobyte = 1024;
 // Columns before the key in a table of deleted keys: the transaction.
 constexpr int kBeforeKey = 1;
+
+// True for operator families whose types are numbers that are equal only if their bits are.
+bool IsNumber(Oid family) { return family == INTEGER_BTREE_FAM_OID || family == OID_BTREE_FAM_OID; }
+
+uint32 HashNumber(uint64 number) {
+  constexpr int kHalf = 32;
+  return murmurhash32(static_cast<uint32>(number) ^ static_cast<uint32>(number >> kHalf));
+}
 
 // Tells whether a relation goes with another one when that is dropped.
 bool IsPartOf(Oid part, Oid whole) {
@@ -67,7 +80,11 @@ bool IsPartOf(Oid part, Oid whole) {
 
 struct Overlay::Slot {
   uint32 hash;
-  const Datum *key;  // null: free
+  bool is_used;
+  union {
+    Datum number;
+    const Datum *key;
+  };
 };
 
 void CheckOverlay(const OverlayTables &tables, Relation past) {
@@ -92,68 +109,127 @@ void CheckOverlay(const OverlayTables &tables, Relation past) {
        errdetail("One must have the same primary key, and the other one keep its deleted keys.")));
 }
 
-Overlay::Overlay(Oid local_oid, Oid deleted_oid, MemoryContext context)
-    : local_(local_oid),
-      deleted_(deleted_oid),
-      context_(context),
-      can_hash_(true),
-      probes_(0),
-      slots_(nullptr),
-      capacity_(0),
-      used_(0) {
-  Relation local = table_open(local_oid, AccessShareLock);
-  List *indexes = RelationGetIndexList(local);
-  local_index_ = local->rd_pkindex;
-  list_free(indexes);
-  if (!OidIsValid(local_index_)) {
+namespace {
+
+constinit HTAB *keys = nullptr;
+
+void InvalidateKeys(Datum, Oid relation) {
+  HASH_SEQ_STATUS status;
+  hash_seq_init(&status, keys);
+  while (auto *key = static_cast<OverlayKey *>(hash_seq_search(&status))) {
+    if (!OidIsValid(relation) || relation == key->local || relation == key->deleted)
+      key->valid = false;
+  }
+}
+
+void CreateKeys() {
+  constexpr long kExpected = 64;
+  HASHCTL control = {};
+  control.keysize = sizeof(Oid);
+  control.entrysize = sizeof(OverlayKey);
+  keys = hash_create("heliosdb overlay keys", kExpected, &control, HASH_ELEM | HASH_BLOBS);
+  CacheRegisterRelcacheCallback(InvalidateKeys, 0);
+}
+
+// Reads the primary key of the first table, and finds the index of the second one.
+void LoadKey(OverlayKey *key) {
+  Relation local = table_open(key->local, AccessShareLock);
+  list_free(RelationGetIndexList(local));
+  key->local_index = local->rd_pkindex;
+  if (!OidIsValid(key->local_index)) {
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("table \"%s\" has no primary key", RelationGetRelationName(local))));
   }
-  Relation index = index_open(local_index_, AccessShareLock);
-  key_count_ = index->rd_index->indnkeyatts;
-  for (int i = 0; i < key_count_; i++) {
-    key_[i] = index->rd_index->indkey.values[i];
-    deleted_key_[i] = static_cast<AttrNumber>(i + 1 + kBeforeKey);
+  Relation index = index_open(key->local_index, AccessShareLock);
+  key->count = index->rd_index->indnkeyatts;
+  key->can_hash = true;
+  key->is_number = key->count == 1 && IsNumber(index->rd_opfamily[0]);
+  for (int i = 0; i < key->count; i++) {
+    key->column[i] = index->rd_index->indkey.values[i];
     const Form_pg_attribute column = TupleDescAttr(RelationGetDescr(index), i);
-    by_value_[i] = column->attbyval;
-    length_[i] = column->attlen;
-    collation_[i] = index->rd_indcollation[i];
+    key->by_value[i] = column->attbyval;
+    key->length[i] = column->attlen;
+    key->collation[i] = index->rd_indcollation[i];
     const Oid equality = get_opfamily_member(index->rd_opfamily[i], index->rd_opcintype[i],
                                              index->rd_opcintype[i], BTEqualStrategyNumber);
-    fmgr_info_cxt(get_opcode(equality), &equal_[i], context_);
+    fmgr_info_cxt(get_opcode(equality), &key->equal[i], CacheMemoryContext);
     RegProcedure left, right;
     if (get_op_hash_functions(equality, &left, &right)) {
-      fmgr_info_cxt(left, &hash_[i], context_);
+      fmgr_info_cxt(left, &key->hash[i], CacheMemoryContext);
     } else {
-      can_hash_ = false;
+      key->can_hash = false;
     }
   }
   index_close(index, NoLock);
   table_close(local, NoLock);
-  Relation deleted = table_open(deleted_oid, AccessShareLock);
-  indexes = RelationGetIndexList(deleted);
-  deleted_index_ = indexes == NIL ? InvalidOid : linitial_oid(indexes);
+  Relation deleted = table_open(key->deleted, AccessShareLock);
+  List *indexes = RelationGetIndexList(deleted);
+  if (indexes == NIL) elog(ERROR, "relation %u has no index", key->deleted);
+  key->deleted_index = linitial_oid(indexes);
   list_free(indexes);
   table_close(deleted, NoLock);
-  if (!OidIsValid(deleted_index_)) elog(ERROR, "relation %u has no index", deleted_oid);
 }
 
-// Looks for a key in one of the tables; a table without pages has none.
-bool Overlay::FindByIndex(Oid table_oid, Oid index_oid, const Datum *key, Snapshot snapshot) {
-  Relation table = table_open(table_oid, NoLock);
-  if (RelationGetNumberOfBlocks(table) == 0) {
-    table_close(table, NoLock);
-    return false;
-  }
-  Relation index = index_open(index_oid, AccessShareLock);
+// Finds the key of two tables, which are locked for reading.
+OverlayKey FindKey(Oid local, Oid deleted) {
+  if (keys == nullptr) CreateKeys();
+  LockRelationOid(local, AccessShareLock);
+  LockRelationOid(deleted, AccessShareLock);
+  bool found;
+  auto *known = static_cast<OverlayKey *>(hash_search(keys, &local, HASH_ENTER, &found));
+  if (!found) known->valid = false;
+  if (known->valid && known->deleted == deleted) return *known;
+  OverlayKey key = {};
+  key.local = local;
+  key.deleted = deleted;
+  known->valid = false;
+  known->deleted = deleted;
+  LoadKey(&key);
+  key.valid = true;
+  known = static_cast<OverlayKey *>(hash_search(keys, &local, HASH_FIND, nullptr));
+  *known = key;
+  return key;
+}
+
+}  // namespace
+
+Overlay::Overlay(Oid local, Oid deleted, MemoryContext context)
+    : key_(FindKey(local, deleted)), context_(context) {}
+
+void Overlay::AddTable(Oid oid, Oid index, const AttrNumber *columns) {
+  Relation relation = table_open(oid, NoLock);
+  const BlockNumber pages = RelationGetNumberOfBlocks(relation);
+  table_close(relation, NoLock);
+  // What comes later the snapshot does not see.
+  if (pages == 0) return;
+  Table *table = &tables_[table_count_++];
+  table->oid = oid;
+  table->index = index;
+  table->pages = pages;
+  memcpy(table->column, columns, sizeof(AttrNumber) * static_cast<size_t>(key_.count));
+}
+
+// Finds out which tables are to be asked.
+void Overlay::Start() {
+  is_started_ = true;
+  if (!deleted_only_) AddTable(key_.local, key_.local_index, key_.column);
+  AttrNumber columns[INDEX_MAX_KEYS];
+  for (int i = 0; i < key_.count; i++) columns[i] = static_cast<AttrNumber>(i + 1 + kBeforeKey);
+  AddTable(key_.deleted, key_.deleted_index, columns);
+}
+
+// Looks for a key in one of the tables.
+bool Overlay::FindByIndex(const Table &asked, const Datum *key, Snapshot snapshot) {
+  Relation table = table_open(asked.oid, NoLock);
+  Relation index = index_open(asked.index, AccessShareLock);
   ScanKeyData keys[INDEX_MAX_KEYS];
-  for (int i = 0; i < key_count_; i++) {
+  for (int i = 0; i < key_.count; i++) {
     ScanKeyEntryInitialize(&keys[i], 0, static_cast<AttrNumber>(i + 1), BTEqualStrategyNumber,
-                           InvalidOid, collation_[i], equal_[i].fn_oid, key[i]);
+                           InvalidOid, key_.collation[i], key_.equal[i].fn_oid, key[i]);
   }
   TupleTableSlot *slot = table_slot_create(table, nullptr);
-  IndexScanDesc scan = pg::BeginIndexScan(table, index, snapshot, key_count_, 0);
-  index_rescan(scan, keys, key_count_, nullptr, 0);
+  IndexScanDesc scan = pg::BeginIndexScan(table, index, snapshot, key_.count, 0);
+  index_rescan(scan, keys, key_.count, nullptr, 0);
   const bool found = index_getnext_slot(scan, ForwardScanDirection, slot);
   index_endscan(scan);
   ExecDropSingleTupleTableSlot(slot);
@@ -163,27 +239,28 @@ bool Overlay::FindByIndex(Oid table_oid, Oid index_oid, const Datum *key, Snapsh
 }
 
 uint32 Overlay::Hash(const Datum *key) {
+  if (likely(key_.is_number)) return HashNumber(key[0]);
   uint32 hash = 0;
-  for (int i = 0; i < key_count_; i++) {
-    const uint32 part = DatumGetUInt32(FunctionCall1Coll(&hash_[i], collation_[i], key[i]));
+  for (int i = 0; i < key_.count; i++) {
+    const uint32 part = DatumGetUInt32(FunctionCall1Coll(&key_.hash[i], key_.collation[i], key[i]));
     hash = ((hash << 1) | (hash >> 31)) ^ part;
   }
   return hash;
 }
 
 bool Overlay::IsEqual(const Datum *a, const Datum *b) {
-  for (int i = 0; i < key_count_; i++) {
-    if (!DatumGetBool(FunctionCall2Coll(&equal_[i], collation_[i], a[i], b[i]))) return false;
+  for (int i = 0; i < key_.count; i++) {
+    if (!DatumGetBool(FunctionCall2Coll(&key_.equal[i], key_.collation[i], a[i], b[i])))
+      return false;
   }
   return true;
 }
 
 bool Overlay::FindInMemory(const Datum *key) {
-  if (used_ == 0) return false;
   const uint32 hash = Hash(key);
-  for (uint32 at = hash & (capacity_ - 1); slots_[at].key != nullptr;
-       at = (at + 1) & (capacity_ - 1)) {
-    if (slots_[at].hash == hash && IsEqual(slots_[at].key, key)) return true;
+  for (uint32 at = hash & (capacity_ - 1); slots_[at].is_used; at = (at + 1) & (capacity_ - 1)) {
+    if (slots_[at].hash != hash) continue;
+    if (key_.is_number ? slots_[at].number == key[0] : IsEqual(slots_[at].key, key)) return true;
   }
   return false;
 }
@@ -195,9 +272,9 @@ void Overlay::Grow() {
   slots_ = static_cast<Slot *>(MemoryContextAllocExtended(context_, capacity_ * sizeof(Slot),
                                                           MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
   for (uint32 i = 0; i < old_capacity; i++) {
-    if (old[i].key == nullptr) continue;
+    if (!old[i].is_used) continue;
     uint32 at = old[i].hash & (capacity_ - 1);
-    while (slots_[at].key != nullptr) at = (at + 1) & (capacity_ - 1);
+    while (slots_[at].is_used) at = (at + 1) & (capacity_ - 1);
     slots_[at] = old[i];
   }
   if (old != nullptr) pfree(old);
@@ -208,28 +285,32 @@ void Overlay::Insert(const Datum *key) {
   if (FindInMemory(key)) return;
   // At most half full.
   if (used_ * 2 >= capacity_) Grow();
-  MemoryContext before = MemoryContextSwitchTo(context_);
-  auto *kept = static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<size_t>(key_count_)));
-  for (int i = 0; i < key_count_; i++) kept[i] = datumCopy(key[i], by_value_[i], length_[i]);
-  MemoryContextSwitchTo(before);
-  const uint32 hash = Hash(key);
-  uint32 at = hash & (capacity_ - 1);
-  while (slots_[at].key != nullptr) at = (at + 1) & (capacity_ - 1);
-  slots_[at] = {hash, kept};
+  Slot slot = {Hash(key), true, {key[0]}};
+  if (!key_.is_number) {
+    MemoryContext before = MemoryContextSwitchTo(context_);
+    auto *kept = static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<size_t>(key_.count)));
+    for (int i = 0; i < key_.count; i++)
+      kept[i] = datumCopy(key[i], key_.by_value[i], key_.length[i]);
+    MemoryContextSwitchTo(before);
+    slot.key = kept;
+  }
+  uint32 at = slot.hash & (capacity_ - 1);
+  while (slots_[at].is_used) at = (at + 1) & (capacity_ - 1);
+  slots_[at] = slot;
   used_++;
 }
 
 // Adds all keys of one of the tables that a snapshot sees.
-void Overlay::Load(Oid table_oid, const AttrNumber *columns, Snapshot snapshot) {
-  Relation table = table_open(table_oid, NoLock);
+void Overlay::Load(const Table &asked, Snapshot snapshot) {
+  Relation table = table_open(asked.oid, NoLock);
   TupleTableSlot *slot = table_slot_create(table, nullptr);
   TableScanDesc scan = table_beginscan(table, snapshot, 0, nullptr);
   Datum key[INDEX_MAX_KEYS];
   while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
     CHECK_FOR_INTERRUPTS();
-    for (int i = 0; i < key_count_; i++) {
+    for (int i = 0; i < key_.count; i++) {
       bool is_null;
-      key[i] = slot_getattr(slot, columns[i], &is_null);
+      key[i] = slot_getattr(slot, asked.column[i], &is_null);
     }
     Insert(key);
   }
@@ -239,31 +320,30 @@ void Overlay::Load(Oid table_oid, const AttrNumber *columns, Snapshot snapshot) 
 }
 
 // Tells whether all keys may be held in memory.
-bool Overlay::MayLoad() {
-  if (!can_hash_) return false;
-  uint64 bytes = 0;
-  for (const Oid oid : {local_, deleted_}) {
-    Relation table = table_open(oid, NoLock);
-    bytes += static_cast<uint64>(RelationGetNumberOfBlocks(table)) * BLCKSZ;
-    table_close(table, NoLock);
-  }
-  return bytes <= static_cast<uint64>(work_mem) * kBytesPerKilobyte;
+bool Overlay::MayLoad() const {
+  uint64 pages = 0;
+  for (int i = 0; i < table_count_; i++) pages += tables_[i].pages;
+  return key_.can_hash && pages * BLCKSZ <= static_cast<uint64>(work_mem) * kBytesPerKilobyte;
 }
 
 bool Overlay::Covers(const Datum *key, Snapshot snapshot) {
-  if (slots_ == nullptr && probes_ == kProbes) {
+  if (unlikely(!is_started_)) Start();
+  if (table_count_ == 0) return false;
+  if (likely(slots_ != nullptr)) return FindInMemory(key);
+  if (probes_ == kProbes) {
     // Asked once: who may not load goes on by index.
     probes_++;
     if (MayLoad()) {
       Grow();
-      Load(local_, key_, snapshot);
-      Load(deleted_, deleted_key_, snapshot);
+      for (int i = 0; i < table_count_; i++) Load(tables_[i], snapshot);
+      return FindInMemory(key);
     }
   }
-  if (slots_ != nullptr) return FindInMemory(key);
   if (probes_ < kProbes) probes_++;
-  return FindByIndex(local_, local_index_, key, snapshot) ||
-         FindByIndex(deleted_, deleted_index_, key, snapshot);
+  for (int i = 0; i < table_count_; i++) {
+    if (FindByIndex(tables_[i], key, snapshot)) return true;
+  }
+  return false;
 }
 
 }  // namespace helios::timetravel

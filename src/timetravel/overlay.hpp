@@ -38,14 +38,37 @@ struct OverlayTables {
 // Raises an error unless `deleted` is the table of deleted keys of `local`, and the table of the past has its key.
 void CheckOverlay(const OverlayTables &tables, Relation past);
 
+// The primary key that both tables have.
+struct OverlayKey {
+  Oid local;  // hash key of the cache
+  Oid deleted;
+  bool valid;
+  Oid local_index;
+  Oid deleted_index;
+  int count;
+  AttrNumber column[INDEX_MAX_KEYS];  // of `local`, and of the table of the past
+  FmgrInfo equal[INDEX_MAX_KEYS];
+  FmgrInfo hash[INDEX_MAX_KEYS];
+  Oid collation[INDEX_MAX_KEYS];
+  bool by_value[INDEX_MAX_KEYS];
+  int16 length[INDEX_MAX_KEYS];
+  bool can_hash;
+  bool is_number;  // one column whose values are equal only if their bits are
+};
+
 // Finds covered keys for one execution of a statement; lives in `context`, and opens relations only while it looks.
 class Overlay {
  public:
   Overlay(Oid local, Oid deleted, MemoryContext context);
 
   // Columns of the primary key, in its order: those of the table of the past, too.
-  int key_count() const { return key_count_; }
-  AttrNumber key(int i) const { return key_[i]; }
+  int key_count() const { return key_.count; }
+  AttrNumber key(int i) const { return key_.column[i]; }
+  // The primary key's index of the first table.
+  Oid local_index() const { return key_.local_index; }
+
+  // Lets only deleted keys count as covered, from the beginning.
+  void AskDeletedOnly() { deleted_only_ = true; }
 
   // Tells whether a snapshot sees the key, none of whose columns is null, in one of the two tables. The snapshot must be
   // the same in all calls.
@@ -53,34 +76,35 @@ class Overlay {
 
  private:
   struct Slot;
+  // One of the two tables, with its index and the columns of its key.
+  struct Table {
+    Oid oid;
+    Oid index;
+    BlockNumber pages;
+    AttrNumber column[INDEX_MAX_KEYS];
+  };
 
-  bool FindByIndex(Oid table, Oid index, const Datum *key, Snapshot snapshot);
-  bool MayLoad();
-  void Load(Oid table, const AttrNumber *columns, Snapshot snapshot);
+  void Start();
+  void AddTable(Oid oid, Oid index, const AttrNumber *columns);
+  bool FindByIndex(const Table &table, const Datum *key, Snapshot snapshot);
+  bool MayLoad() const;
+  void Load(const Table &table, Snapshot snapshot);
   void Insert(const Datum *key);
   void Grow();
   uint32 Hash(const Datum *key);
   bool IsEqual(const Datum *a, const Datum *b);
   bool FindInMemory(const Datum *key);
 
-  Oid local_;
-  Oid deleted_;
+  OverlayKey key_;
   MemoryContext context_;
-  Oid local_index_;
-  Oid deleted_index_;
-  int key_count_;
-  AttrNumber key_[INDEX_MAX_KEYS];
-  AttrNumber deleted_key_[INDEX_MAX_KEYS];
-  FmgrInfo equal_[INDEX_MAX_KEYS];
-  FmgrInfo hash_[INDEX_MAX_KEYS];
-  Oid collation_[INDEX_MAX_KEYS];
-  bool by_value_[INDEX_MAX_KEYS];
-  int16 length_[INDEX_MAX_KEYS];
-  bool can_hash_;
-  int probes_;
-  Slot *slots_;  // null: not loaded
-  uint32 capacity_;
-  uint32 used_;
+  bool deleted_only_ = false;
+  bool is_started_ = false;
+  int table_count_ = 0;  // that have pages
+  Table tables_[2];
+  int probes_ = 0;
+  Slot *slots_ = nullptr;  // null: not loaded
+  uint32 capacity_ = 0;
+  uint32 used_ = 0;
 };
 
 }  // namespace helios::timetravel

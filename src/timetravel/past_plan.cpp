@@ -5,6 +5,8 @@
 //     ->  Result                        One-Time Filter: as_of_instant(t, at) IS NOT NULL
 //           ->  … Scan on log_of_t      Filter: xid >= past_floor(t, at) AND was_alive(t, creator, xid, at)
 //
+// and with an overlay NOT is_overlaid(…) among the conditions of both, and a third scan of what is laid over,
+//
 // becomes a CustomScan where `at` is a constant or a parameter of the statement. A log that is read in another way, by
 // a bitmap of block ranges for example, keeps its plan below that node.
 #include "timetravel/past_plan.hpp"
@@ -31,8 +33,9 @@ namespace helios::timetravel {
 
 namespace {
 
-// The two scans below an Append or MergeAppend; false if there are others.
-bool FindChildren(const Plan *plan, Plan **table, Plan **log) {
+// The scans below an Append or MergeAppend: of the table, of its log, and of what is laid over, or null; false if there
+// are others.
+bool FindChildren(const Plan *plan, Plan **table, Plan **log, Plan **local) {
   List *children = NIL;
   if (IsA(plan, Append)) {
     const auto *append = reinterpret_cast<const Append *>(plan);
@@ -43,9 +46,11 @@ bool FindChildren(const Plan *plan, Plan **table, Plan **log) {
     if (append->part_prune_info != nullptr) return false;
     children = append->mergeplans;
   }
-  if (list_length(children) != 2 || plan->qual != NIL) return false;
+  const int count = list_length(children);
+  if (count < 2 || count > 3 || plan->qual != NIL) return false;
   *table = static_cast<Plan *>(linitial(children));
   *log = static_cast<Plan *>(lsecond(children));
+  *local = count == 3 ? static_cast<Plan *>(lthird(children)) : nullptr;
   return true;
 }
 
@@ -84,9 +89,10 @@ AttrNumber LastColumn(Node *node, Index entry, AttrNumber all) {
   return last;
 }
 
-// The last column of the table that the node's expressions read, of either side; -1 if they read system columns,
-// which rows of the log have not.
-AttrNumber LastColumnOf(const PastRead &table, const PastRead &log, const List *sort_columns) {
+// The last column of the table that the node's expressions read, of any side; -1 if they read system columns, which
+// rows of the log have not.
+AttrNumber LastColumnOf(const PastRead &table, const PastRead &log, const PastRead &local,
+                        const List *sort_columns) {
   Relation relation = table_open(table.table, NoLock);
   const AttrNumber all = RelationGetNumberOfAttributes(relation);
   table_close(relation, NoLock);
@@ -99,9 +105,12 @@ AttrNumber LastColumnOf(const PastRead &table, const PastRead &log, const List *
     of_log = LastColumn(reinterpret_cast<Node *>(log.quals), log.scan->scanrelid,
                         static_cast<AttrNumber>(all + changelog::kLogColumns));
   }
-  if (of_columns < 0 || of_quals < 0 || of_log < 0) return -1;
-  int last = std::max(
-      {static_cast<int>(of_columns), static_cast<int>(of_quals), of_log - changelog::kLogColumns});
+  AttrNumber of_local = 0;
+  if (local.quals != NIL)
+    of_local = LastColumn(reinterpret_cast<Node *>(local.quals), local.scan->scanrelid, all);
+  if (of_columns < 0 || of_quals < 0 || of_log < 0 || of_local < 0) return -1;
+  int last = std::max({static_cast<int>(of_columns), static_cast<int>(of_quals),
+                       of_log - changelog::kLogColumns, static_cast<int>(of_local)});
   const ListCell *cell;
   foreach (cell, sort_columns) last = std::max(last, lfirst_int(cell));
   return static_cast<AttrNumber>(last);
@@ -119,11 +128,12 @@ List *Columns(const List *of_append, const List *of_scan) {
   return columns;
 }
 
-// Makes one node of an Append or MergeAppend over a table and its log; null if they are something else.
+// Makes one node of an Append or MergeAppend over a table, its log and what is laid over it; null if they are something
+// else.
 Plan *Convert(Plan *plan) {
-  Plan *table_plan, *log_plan;
-  PastRead table, log = {};
-  if (plan->parallel_aware || !FindChildren(plan, &table_plan, &log_plan) ||
+  Plan *table_plan, *log_plan, *local_plan;
+  PastRead table, log = {}, local = {};
+  if (plan->parallel_aware || !FindChildren(plan, &table_plan, &log_plan, &local_plan) ||
       !MatchTableRead(table_plan, &table) ||
       contain_volatile_functions(reinterpret_cast<Node *>(table.quals)))
     return nullptr;
@@ -132,18 +142,32 @@ Plan *Convert(Plan *plan) {
   if (!has_log) log = {};
   // What is merged must come from here.
   if (!has_log && IsA(plan, MergeAppend)) return nullptr;
+  if (has_log && table.overlay.local != log.overlay.local) return nullptr;
+  if (local_plan != nullptr &&
+      (!OidIsValid(table.overlay.local) || !MatchLocalRead(local_plan, &local)))
+    return nullptr;
   const auto *merge = IsA(plan, MergeAppend) ? reinterpret_cast<MergeAppend *>(plan) : nullptr;
 
-  List *data = list_make1(list_make3_oid(table.table, table.index, log.index));
-  data = lappend(data, NIL);
+  List *oids = list_make3_oid(table.table, table.index, log.index);
+  oids = lappend_oid(oids, local.index);
+  oids = lappend_oid(oids, table.overlay.local);
+  oids = lappend_oid(oids, table.overlay.deleted);
+  List *data = list_make2(oids, NIL);
   if (!AddSort(merge, table, &data)) return nullptr;
+  // What the table's index looked for may be a condition on the others.
+  if (table.conditions == NIL) {
+    log.quals = NIL;
+    local.quals = NIL;
+  }
+  const AttrNumber last = LastColumnOf(table, log, local, static_cast<List *>(list_nth(data, 2)));
+  if (last < 0) return nullptr;
   List *numbers = list_make4_int(table.by_scn, table.direction, log.direction,
                                  has_log ? static_cast<int>(log.scan->scanrelid) : 0);
-  // What the table's index looked for may be a condition on the log.
-  if (table.conditions == NIL) log.quals = NIL;
-  const AttrNumber last = LastColumnOf(table, log, static_cast<List *>(list_nth(data, 2)));
-  if (last < 0) return nullptr;
-  lsecond(data) = lappend_int(numbers, last);
+  numbers = lappend_int(numbers, last);
+  numbers = lappend_int(numbers, local.direction);
+  numbers =
+      lappend_int(numbers, local_plan == nullptr ? 0 : static_cast<int>(local.scan->scanrelid));
+  lsecond(data) = numbers;
 
   CustomScan *node = makeNode(CustomScan);
   node->scan.plan = *plan;
@@ -154,12 +178,13 @@ Plan *Convert(Plan *plan) {
   node->flags = CUSTOMPATH_SUPPORT_PROJECTION;
   node->custom_exprs = list_make5(table.moment, table.conditions, table.written_conditions,
                                   log.conditions, log.written_conditions);
-  node->custom_exprs = lappend(node->custom_exprs, log.quals);
+  for (List *part : {log.quals, local.conditions, local.written_conditions, local.quals})
+    node->custom_exprs = lappend(node->custom_exprs, part);
   node->custom_private = data;
   node->custom_relids = bms_make_singleton(static_cast<int>(table.scan->scanrelid));
-  if (has_log) {
-    node->custom_relids =
-        bms_add_member(node->custom_relids, static_cast<int>(log.scan->scanrelid));
+  for (const Scan *scan : {log.scan, local.scan}) {
+    if (scan != nullptr)
+      node->custom_relids = bms_add_member(node->custom_relids, static_cast<int>(scan->scanrelid));
   }
   if (!has_log) node->custom_plans = list_make1(log_plan);
   node->methods = PastScanMethods();

@@ -1,18 +1,22 @@
 // Short reads of a table AS OF would spend most of their time on setting up an append of two scans, long ones on
 // calling a filter for each row. This node reads the table and its log, decides about versions itself, and merges the
-// two if they come in order. Rows of the log are handed on in the shape of rows of the table: column n + kLogColumns
-// of the log is column n.
+// sides if they come in order. Rows of the log are handed on in the shape of rows of the table: column n + kLogColumns
+// of the log is column n. What is laid over the table is a third side, whose rows are there as the snapshot sees them;
+// rows of the others with their keys are left out.
 #include "timetravel/past_scan.hpp"
 
 #include "changelog/changelog.hpp"
 #include "pg/compat.hpp"
+#include "pg/names.hpp"
 #include "timetravel/cut.hpp"
 
+#include <algorithm>
 #include <new>
 
 extern "C" {
 #include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/stratnum.h"
 #include "access/sysattr.h"
 #include "access/tableam.h"
 #include "commands/explain.h"
@@ -43,11 +47,16 @@ PastScan Describe(const CustomScan *scan) {
   d.table = list_nth_oid(oids, 0);
   d.index[kTable] = list_nth_oid(oids, 1);
   d.index[kLog] = list_nth_oid(oids, 2);
+  d.index[kLocal] = list_nth_oid(oids, 3);
+  d.overlay.local = list_nth_oid(oids, 4);
+  d.overlay.deleted = list_nth_oid(oids, 5);
   d.by_scn = list_nth_int(numbers, 0) != 0;
   d.direction[kTable] = static_cast<ScanDirection>(list_nth_int(numbers, 1));
   d.direction[kLog] = static_cast<ScanDirection>(list_nth_int(numbers, 2));
-  d.log_entry = list_nth_int(numbers, 3);
+  d.entry[kLog] = list_nth_int(numbers, 3);
   d.last_column = static_cast<AttrNumber>(list_nth_int(numbers, 4));
+  d.direction[kLocal] = static_cast<ScanDirection>(list_nth_int(numbers, 5));
+  d.entry[kLocal] = list_nth_int(numbers, 6);
   d.sort_columns = list(scan->custom_private, 2);
   d.sort_operators = list(scan->custom_private, 3);
   d.sort_collations = list(scan->custom_private, 4);
@@ -57,13 +66,19 @@ PastScan Describe(const CustomScan *scan) {
   d.written_conditions[kTable] = list(scan->custom_exprs, 2);
   d.conditions[kLog] = list(scan->custom_exprs, 3);
   d.written_conditions[kLog] = list(scan->custom_exprs, 4);
-  d.log_quals = list(scan->custom_exprs, 5);
+  d.quals[kLog] = list(scan->custom_exprs, 5);
+  d.conditions[kLocal] = list(scan->custom_exprs, 6);
+  d.written_conditions[kLocal] = list(scan->custom_exprs, 7);
+  d.quals[kLocal] = list(scan->custom_exprs, 8);
   return d;
 }
 
 // ---- The node at work ----
 
-// One of the two relations.
+// Where columns of the table begin in rows of a side.
+constexpr int kOffset[kParts] = {0, changelog::kLogColumns, 0};
+
+// One of the relations.
 struct Side {
   Relation relation;
   Relation index;
@@ -85,12 +100,31 @@ struct PastScanState {
   PlanState *log_plan;  // reads the log, where that is not done here; null if it is
   bool table_ended;     // of the two plans, the second one is read
   Side side[kParts];
-  ExprState *log_qual;
+  ExprState *qual[kParts];  // of log and what is laid over
   ExprContext *key_context;
   Cut *cut;
-  SortSupport sort;  // null: first the table, then the log
+  Overlay *overlay;  // null: nothing is laid over
+  bool is_point;     // all sides are asked for one key: what is laid over has it, or the others do
+  bool is_found;     // by that key in what is laid over
+  bool by_key;       // all sides come by primary key: equal keys meet
+  SortSupport sort;  // null: first what is laid over, then the table, then the log
   int sort_keys;
 };
+
+// True if conditions of an index are a value for each of its key columns.
+bool BindsKey(const List *conditions, int key_count) {
+  Bitmapset *bound = nullptr;
+  const ListCell *cell;
+  foreach (cell, conditions) {
+    const auto *condition = static_cast<const OpExpr *>(lfirst(cell));
+    if (!IsA(condition, OpExpr) || !IsA(linitial(condition->args), Var)) return false;
+    const auto *column = linitial_node(Var, condition->args);
+    if (column->varno != INDEX_VAR || op_mergejoinable(condition->opno, column->vartype) == false)
+      return false;
+    bound = bms_add_member(bound, column->varattno);
+  }
+  return bms_num_members(bound) == key_count;
+}
 
 // Evaluates the moment, and asks whether the table can answer.
 void MakeCut(PastScanState *state) {
@@ -109,14 +143,87 @@ void MakeCut(PastScanState *state) {
   MemoryContextSwitchTo(before);
 }
 
+// True if an index has the columns of the primary key, in order, and none before them.
+bool HasKeyColumns(const PastScanState *state, Oid index_oid, int offset) {
+  if (!OidIsValid(index_oid)) return false;
+  Relation index = index_open(index_oid, AccessShareLock);
+  bool has = index->rd_index->indnkeyatts >= state->overlay->key_count();
+  for (int i = 0; has && i < state->overlay->key_count(); i++)
+    has = index->rd_index->indkey.values[i] == state->overlay->key(i) + offset;
+  index_close(index, NoLock);
+  return has;
+}
+
+// True if rows of all sides come in the order of the primary key, and no condition leaves out rows of what is laid over
+// that stand for rows of the others.
+bool ComeByKey(const PastScanState *state) {
+  const PastScan &d = state->description;
+  const int count = state->overlay->key_count();
+  if (d.entry[kLocal] == 0 || d.quals[kLocal] != NIL ||
+      d.index[kLocal] != state->overlay->local_index() ||
+      d.direction[kTable] != d.direction[kLocal] ||
+      list_length(d.conditions[kTable]) != list_length(d.conditions[kLocal]))
+    return false;
+  // A log that is read by a plan of its own asks by itself.
+  if (state->log_plan == nullptr &&
+      (d.direction[kLog] != d.direction[kLocal] ||
+       list_length(d.conditions[kLog]) != list_length(d.conditions[kLocal]) ||
+       !HasKeyColumns(state, d.index[kLog], changelog::kLogColumns)))
+    return false;
+  if (state->sort_keys != 0) {
+    if (state->sort_keys != count) return false;
+    for (int i = 0; i < count; i++) {
+      if (list_nth_int(d.sort_columns, i) != state->overlay->key(i)) return false;
+    }
+  }
+  return HasKeyColumns(state, d.index[kTable], 0);
+}
+
+// Lets the sides be merged by primary key.
+void SortByKey(PastScanState *state) {
+  const Overlay &overlay = *state->overlay;
+  Relation index = index_open(overlay.local_index(), AccessShareLock);
+  state->sort_keys = overlay.key_count();
+  state->sort = static_cast<SortSupport>(palloc0(state->sort_keys * sizeof(SortSupportData)));
+  for (int i = 0; i < state->sort_keys; i++) {
+    SortSupport key = &state->sort[i];
+    key->ssup_cxt = CurrentMemoryContext;
+    key->ssup_collation = index->rd_indcollation[i];
+    key->ssup_attno = static_cast<AttrNumber>(i + 1);
+    const bool descends = (index->rd_indoption[i] & INDOPTION_DESC) != 0;
+    const bool backwards = ScanDirectionIsBackward(state->description.direction[kLocal]);
+    PrepareSortSupportFromIndexRel(
+        index, descends == backwards ? BTLessStrategyNumber : BTGreaterStrategyNumber, key);
+    state->description.sort_columns = lappend_int(state->description.sort_columns, overlay.key(i));
+  }
+  index_close(index, NoLock);
+}
+
+// Prepares to find what is laid over the table.
+void MakeOverlay(PastScanState *state) {
+  const PastScan &d = state->description;
+  MemoryContext before = MemoryContextSwitchTo(state->base.ss.ps.state->es_query_cxt);
+  state->overlay = new (palloc(sizeof(Overlay)))
+      Overlay(d.overlay.local, d.overlay.deleted, CurrentMemoryContext);
+  const int count = state->overlay->key_count();
+  state->is_point = d.entry[kLocal] != 0 && d.index[kLocal] == state->overlay->local_index() &&
+                    d.quals[kLocal] == NIL && BindsKey(d.conditions[kLocal], count) &&
+                    BindsKey(d.conditions[kTable], count);
+  state->by_key = !state->is_point && ComeByKey(state);
+  if (state->by_key && state->sort == nullptr) SortByKey(state);
+  if (state->is_point || state->by_key) state->overlay->AskDeletedOnly();
+  MemoryContextSwitchTo(before);
+}
+
 // Opens one of the relations, and its index; false if there is nothing in it.
 bool OpenSide(PastScanState *state, Part part) {
   Side *side = &state->side[part];
   EState *estate = state->base.ss.ps.state;
-  side->relation = part == kTable ? state->base.ss.ss_currentRelation
-                                  : ExecGetRangeTableRelation(estate, state->description.log_entry);
+  side->relation = part == kTable
+                       ? state->base.ss.ss_currentRelation
+                       : ExecGetRangeTableRelation(estate, state->description.entry[part]);
   // Of a table that nobody has changed lately the log is empty.
-  if (part == kLog && RelationGetNumberOfBlocks(side->relation) == 0) return false;
+  if (part != kTable && RelationGetNumberOfBlocks(side->relation) == 0) return false;
   side->slot = table_slot_create(side->relation, &estate->es_tupleTable);
   if (!OidIsValid(state->description.index[part])) return true;
   side->index = index_open(state->description.index[part], AccessShareLock);
@@ -168,15 +275,62 @@ bool Fetch(Side *side, ScanDirection direction) {
                                 : table_scan_getnextslot(side->table_scan, direction, side->slot);
 }
 
-// True if a row of the table was there.
+// Compares what rows are merged by; columns of the table begin at an offset in each.
+int CompareKeys(PastScanState *state, TupleTableSlot *a, int a_offset, TupleTableSlot *b,
+                int b_offset) {
+  for (int i = 0; i < state->sort_keys; i++) {
+    const int column = list_nth_int(state->description.sort_columns, i);
+    bool a_null, b_null;
+    const Datum a_value = slot_getattr(a, static_cast<AttrNumber>(column + a_offset), &a_null);
+    const Datum b_value = slot_getattr(b, static_cast<AttrNumber>(column + b_offset), &b_null);
+    const int order = ApplySortComparator(a_value, a_null, b_value, b_null, &state->sort[i]);
+    if (order != 0) return order;
+  }
+  return 0;
+}
+
+// True if something stands in place of a row of the table or of its log.
+bool IsCovered(PastScanState *state, TupleTableSlot *slot, int offset) {
+  Overlay *overlay = state->overlay;
+  if (likely(overlay == nullptr)) return false;
+  if (state->by_key && state->side[kLocal].loaded &&
+      CompareKeys(state, slot, offset, state->side[kLocal].slot, 0) == 0)
+    return true;
+  Datum key[INDEX_MAX_KEYS];
+  for (int i = 0; i < overlay->key_count(); i++) {
+    bool is_null;
+    key[i] = slot_getattr(slot, static_cast<AttrNumber>(overlay->key(i) + offset), &is_null);
+  }
+  return overlay->Covers(key, state->base.ss.ps.state->es_snapshot);
+}
+
+// True if a row of the table was there, and still is for who reads it.
 bool WasThere(PastScanState *state, TupleTableSlot *slot) {
+  TransactionId xmin;
   if (likely(TTS_IS_BUFFERTUPLE(slot))) {
     const auto *row = reinterpret_cast<const BufferHeapTupleTableSlot *>(slot)->base.tuple;
-    return state->cut->ContainsXmin(HeapTupleHeaderGetRawXmin(row->t_data));
+    xmin = HeapTupleHeaderGetRawXmin(row->t_data);
+  } else {
+    bool is_null;
+    xmin = DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber, &is_null));
   }
-  bool is_null;
-  const Datum xmin = slot_getsysattr(slot, MinTransactionIdAttributeNumber, &is_null);
-  return state->cut->ContainsXmin(DatumGetTransactionId(xmin));
+  return state->cut->ContainsXmin(xmin) && !IsCovered(state, slot, 0);
+}
+
+// True if a row has what is asked for of its side.
+bool Qualifies(PastScanState *state, Part part, TupleTableSlot *slot) {
+  if (state->qual[part] == nullptr) return true;
+  ExprContext *context = state->base.ss.ps.ps_ExprContext;
+  ResetExprContext(context);
+  context->ecxt_scantuple = slot;
+  return ExecQual(state->qual[part], context);
+}
+
+// True if a row of what is laid over has what is asked for.
+bool IsThere(PastScanState *state, TupleTableSlot *slot) {
+  const int count = slot->tts_tupleDescriptor->natts;
+  slot_getsomeattrs(slot, std::min<int>(count, state->description.last_column));
+  return Qualifies(state, kLocal, slot);
 }
 
 // True if a record is a version that was there, and has what is asked for.
@@ -189,11 +343,19 @@ bool WasAlive(PastScanState *state, TupleTableSlot *slot) {
   if (state->cut->Contains(xid(changelog::kLogXid)) ||
       !state->cut->Contains(xid(changelog::kLogCreator)))
     return false;
-  if (state->log_qual == nullptr) return true;
-  ExprContext *context = state->base.ss.ps.ps_ExprContext;
-  ResetExprContext(context);
-  context->ecxt_scantuple = slot;
-  return ExecQual(state->log_qual, context);
+  return !IsCovered(state, slot, changelog::kLogColumns) && Qualifies(state, kLog, slot);
+}
+
+// True if a row of a side is to be handed on.
+bool IsWanted(PastScanState *state, Part part, TupleTableSlot *slot) {
+  switch (part) {
+    case kTable:
+      return WasThere(state, slot);
+    case kLog:
+      return WasAlive(state, slot);
+    default:
+      return IsThere(state, slot);
+  }
 }
 
 // Loads the next row of a side that was there; false at its end.
@@ -204,7 +366,7 @@ bool Load(PastScanState *state, Part part) {
   if (!side->begun) BeginSide(state, part);
   while (!side->ended && Fetch(side, state->description.direction[part])) {
     CHECK_FOR_INTERRUPTS();
-    side->loaded = part == kTable ? WasThere(state, side->slot) : WasAlive(state, side->slot);
+    side->loaded = IsWanted(state, part, side->slot);
     if (side->loaded) return true;
     InstrCountFiltered1(&state->base.ss.ps, 1);
   }
@@ -212,62 +374,60 @@ bool Load(PastScanState *state, Part part) {
   return false;
 }
 
-// Gives a record the shape of a row of the table.
-TupleTableSlot *Shape(PastScanState *state) {
+// Gives a row of another side the shape of a row of the table.
+TupleTableSlot *Shape(PastScanState *state, Part part) {
   TupleTableSlot *slot = state->base.ss.ss_ScanTupleSlot;
-  const TupleTableSlot *record = state->side[kLog].slot;
+  const TupleTableSlot *record = state->side[part].slot;
   const TupleDesc row = slot->tts_tupleDescriptor;
+  const int count = std::min<int>(state->description.last_column,
+                                  record->tts_tupleDescriptor->natts - kOffset[part]);
   ExecClearTuple(slot);
   for (int i = 0; i < row->natts; i++) {
-    const int from = i + changelog::kLogColumns;
-    const bool is_missing =
-        i >= state->description.last_column || TupleDescAttr(row, i)->attisdropped;
+    const int from = i + kOffset[part];
+    const bool is_missing = i >= count || TupleDescAttr(row, i)->attisdropped;
     slot->tts_isnull[i] = is_missing || record->tts_isnull[from];
     if (!slot->tts_isnull[i]) slot->tts_values[i] = record->tts_values[from];
   }
   return ExecStoreVirtualTuple(slot);
 }
 
-// True if the loaded record comes before the loaded row of the table.
-bool RecordComesFirst(PastScanState *state) {
-  TupleTableSlot *row = state->side[kTable].slot;
-  TupleTableSlot *record = state->side[kLog].slot;
-  for (int i = 0; i < state->sort_keys; i++) {
-    const auto column = static_cast<AttrNumber>(list_nth_int(state->description.sort_columns, i));
-    bool row_null, record_null;
-    const Datum of_row = slot_getattr(row, column, &row_null);
-    const Datum of_record = slot_getattr(
-        record, static_cast<AttrNumber>(column + changelog::kLogColumns), &record_null);
-    const int order =
-        ApplySortComparator(of_record, record_null, of_row, row_null, &state->sort[i]);
-    if (order != 0) return order < 0;
-  }
-  return false;
+// Loads a row of a side if it is read here at all.
+bool LoadIfRead(PastScanState *state, Part part) {
+  if (part == kLog && state->log_plan != nullptr) return false;
+  if (part == kLocal && state->description.entry[kLocal] == 0) return false;
+  return Load(state, part);
 }
 
-// Chooses which side the next row comes from; false at the end of both.
+// Chooses which side the next row comes from; false at the end of all.
 bool Choose(PastScanState *state, Part *part) {
-  *part = kTable;
-  if (state->sort == nullptr) {
-    if (Load(state, kTable)) return true;
-    if (state->log_plan != nullptr) return false;
-    *part = kLog;
-    return Load(state, kLog);
+  bool has_any = false;
+  for (const Part candidate : {kLocal, kTable, kLog}) {
+    if (!LoadIfRead(state, candidate)) continue;
+    if (state->sort == nullptr) {
+      *part = candidate;
+      return true;
+    }
+    if (!has_any || CompareKeys(state, state->side[candidate].slot, kOffset[candidate],
+                                state->side[*part].slot, kOffset[*part]) < 0)
+      *part = candidate;
+    has_any = true;
   }
-  const bool has_row = Load(state, kTable);
-  const bool has_record = Load(state, kLog);
-  if (has_record && (!has_row || RecordComesFirst(state))) *part = kLog;
-  return has_row || has_record;
+  return has_any;
 }
 
 // Fetches the next row of the past; an empty slot at the end.
 TupleTableSlot *NextRow(ScanState *scan_state) {
   auto *state = reinterpret_cast<PastScanState *>(scan_state);
   if (state->cut == nullptr) MakeCut(state);
-  Part part;
+  if (state->overlay == nullptr && OidIsValid(state->description.overlay.local)) MakeOverlay(state);
+  Part part = kTable;
   if (!Choose(state, &part)) return ExecClearTuple(scan_state->ss_ScanTupleSlot);
   state->side[part].loaded = false;
-  if (part == kLog) return Shape(state);
+  if (part == kLocal && state->is_point) {
+    for (Side &side : state->side) side.begun = side.ended = true;
+    state->is_found = true;
+  }
+  if (part != kTable) return Shape(state, part);
   // Expressions were made for a slot whose columns are all there.
   slot_getsomeattrs(state->side[kTable].slot, state->description.last_column);
   return state->side[kTable].slot;
@@ -316,7 +476,8 @@ void BeginPastScan(CustomScanState *node, EState *estate, int flags) {
     node->custom_ps = list_make1(state->log_plan);
     node->ss.ps.resultopsfixed = false;
   }
-  state->log_qual = ExecInitQual(state->description.log_quals, &node->ss.ps);
+  for (const Part part : {kLog, kLocal})
+    state->qual[part] = ExecInitQual(state->description.quals[part], &node->ss.ps);
   PrepareSort(state);
 }
 
@@ -324,7 +485,7 @@ TupleTableSlot *ExecPastScan(CustomScanState *node) {
   auto *state = reinterpret_cast<PastScanState *>(node);
   if (!state->table_ended) {
     TupleTableSlot *slot = ExecScan(&node->ss, NextRow, Recheck);
-    if (state->log_plan == nullptr || !TupIsNull(slot)) return slot;
+    if (state->log_plan == nullptr || state->is_found || !TupIsNull(slot)) return slot;
     state->table_ended = true;
   }
   return ExecProcNode(state->log_plan);
@@ -352,6 +513,7 @@ void RescanPastScan(CustomScanState *node) {
     side.ended = false;
   }
   state->table_ended = false;
+  state->is_found = false;
   ExecScanReScan(&node->ss);
   if (state->log_plan == nullptr) return;
   if (node->ss.ps.chgParam != nullptr) UpdateChangedParamSet(state->log_plan, node->ss.ps.chgParam);
@@ -370,14 +532,20 @@ void ExplainPastScan(CustomScanState *node, List *ancestors, ExplainState *es) {
   if (OidIsValid(described.index[kTable]))
     ExplainPropertyText("Index", get_rel_name(described.index[kTable]), es);
   print_all("Index Cond", described.written_conditions[kTable]);
-  if (described.log_entry != 0) {
-    const Oid log = rt_fetch(described.log_entry, es->rtable)->relid;
+  if (described.entry[kLog] != 0) {
+    const Oid log = rt_fetch(described.entry[kLog], es->rtable)->relid;
     ExplainPropertyText("Log", get_rel_name(log), es);
   }
   if (OidIsValid(described.index[kLog]))
     ExplainPropertyText("Log Index", get_rel_name(described.index[kLog]), es);
   print_all("Log Index Cond", described.written_conditions[kLog]);
-  print_all("Log Filter", described.log_quals);
+  print_all("Log Filter", described.quals[kLog]);
+  if (OidIsValid(described.overlay.local))
+    ExplainPropertyText("Overlaid by", pg::QualifiedName(described.overlay.local), es);
+  if (OidIsValid(described.index[kLocal]))
+    ExplainPropertyText("Overlay Index", get_rel_name(described.index[kLocal]), es);
+  print_all("Overlay Index Cond", described.written_conditions[kLocal]);
+  print_all("Overlay Filter", described.quals[kLocal]);
   print(described.by_scn ? "As of SCN" : "As of", reinterpret_cast<Node *>(described.moment));
 }
 

@@ -20,6 +20,7 @@ PGDLLEXPORT Datum helios_past_floor(PG_FUNCTION_ARGS);
 PGDLLEXPORT Datum helios_past_floor_scn(PG_FUNCTION_ARGS);
 PGDLLEXPORT Datum helios_as_of_instant(PG_FUNCTION_ARGS);
 PGDLLEXPORT Datum helios_as_of_scn(PG_FUNCTION_ARGS);
+PGDLLEXPORT Datum helios_is_overlaid(PG_FUNCTION_ARGS);
 }
 #undef Min
 #undef Max
@@ -38,6 +39,7 @@ struct Pair {
 constexpr Pair kInPast = {helios_in_past, helios_in_past_scn};
 constexpr Pair kWasAlive = {helios_was_alive, helios_was_alive_scn};
 constexpr Pair kPastFloor = {helios_past_floor, helios_past_floor_scn};
+constexpr Pair kIsOverlaid = {helios_is_overlaid, helios_is_overlaid};
 constexpr Pair kAsOf = {helios_as_of_instant, helios_as_of_scn};
 
 // The call of one of two functions that an expression is, or null.
@@ -65,14 +67,34 @@ bool IsFloor(const Node *node) {
          CallOf(static_cast<Node *>(lsecond(op->args)), kPastFloor, &by_scn) != nullptr;
 }
 
-// Takes the call that filters by the moment out of conditions; false if there is none, or its arguments are not
+// Reads NOT is_overlaid(overlay_of(local, deleted), …); false for other conditions.
+bool ReadOverlay(Node *node, OverlayTables *overlay) {
+  const auto *negation = reinterpret_cast<const BoolExpr *>(node);
+  bool by_scn;
+  if (!IsA(node, BoolExpr) || negation->boolop != NOT_EXPR) return false;
+  const FuncExpr *call =
+      CallOf(static_cast<Node *>(linitial(negation->args)), kIsOverlaid, &by_scn);
+  if (call == nullptr) return false;
+  const auto *both = reinterpret_cast<const FuncExpr *>(
+      strip_implicit_coercions(static_cast<Node *>(linitial(call->args))));
+  if (!IsA(both, FuncExpr) || list_length(both->args) != 2 || !IsA(linitial(both->args), Const) ||
+      !IsA(lsecond(both->args), Const))
+    return false;
+  overlay->local = DatumGetObjectId(linitial_node(Const, both->args)->constvalue);
+  overlay->deleted = DatumGetObjectId(lsecond_node(Const, both->args)->constvalue);
+  return true;
+}
+
+// Takes the call that filters by the moment, and what leaves out rows, out of conditions; false if there is none, or its arguments are not
 // simple. First of its arguments is the table, last the moment.
 bool TakeFilter(List *conditions, Pair pair, PastRead *read) {
   const FuncExpr *filter = nullptr;
   read->quals = NIL;
+  read->overlay = {};
   ListCell *cell;
   foreach (cell, conditions) {
     Node *condition = static_cast<Node *>(lfirst(cell));
+    if (ReadOverlay(condition, &read->overlay)) continue;
     bool by_scn = false;
     const FuncExpr *call = filter == nullptr ? CallOf(condition, pair, &by_scn) : nullptr;
     if (call == nullptr) {
@@ -97,8 +119,18 @@ bool IsBtree(Oid index) {
   return is_btree;
 }
 
-// Reads how a scan goes through its relation; false for other ways than those of a PastRead.
-bool ReadScan(Plan *plan, PastRead *read) {
+// Reads a scan by the bitmap of one index, which finds the same rows as the index.
+bool ReadBitmapScan(const Plan *plan, PastRead *read) {
+  const auto *bitmap = reinterpret_cast<const BitmapIndexScan *>(plan->lefttree);
+  if (!IsA(bitmap, BitmapIndexScan) || bitmap->scan.plan.initPlan != NIL) return false;
+  read->index = bitmap->indexid;
+  read->conditions = bitmap->indexqual;
+  read->written_conditions = bitmap->indexqualorig;
+  return IsBtree(bitmap->indexid);
+}
+
+// Reads how a scan goes through its relation, by a bitmap too if rows are few anyway; false for other ways than those of a PastRead.
+bool ReadScan(Plan *plan, bool bitmap_too, PastRead *read) {
   if (plan->parallel_aware || plan->initPlan != NIL) return false;
   read->scan = reinterpret_cast<Scan *>(plan);
   read->index = InvalidOid;
@@ -106,6 +138,7 @@ bool ReadScan(Plan *plan, PastRead *read) {
   read->conditions = NIL;
   read->written_conditions = NIL;
   if (IsA(plan, SeqScan)) return true;
+  if (bitmap_too && IsA(plan, BitmapHeapScan)) return ReadBitmapScan(plan, read);
   if (!IsA(plan, IndexScan)) return false;
   const auto *scan = reinterpret_cast<IndexScan *>(plan);
   read->index = scan->indexid;
@@ -140,7 +173,13 @@ bool OnlyAsks(const Result *result) {
 }  // namespace
 
 bool MatchTableRead(Plan *plan, PastRead *read) {
-  return ReadScan(plan, read) && TakeFilter(plan->qual, kInPast, read);
+  return ReadScan(plan, false, read) && TakeFilter(plan->qual, kInPast, read);
+}
+
+bool MatchLocalRead(Plan *plan, PastRead *read) {
+  if (!ReadScan(plan, true, read)) return false;
+  read->quals = plan->qual;
+  return true;
 }
 
 bool MatchLogRead(Plan *plan, PastRead *read) {
@@ -148,7 +187,7 @@ bool MatchLogRead(Plan *plan, PastRead *read) {
       !OnlyAsks(reinterpret_cast<Result *>(plan)))
     return false;
   Plan *scan = plan->lefttree;
-  if (!ReadScan(scan, read) || !TakeFilter(scan->qual, kWasAlive, read)) return false;
+  if (!ReadScan(scan, true, read) || !TakeFilter(scan->qual, kWasAlive, read)) return false;
   bool asks_for_inserts = false;
   List *left = NIL;
   ListCell *cell;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "pg/pg.hpp"
+#include "timetravel/overlay.hpp"
 
 extern "C" {
 #include "access/sdir.h"
@@ -19,8 +20,9 @@ struct PastRead {
   Oid table;     // the tracked table, also where its log is scanned
   Node *moment;  // a constant or a parameter of the statement
   bool by_scn;
-  List *quals;  // conditions beside that
-  Oid index;    // invalid: the whole relation
+  List *quals;            // conditions beside that
+  OverlayTables overlay;  // rows that it stands for are left out
+  Oid index;              // invalid: the whole relation
   ScanDirection direction;
   List *conditions;          // of the index, as executed
   List *written_conditions;  // the same as written
@@ -28,6 +30,9 @@ struct PastRead {
 
 // Matches a scan of a table with in_past() among its conditions.
 bool MatchTableRead(Plan *plan, PastRead *read);
+
+// Matches a scan of what stands in place of rows of a table.
+bool MatchLocalRead(Plan *plan, PastRead *read);
 
 // Matches a Result that asks whether a table can answer, over a scan of its log with was_alive() among its
 // conditions.
