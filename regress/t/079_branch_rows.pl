@@ -74,6 +74,18 @@ is(on('b', "INSERT INTO big VALUES (6, 0, 'u6', 'back') RETURNING id", 'SELECT n
 is(on('b', 'UPDATE big SET id = id + 100000 WHERE id = 8', 'SELECT id FROM big WHERE id IN (8, 100008)'), '100008', 'another key');
 is(sql('SELECT count(*), sum(k) FROM big'), '10000|495000', 'main is left alone');
 
+# Rows that main has changed since come from the log, rows of the branch stand in their place, and some are both.
+sql('UPDATE big SET note = upper(note) WHERE id BETWEEN 900 AND 910', 'ANALYZE heliosdb_log.log_' . sql("SELECT 'big'::regclass::oid"));
+on('b', 'UPDATE big SET k = 1900 WHERE id IN (899, 900, 901, 905, 910, 911)', 'DELETE FROM big WHERE id IN (903, 904)', 'ANALYZE big');
+for my $order ('id', 'id DESC')
+{
+	is(on('b', 'SET enable_seqscan = off', "SELECT string_agg(id || CASE WHEN k = 1900 THEN '*' ELSE note END, ' ' ORDER BY place) FROM (SELECT id, k, left(note, 1) AS note, row_number() OVER () AS place FROM (SELECT * FROM big WHERE id BETWEEN 898 AND 912 ORDER BY $order) o) n"),
+		join(' ', $order eq 'id' ? qw(898n 899* 900* 901* 902n 905* 906n 907n 908n 909n 910* 911* 912n) : qw(912n 911* 910* 909n 908n 907n 906n 905* 902n 901* 900* 899* 898n)), "rows of both sides by $order");
+}
+is(on('b', 'SELECT count(*), count(DISTINCT id) FROM big WHERE id BETWEEN 898 AND 912') . '|' . on('b', 'SELECT count(*) FROM big WHERE id = 905') . on('b', 'SELECT count(*) FROM big WHERE id = 904'), '13|13|10', 'each once');
+on('b', 'UPDATE big SET k = id % 100 WHERE k = 1900', "INSERT INTO big SELECT i, i % 100, 'u' || i, repeat('n', 50) FROM generate_series(903, 904) i");
+sql('UPDATE big SET note = lower(note) WHERE id BETWEEN 900 AND 910');
+
 # ---- What a statement reads is what was there when it began ----
 
 is(on('b', 'UPDATE big b SET note = o.note FROM big o WHERE o.id = b.id AND b.k = 51 AND o.k = 51', "SELECT count(*) FROM big WHERE k = 51"), '100', 'a table joined with itself');

@@ -283,6 +283,10 @@ void Overlay::Grow() {
 // Adds a copy of a key.
 void Overlay::Insert(const Datum *key) {
   if (FindInMemory(key)) return;
+  if (filter_ != nullptr) {
+    const uint64 place = PlaceOf(key[0]);
+    filter_[place / kWordBits] |= uint64{1} << (place % kWordBits);
+  }
   // At most half full.
   if (used_ * 2 >= capacity_) Grow();
   Slot slot = {Hash(key), true, {key[0]}};
@@ -326,7 +330,7 @@ bool Overlay::MayLoad() const {
   return key_.can_hash && pages * BLCKSZ <= static_cast<uint64>(work_mem) * kBytesPerKilobyte;
 }
 
-bool Overlay::Covers(const Datum *key, Snapshot snapshot) {
+bool Overlay::Find(const Datum *key, Snapshot snapshot) {
   if (unlikely(!is_started_)) Start();
   if (table_count_ == 0) return false;
   if (likely(slots_ != nullptr)) return FindInMemory(key);
@@ -335,6 +339,10 @@ bool Overlay::Covers(const Datum *key, Snapshot snapshot) {
     probes_++;
     if (MayLoad()) {
       Grow();
+      if (key_.is_number) {
+        filter_ = static_cast<uint64 *>(
+            MemoryContextAllocZero(context_, sizeof(uint64) * (1 << kFilterBits) / kWordBits));
+      }
       for (int i = 0; i < table_count_; i++) Load(tables_[i], snapshot);
       return FindInMemory(key);
     }

@@ -72,7 +72,11 @@ class Overlay {
 
   // Tells whether a snapshot sees the key, none of whose columns is null, in one of the two tables. The snapshot must be
   // the same in all calls.
-  bool Covers(const Datum *key, Snapshot snapshot);
+  bool Covers(const Datum *key, Snapshot snapshot) {
+    // Of the rows of a long scan most are not covered, which few bits tell.
+    if (likely(filter_ != nullptr) && !HasBit(key[0])) return false;
+    return Find(key, snapshot);
+  }
 
  private:
   struct Slot;
@@ -84,6 +88,21 @@ class Overlay {
     AttrNumber column[INDEX_MAX_KEYS];
   };
 
+  static constexpr int kFilterBits = 16;
+  static constexpr int kWordBits = 64;
+
+  // The place of a number among the bits of the filter (multiplicative hashing, Knuth, The Art of Computer Programming,
+  // volume 3, section 6.4).
+  static uint64 PlaceOf(Datum number) {
+    constexpr uint64 kGoldenRatio = 0x9e3779b97f4a7c15;
+    return number * kGoldenRatio >> (kWordBits - kFilterBits);
+  }
+  bool HasBit(Datum number) const {
+    const uint64 place = PlaceOf(number);
+    return (filter_[place / kWordBits] >> (place % kWordBits) & 1) != 0;
+  }
+
+  bool Find(const Datum *key, Snapshot snapshot);
   void Start();
   void AddTable(Oid oid, Oid index, const AttrNumber *columns);
   bool FindByIndex(const Table &table, const Datum *key, Snapshot snapshot);
@@ -102,7 +121,8 @@ class Overlay {
   int table_count_ = 0;  // that have pages
   Table tables_[2];
   int probes_ = 0;
-  Slot *slots_ = nullptr;  // null: not loaded
+  Slot *slots_ = nullptr;     // null: not loaded
+  uint64 *filter_ = nullptr;  // of loaded numbers: bits at their places
   uint32 capacity_ = 0;
   uint32 used_ = 0;
 };

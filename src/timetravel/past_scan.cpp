@@ -293,9 +293,6 @@ int CompareKeys(PastScanState *state, TupleTableSlot *a, int a_offset, TupleTabl
 bool IsCovered(PastScanState *state, TupleTableSlot *slot, int offset) {
   Overlay *overlay = state->overlay;
   if (likely(overlay == nullptr)) return false;
-  if (state->by_key && state->side[kLocal].loaded &&
-      CompareKeys(state, slot, offset, state->side[kLocal].slot, 0) == 0)
-    return true;
   Datum key[INDEX_MAX_KEYS];
   for (int i = 0; i < overlay->key_count(); i++) {
     bool is_null;
@@ -398,11 +395,22 @@ bool LoadIfRead(PastScanState *state, Part part) {
   return Load(state, part);
 }
 
+// Loads a row of a side that does not have the key of the loaded row of what is laid over: that stands in its place.
+bool LoadUncovered(PastScanState *state, Part part) {
+  while (LoadIfRead(state, part)) {
+    if (!state->by_key || part == kLocal || !state->side[kLocal].loaded ||
+        CompareKeys(state, state->side[part].slot, kOffset[part], state->side[kLocal].slot, 0) != 0)
+      return true;
+    state->side[part].loaded = false;
+  }
+  return false;
+}
+
 // Chooses which side the next row comes from; false at the end of all.
 bool Choose(PastScanState *state, Part *part) {
   bool has_any = false;
   for (const Part candidate : {kLocal, kTable, kLog}) {
-    if (!LoadIfRead(state, candidate)) continue;
+    if (!LoadUncovered(state, candidate)) continue;
     if (state->sort == nullptr) {
       *part = candidate;
       return true;
