@@ -19,9 +19,9 @@ CREATE TABLE heliosdb.branches (
   options jsonb NOT NULL DEFAULT '{}'
 );
 COMMENT ON TABLE heliosdb.branches IS 'branches of this database; see the view pg_branches';
-COMMENT ON COLUMN heliosdb.branches.fork_at IS 'instant of the parent that the branch began with; null: fork_scn, or the commit of fork_xid';
+COMMENT ON COLUMN heliosdb.branches.fork_at IS 'instant of the parent that the branch began with; null: fork_scn says it';
 COMMENT ON COLUMN heliosdb.branches.fork_xid IS 'transaction that created the branch, if it began then; null: it began in the past';
-COMMENT ON COLUMN heliosdb.branches.fork_scn IS 'recorded snapshot of the parent that the branch began with; null: the others say it';
+COMMENT ON COLUMN heliosdb.branches.fork_scn IS 'recorded snapshot of the parent that the branch began with; null: fork_at says it';
 COMMENT ON COLUMN heliosdb.branches.expires_at IS 'when heliosdb.drop_expired_branches() drops it';
 COMMENT ON COLUMN heliosdb.branches.merges IS 'how often it was merged';
 INSERT INTO heliosdb.branches (id, name, owner)
@@ -33,7 +33,8 @@ CREATE TABLE heliosdb.branch_relations (
   local_relid oid NOT NULL,
   schema oid NOT NULL,
   columns smallint NOT NULL,
-  base_xid xid8
+  base_xid xid8,
+  base_scn bigint
 );
 CREATE INDEX branch_relations_main ON heliosdb.branch_relations (branch, main_relid);
 CREATE INDEX branch_relations_local ON heliosdb.branch_relations (local_relid);
@@ -43,6 +44,7 @@ COMMENT ON COLUMN heliosdb.branch_relations.local_relid IS 'the relation of the 
 COMMENT ON COLUMN heliosdb.branch_relations.schema IS 'schema that the relation belongs to on main';
 COMMENT ON COLUMN heliosdb.branch_relations.columns IS 'columns that both had when the copy was made, dropped ones too';
 COMMENT ON COLUMN heliosdb.branch_relations.base_xid IS 'transaction that merged it last; null: never';
+COMMENT ON COLUMN heliosdb.branch_relations.base_scn IS 'recorded snapshot of the last merge, with that transaction';
 
 CREATE TABLE heliosdb.branch_sequences (
   branch bigint,
@@ -89,7 +91,7 @@ COMMENT ON VIEW pg_branches IS 'branches of this database';
 COMMENT ON COLUMN pg_branches.size_bytes IS 'bytes of what was changed on the branch; null for main';
 COMMENT ON COLUMN pg_branches.num_commits IS 'how often the branch was merged';
 COMMENT ON COLUMN pg_branches.fork_at IS 'instant of the parent that the branch began with; of an SCN when that was recorded';
-COMMENT ON COLUMN pg_branches.fork_scn IS 'recorded snapshot that the branch began with; null: it began at an instant';
+COMMENT ON COLUMN pg_branches.fork_scn IS 'recorded snapshot that the branch began with; null: an instant of the past';
 GRANT SELECT ON pg_branches TO PUBLIC;
 
 CREATE VIEW heliosdb.branch_list AS
@@ -195,18 +197,18 @@ COMMENT ON FUNCTION heliosdb.branch_policies(oid, oid) IS 'policies of a table a
 
 -- Differences and merging.
 
-CREATE FUNCTION heliosdb.branch_moment(at timestamptz, transaction xid8, scn bigint) RETURNS text
+CREATE FUNCTION heliosdb.branch_moment(at timestamptz, scn bigint, recorder xid8) RETURNS text
   LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET timezone = 'UTC' AS $body$
-    SELECT COALESCE('heliosdb.as_of_scn(' || scn || ')',
-                    'heliosdb.as_of(' || quote_literal(COALESCE(at, pg_xact_commit_timestamp(transaction::xid))) || '::timestamptz)')
+    SELECT CASE WHEN pg_xact_status(recorder) = 'in progress' THEN NULL
+                WHEN scn IS NOT NULL THEN format('heliosdb.as_of_scn(%s)', scn) ELSE format('heliosdb.as_of(%L::timestamptz)', at::text) END
   $body$;
-COMMENT ON FUNCTION heliosdb.branch_moment(timestamptz, xid8, bigint) IS 'a moment as TABLESAMPLE takes it; null if the transaction has not committed';
+COMMENT ON FUNCTION heliosdb.branch_moment(timestamptz, bigint, xid8) IS 'a moment as TABLESAMPLE takes it; null while the transaction that it is the end of runs';
 
 CREATE FUNCTION heliosdb.branch_contents(branch text, OUT branch_id bigint, OUT main oid, OUT local oid, OUT schema oid, OUT columns smallint, OUT base text,
                                          OUT merged boolean, OUT merged_now boolean) RETURNS SETOF record
   LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
-    SELECT b.id, r.main_relid, r.local_relid, r.schema, r.columns, heliosdb.branch_moment(CASE WHEN r.base_xid IS NULL THEN b.fork_at END, COALESCE(r.base_xid, b.fork_xid),
-                                                                                      CASE WHEN r.base_xid IS NULL THEN b.fork_scn END),
+    SELECT b.id, r.main_relid, r.local_relid, r.schema, r.columns,
+           CASE WHEN r.base_xid IS NULL THEN heliosdb.branch_moment(b.fork_at, b.fork_scn, b.fork_xid) ELSE heliosdb.branch_moment(NULL, r.base_scn, r.base_xid) END,
            r.base_xid IS NOT NULL, COALESCE(r.base_xid = pg_current_xact_id_if_assigned(), false)
     FROM heliosdb.branches b JOIN heliosdb.branch_relations r ON r.branch = b.id
     WHERE b.name = branch_contents.branch::name
@@ -258,7 +260,7 @@ CREATE FUNCTION heliosdb.branch_statistics(statistics oid, schema oid, relation 
 COMMENT ON FUNCTION heliosdb.branch_statistics(oid, oid, oid) IS 'the statement that gives a relation extended statistics like others, in a schema';
 
 CREATE VIEW heliosdb.branch_forks AS
-  SELECT b.name::text AS name, b.id, heliosdb.branch_moment(b.fork_at, b.fork_xid, b.fork_scn) AS fork
+  SELECT b.name::text AS name, b.id, heliosdb.branch_moment(b.fork_at, b.fork_scn, b.fork_xid) AS fork
   FROM heliosdb.branches b WHERE b.id <> 1;
 COMMENT ON VIEW heliosdb.branch_forks IS 'what branches begin with, as TABLESAMPLE takes it; null: not ready';
 GRANT SELECT ON heliosdb.branch_forks TO PUBLIC;

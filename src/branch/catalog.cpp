@@ -39,7 +39,8 @@ enum RelationColumn {
   kSchema,
   kColumns,
   kBaseXid,
-  kRelationColumns = kBaseXid
+  kBaseScn,
+  kRelationColumns = kBaseScn
 };
 
 struct LocalKey {
@@ -225,6 +226,7 @@ void AddLocal(int64 branch, Oid main, Oid local, Oid schema) {
   values[kSchema - 1] = ObjectIdGetDatum(schema);
   values[kColumns - 1] = Int16GetDatum(ColumnCount(local));
   nulls[kBaseXid - 1] = true;
+  nulls[kBaseScn - 1] = true;
   CatalogTupleInsert(table, heap_form_tuple(RelationGetDescr(table), values, nulls));
   table_close(table, RowExclusiveLock);
   LocalChanged(main);

@@ -4,6 +4,7 @@
 #include "branch/clone.hpp"
 #include "branch/manage.hpp"
 #include "branch/session.hpp"
+#include "changelog/changelog.hpp"
 #include "pg/names.hpp"
 #include "pg/pause.hpp"
 
@@ -196,11 +197,11 @@ HELIOS_FUNCTION(merge_end) {
   SystemScope scope;
   scope.Enter();
   SPI_connect();
-  RunSql(psprintf("UPDATE heliosdb.branch_relations SET base_xid = pg_current_xact_id() WHERE "
-                  "branch = %lld "
-                  "AND main_relid <> 0 AND local_relid <> 0",
-                  id),
-         SPI_OK_UPDATE);
+  RunSql(
+      psprintf("UPDATE heliosdb.branch_relations SET base_xid = pg_current_xact_id(), base_scn = "
+               "%lld WHERE branch = %lld AND main_relid <> 0 AND local_relid <> 0",
+               static_cast<long long>(changelog::RecordWithOwn().scn), id),
+      SPI_OK_UPDATE);
   RunSql(psprintf("UPDATE heliosdb.branches SET merges = merges + 1, merged_at = clock_timestamp() "
                   "WHERE id "
                   "= %lld",

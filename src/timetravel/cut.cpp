@@ -63,7 +63,8 @@ MemoryContext EmptyContextOf(FunctionCallInfo fcinfo) {
   return context;
 }
 
-Cut::Cut(Oid relation, Moment moment) : relation_(relation), moment_(moment), snapshot_{} {
+Cut::Cut(Oid relation, Moment moment)
+    : relation_(relation), moment_(moment), snapshot_{}, last_part_{} {
   RequireAnswer(relation, moment);
   floor_ = FloorOf(relation, moment);
   next_ = ReadNextFullTransactionId();
@@ -88,8 +89,19 @@ bool Cut::CommittedBefore(FullTransactionId xid) const {
                           "heliosdb.track() begins its history anew.")));
 }
 
-bool Cut::HadEnded(FullTransactionId xid) const {
-  if (!changelog::IsSeen(snapshot_, xid)) return false;
+// Tells whether a transaction that the snapshot does not see is a subtransaction of the one that recorded it, if that
+// counts as ended.
+bool Cut::IsOwnPart(FullTransactionId xid) {
+  if (!FullTransactionIdIsValid(snapshot_.own)) return false;
+  if (!last_part_known_) last_part_ = changelog::LastSubtransactionOf(snapshot_.own);
+  last_part_known_ = true;
+  return FullTransactionIdIsValid(last_part_) &&
+         FullTransactionIdPrecedesOrEquals(xid, last_part_) &&
+         FullTransactionIdEquals(TopOfEnded(xid), snapshot_.own);
+}
+
+bool Cut::HadEnded(FullTransactionId xid) {
+  if (!changelog::IsSeen(snapshot_, xid)) return IsOwnPart(xid);
   // What is under way had not ended, whatever the snapshot says of a subtransaction: it lists top levels only.
   if (TransactionIdIsCurrentTransactionId(XidFromFullTransactionId(xid))) return false;
   const FullTransactionId top = TopOfEnded(xid);

@@ -6,7 +6,8 @@
 //   committed at or before `at` (commit timestamp)   there
 //   later, or not at all                             not there
 //
-//   of an SCN: what had ended in the recorded snapshot is there, of a subtransaction what its top level says
+//   of an SCN: what had ended in the recorded snapshot is there, of a subtransaction what its top level says; of the
+//   fork or merge of a branch also the transaction that recorded it, with subtransactions that came after
 //
 // The commit timestamp is taken before a transaction becomes visible; so a statement refuses instants for
 // which its own snapshot still misses a transaction.
@@ -58,7 +59,8 @@ class Cut {
 
  private:
   bool CommittedBefore(FullTransactionId xid) const;
-  bool HadEnded(FullTransactionId xid) const;
+  bool HadEnded(FullTransactionId xid);
+  bool IsOwnPart(FullTransactionId xid);
 
   Oid relation_;
   Moment moment_;
@@ -66,6 +68,8 @@ class Cut {
   TransactionId low_floor_;  // the same for raw numbers of the first epoch, later 0
   FullTransactionId next_;
   changelog::RecordedSnapshot snapshot_;  // of an SCN
+  bool last_part_known_ = false;
+  FullTransactionId last_part_;  // the last subtransaction of the one that recorded it
 };
 
 }  // namespace helios::timetravel
