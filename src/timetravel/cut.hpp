@@ -59,8 +59,8 @@ class Cut {
 
  private:
   bool CommittedBefore(FullTransactionId xid) const;
-  bool HadEnded(FullTransactionId xid);
-  bool IsOwnPart(FullTransactionId xid);
+  bool HadEnded(FullTransactionId xid) const;
+  bool IsOwnPart(FullTransactionId xid) const;
 
   Oid relation_;
   Moment moment_;
@@ -68,8 +68,6 @@ class Cut {
   TransactionId low_floor_;  // the same for raw numbers of the first epoch, later 0
   FullTransactionId next_;
   changelog::RecordedSnapshot snapshot_;  // of an SCN
-  bool last_part_known_ = false;
-  FullTransactionId last_part_;  // the last subtransaction of the one that recorded it
 };
 
 }  // namespace helios::timetravel
