@@ -718,12 +718,19 @@ DECLARE
 BEGIN
   LOOP
     changed := 0;
-    FOR f IN SELECT k.oid, k.conrelid, k.confrelid, r.child, r.parent FROM pg_constraint k
+    FOR f IN SELECT k.oid, k.conrelid, k.confrelid, k.confdeltype, r.child, r.parent FROM pg_constraint k
                CROSS JOIN LATERAL (SELECT COALESCE(pg_partition_root(k.conrelid)::oid, k.conrelid) AS child, COALESCE(pg_partition_root(k.confrelid)::oid, k.confrelid) AS parent) r
                JOIN heliosdb.merge_levels(tables) l ON l.relation = r.parent
              WHERE k.contype = 'f' AND k.conparentid = 0 AND heliosdb.branch_key(r.parent) IS NOT NULL ORDER BY l.level DESC, k.oid LOOP
       CONTINUE WHEN NOT heliosdb.merge_has(f.parent, 'act = ''D''');
       place := array_position(tables, f.child);
+      -- What the role may not see, the foreign key itself refuses, unless it acts on it.
+      IF place IS NULL AND (NOT has_table_privilege(f.conrelid, 'SELECT') OR row_security_active(f.conrelid)) THEN
+        CONTINUE WHEN f.confdeltype IN ('a', 'r');
+        RAISE EXCEPTION 'rows of table % may refer to rows of % that the branch has deleted', f.conrelid::regclass, f.parent::regclass
+          USING ERRCODE = 'insufficient_privilege', DETAIL = 'This role does not see all of them, and a foreign key would change them.',
+                HINT = 'Let a role merge that may read the table and bypasses its row-level security.';
+      END IF;
       referring := format('FROM pg_temp.%I d CROSS JOIN LATERAL (SELECT %s) k JOIN %s p ON %s JOIN %s c ON %s', 'heliosdb_merge_' || f.parent,
                           heliosdb.merge_keys(f.parent, 'd'), heliosdb.branch_relation_name(f.confrelid), heliosdb.branch_same_row(f.parent, 'p', 'k'),
                           heliosdb.branch_relation_name(f.conrelid), heliosdb.merge_refers(f.oid, 'p', 'c'));
