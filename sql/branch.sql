@@ -19,9 +19,9 @@ CREATE TABLE heliosdb.branches (
   options jsonb NOT NULL DEFAULT '{}'
 );
 COMMENT ON TABLE heliosdb.branches IS 'branches of this database; see the view pg_branches';
-COMMENT ON COLUMN heliosdb.branches.fork_at IS 'instant of the parent that the branch began with; null: fork_scn, or the commit of fork_xid';
+COMMENT ON COLUMN heliosdb.branches.fork_at IS 'instant of the parent that the branch began with; null: fork_scn says it';
 COMMENT ON COLUMN heliosdb.branches.fork_xid IS 'transaction that created the branch, if it began then; null: it began in the past';
-COMMENT ON COLUMN heliosdb.branches.fork_scn IS 'recorded snapshot of the parent that the branch began with; null: the others say it';
+COMMENT ON COLUMN heliosdb.branches.fork_scn IS 'recorded snapshot of the parent that the branch began with; null: fork_at says it';
 COMMENT ON COLUMN heliosdb.branches.expires_at IS 'when heliosdb.drop_expired_branches() drops it';
 COMMENT ON COLUMN heliosdb.branches.merges IS 'how often it was merged';
 INSERT INTO heliosdb.branches (id, name, owner)
@@ -34,6 +34,7 @@ CREATE TABLE heliosdb.branch_relations (
   schema oid NOT NULL,
   columns smallint NOT NULL,
   base_xid xid8,
+  base_scn bigint,
   deleted_relid oid NOT NULL DEFAULT 0,
   whole_xid xid8
 );
@@ -45,6 +46,7 @@ COMMENT ON COLUMN heliosdb.branch_relations.local_relid IS 'the relation of the 
 COMMENT ON COLUMN heliosdb.branch_relations.schema IS 'schema that the relation belongs to on main';
 COMMENT ON COLUMN heliosdb.branch_relations.columns IS 'columns that both had when the copy was made, dropped ones too';
 COMMENT ON COLUMN heliosdb.branch_relations.base_xid IS 'transaction that merged it last; null: never';
+COMMENT ON COLUMN heliosdb.branch_relations.base_scn IS 'recorded snapshot of the last merge, with that transaction';
 COMMENT ON COLUMN heliosdb.branch_relations.deleted_relid IS 'of a table that is copied row by row: keys of rows that the branch does not have any more; 0: copied as a whole';
 COMMENT ON COLUMN heliosdb.branch_relations.whole_xid IS 'transaction that copied the rest of such a table; null: the rest is main''s';
 
@@ -93,7 +95,7 @@ COMMENT ON VIEW pg_branches IS 'branches of this database';
 COMMENT ON COLUMN pg_branches.size_bytes IS 'bytes of what was changed on the branch; null for main';
 COMMENT ON COLUMN pg_branches.num_commits IS 'how often the branch was merged';
 COMMENT ON COLUMN pg_branches.fork_at IS 'instant of the parent that the branch began with; of an SCN when that was recorded';
-COMMENT ON COLUMN pg_branches.fork_scn IS 'recorded snapshot that the branch began with; null: it began at an instant';
+COMMENT ON COLUMN pg_branches.fork_scn IS 'recorded snapshot that the branch began with; null: an instant of the past';
 GRANT SELECT ON pg_branches TO PUBLIC;
 
 CREATE VIEW heliosdb.branch_list AS
@@ -203,30 +205,30 @@ COMMENT ON FUNCTION heliosdb.branch_policies(oid, oid) IS 'policies of a table a
 
 -- Differences and merging.
 
-CREATE FUNCTION heliosdb.branch_moment(at timestamptz, transaction xid8, scn bigint) RETURNS text
+CREATE FUNCTION heliosdb.branch_moment(at timestamptz, scn bigint, recorder xid8) RETURNS text
   LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET timezone = 'UTC' AS $body$
-    SELECT COALESCE('heliosdb.as_of_scn(' || scn || ')',
-                    'heliosdb.as_of(' || quote_literal(COALESCE(at, pg_xact_commit_timestamp(transaction::xid))) || '::timestamptz)')
+    SELECT CASE WHEN pg_xact_status(recorder) = 'in progress' THEN NULL
+                WHEN scn IS NOT NULL THEN format('heliosdb.as_of_scn(%s)', scn) ELSE format('heliosdb.as_of(%L::timestamptz)', at::text) END
   $body$;
-COMMENT ON FUNCTION heliosdb.branch_moment(timestamptz, xid8, bigint) IS 'a moment as TABLESAMPLE takes it; null if the transaction has not committed';
+COMMENT ON FUNCTION heliosdb.branch_moment(timestamptz, bigint, xid8) IS 'a moment as TABLESAMPLE takes it; null while the transaction that it is the end of runs';
 
-CREATE FUNCTION heliosdb.branch_overlay(at timestamptz, transaction xid8, scn bigint, local oid, deleted oid) RETURNS text
+CREATE FUNCTION heliosdb.branch_overlay(at timestamptz, scn bigint, local oid, deleted oid) RETURNS text
   LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET timezone = 'UTC' AS $body$
     SELECT format('heliosdb.as_of_overlaid(%s, %s, %s::oid, %s::oid, ',
-                  CASE WHEN scn IS NULL THEN quote_literal(COALESCE(at, pg_xact_commit_timestamp(transaction::xid))) || '::timestamptz' ELSE 'NULL' END,
+                  CASE WHEN scn IS NULL THEN quote_literal(at::text) || '::timestamptz' ELSE 'NULL' END,
                   COALESCE(scn::text, 'NULL'), local, deleted)
   $body$;
-COMMENT ON FUNCTION heliosdb.branch_overlay(timestamptz, xid8, bigint, oid, oid) IS 'the beginning of what TABLESAMPLE takes to read a table that is copied row by row; the part is to follow';
+COMMENT ON FUNCTION heliosdb.branch_overlay(timestamptz, bigint, oid, oid) IS 'the beginning of what TABLESAMPLE takes to read a table that is copied row by row; the part is to follow';
 
 CREATE FUNCTION heliosdb.branch_contents(branch text, OUT branch_id bigint, OUT main oid, OUT local oid, OUT schema oid, OUT columns smallint, OUT base text,
-                                         OUT merged boolean, OUT merged_now boolean, OUT merged_at timestamptz, OUT past text, OUT deleted oid, OUT carrier text,
+                                         OUT merged boolean, OUT merged_now boolean, OUT past text, OUT deleted oid, OUT carrier text,
                                          OUT is_partial boolean) RETURNS SETOF record
   LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
-    SELECT b.id, r.main_relid, r.local_relid, r.schema, r.columns, heliosdb.branch_moment(CASE WHEN r.base_xid IS NULL THEN b.fork_at END, COALESCE(r.base_xid, b.fork_xid),
-                                                                                      CASE WHEN r.base_xid IS NULL THEN b.fork_scn END),
-           r.base_xid IS NOT NULL, COALESCE(r.base_xid = pg_current_xact_id_if_assigned(), false), pg_xact_commit_timestamp(r.base_xid::xid),
-           heliosdb.branch_moment(b.fork_at, b.fork_xid, b.fork_scn), r.deleted_relid,
-           heliosdb.branch_overlay(b.fork_at, b.fork_xid, b.fork_scn, r.local_relid, r.deleted_relid), r.deleted_relid <> 0 AND r.whole_xid IS NULL
+    SELECT b.id, r.main_relid, r.local_relid, r.schema, r.columns,
+           CASE WHEN r.base_xid IS NULL THEN heliosdb.branch_moment(b.fork_at, b.fork_scn, b.fork_xid) ELSE heliosdb.branch_moment(NULL, r.base_scn, r.base_xid) END,
+           r.base_xid IS NOT NULL, COALESCE(r.base_xid = pg_current_xact_id_if_assigned(), false),
+           heliosdb.branch_moment(b.fork_at, b.fork_scn, b.fork_xid), r.deleted_relid,
+           heliosdb.branch_overlay(b.fork_at, b.fork_scn, r.local_relid, r.deleted_relid), r.deleted_relid <> 0 AND r.whole_xid IS NULL
     FROM heliosdb.branches b JOIN heliosdb.branch_relations r ON r.branch = b.id
     WHERE b.name = branch_contents.branch::name
   $body$;
@@ -278,7 +280,7 @@ CREATE FUNCTION heliosdb.branch_statistics(statistics oid, schema oid, relation 
 COMMENT ON FUNCTION heliosdb.branch_statistics(oid, oid, oid) IS 'the statement that gives a relation extended statistics like others, in a schema';
 
 CREATE VIEW heliosdb.branch_forks AS
-  SELECT b.name::text AS name, b.id, heliosdb.branch_moment(b.fork_at, b.fork_xid, b.fork_scn) AS fork
+  SELECT b.name::text AS name, b.id, heliosdb.branch_moment(b.fork_at, b.fork_scn, b.fork_xid) AS fork
   FROM heliosdb.branches b WHERE b.id <> 1;
 COMMENT ON VIEW heliosdb.branch_forks IS 'what branches begin with, as TABLESAMPLE takes it; null: not ready';
 GRANT SELECT ON heliosdb.branch_forks TO PUBLIC;
@@ -377,9 +379,9 @@ END
 $body$;
 COMMENT ON FUNCTION heliosdb.merge_strategy(jsonb) IS 'refuses unknown options of a merge; returns what decides conflicts';
 
-CREATE FUNCTION heliosdb.merge_deleted(branch bigint, local oid, base timestamptz) RETURNS void
+CREATE FUNCTION heliosdb.merge_deleted(branch bigint, local oid) RETURNS void
   AS 'MODULE_PATHNAME', 'helios_merge_deleted' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION heliosdb.merge_deleted(bigint, oid, timestamptz) IS 'step of a merge: creates the temporary table heliosdb_deleted of the keys that a table which is copied row by row had lost at the last merge';
+COMMENT ON FUNCTION heliosdb.merge_deleted(bigint, oid) IS 'step of a merge: creates the temporary table heliosdb_deleted of the keys that a table which is copied row by row had lost at the last merge';
 
 -- What was there at the base, for FROM. Of a table that is copied row by row that is main's as of the fork, and only what
 -- the copy stands for where the copy has no more; later, the copy's at the last merge, and of main's what that did not
@@ -765,12 +767,19 @@ DECLARE
 BEGIN
   LOOP
     changed := 0;
-    FOR f IN SELECT k.oid, k.conrelid, k.confrelid, r.child, r.parent FROM pg_constraint k
+    FOR f IN SELECT k.oid, k.conrelid, k.confrelid, k.confdeltype, r.child, r.parent FROM pg_constraint k
                CROSS JOIN LATERAL (SELECT COALESCE(pg_partition_root(k.conrelid)::oid, k.conrelid) AS child, COALESCE(pg_partition_root(k.confrelid)::oid, k.confrelid) AS parent) r
                JOIN heliosdb.merge_levels(tables) l ON l.relation = r.parent
              WHERE k.contype = 'f' AND k.conparentid = 0 AND heliosdb.branch_key(r.parent) IS NOT NULL ORDER BY l.level DESC, k.oid LOOP
       CONTINUE WHEN NOT heliosdb.merge_has(f.parent, 'act = ''D''');
       place := array_position(tables, f.child);
+      -- What the role may not see, the foreign key itself refuses, unless it acts on it.
+      IF place IS NULL AND (NOT has_table_privilege(f.conrelid, 'SELECT') OR row_security_active(f.conrelid)) THEN
+        CONTINUE WHEN f.confdeltype IN ('a', 'r');
+        RAISE EXCEPTION 'rows of table % may refer to rows of % that the branch has deleted', f.conrelid::regclass, f.parent::regclass
+          USING ERRCODE = 'insufficient_privilege', DETAIL = 'This role does not see all of them, and a foreign key would change them.',
+                HINT = 'Let a role merge that may read the table and bypasses its row-level security.';
+      END IF;
       referring := format('FROM pg_temp.%I d CROSS JOIN LATERAL (SELECT %s) k JOIN %s p ON %s JOIN %s c ON %s', 'heliosdb_merge_' || f.parent,
                           heliosdb.merge_keys(f.parent, 'd'), heliosdb.branch_relation_name(f.confrelid), heliosdb.branch_same_row(f.parent, 'p', 'k'),
                           heliosdb.branch_relation_name(f.conrelid), heliosdb.merge_refers(f.oid, 'p', 'c'));
@@ -903,7 +912,6 @@ DECLARE
   locals oid[] := '{}';
   bases text[] := '{}';
   firsts boolean[] := '{}';
-  merged_at timestamptz[] := '{}';
   pasts text[] := '{}';
   carriers text[] := '{}';  -- null: copied as a whole
   are_partial boolean[] := '{}';
@@ -969,7 +977,6 @@ BEGIN
     locals := locals || pair.local;
     bases := bases || pair.base;
     firsts := firsts || NOT pair.merged;
-    merged_at := merged_at || pair.merged_at;
     pasts := pasts || pair.past;
     carriers := carriers || CASE WHEN pair.deleted <> 0 THEN pair.carrier END;
     are_partial := are_partial || pair.is_partial;
@@ -993,7 +1000,7 @@ BEGIN
       CONTINUE;
     END IF;
     IF carriers[place] IS NOT NULL AND NOT firsts[place] THEN
-      PERFORM heliosdb.merge_deleted(branch, locals[place], merged_at[place]);
+      PERFORM heliosdb.merge_deleted(branch, locals[place]);
     END IF;
     PERFORM heliosdb.merge_compare(tables[place], locals[place], bases[place], firsts[place], pasts[place], carriers[place], are_partial[place], added, strategy);
   END LOOP;

@@ -38,6 +38,7 @@ COMMENT ON COLUMN heliosdb.tracked.key IS 'columns of the primary key; none: the
 COMMENT ON COLUMN heliosdb.tracked.retention IS 'age up to which records are kept; null: heliosdb.time_travel_retention';
 
 CREATE TABLE heliosdb_log.subxacts (sub xid8 PRIMARY KEY, top xid8 NOT NULL);
+CREATE INDEX subxacts_top ON heliosdb_log.subxacts (top, sub);
 COMMENT ON TABLE heliosdb_log.subxacts IS 'top-level transactions of subtransactions that wrote tracked tables';
 
 CREATE TABLE heliosdb_log.snapshots (
@@ -47,7 +48,8 @@ CREATE TABLE heliosdb_log.snapshots (
   until xid8 NOT NULL,
   seen pg_snapshot NOT NULL,
   automatic boolean NOT NULL,
-  description text
+  description text,
+  with_own boolean NOT NULL DEFAULT false
 );
 CREATE INDEX snapshots_at ON heliosdb_log.snapshots (at);
 CREATE INDEX snapshots_until ON heliosdb_log.snapshots (until, scn);
@@ -56,6 +58,7 @@ COMMENT ON COLUMN heliosdb_log.snapshots.scn IS 'position of the WAL when the sn
 COMMENT ON COLUMN heliosdb_log.snapshots.at IS 'clock after the snapshot was taken';
 COMMENT ON COLUMN heliosdb_log.snapshots.xid IS 'transaction that recorded it';
 COMMENT ON COLUMN heliosdb_log.snapshots.seen IS 'which transactions had ended';
+COMMENT ON COLUMN heliosdb_log.snapshots.with_own IS 'the transaction that recorded it counts as ended too, although not in "seen"';
 
 CREATE TABLE heliosdb_log.pins (scn bigint NOT NULL, holder text NOT NULL, PRIMARY KEY (holder));
 CREATE INDEX pins_scn ON heliosdb_log.pins (scn);

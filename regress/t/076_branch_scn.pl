@@ -1,4 +1,5 @@
-# Branches of recorded snapshots: what they read, that the logs are kept for them, and merges whose base is one.
+# Branches of recorded snapshots: what they read, that the logs are kept for them, and merges whose base is one. Branches
+# of now and merges record one with all that their own transaction does.
 use strict;
 use warnings;
 
@@ -79,5 +80,61 @@ sql("DROP BRANCH s_$_") foreach qw(simple extended prepared);
 sql('DROP BRANCH f', q{SET heliosdb.time_travel_retention = '0'}, 'SELECT pg_current_scn()', 'SELECT heliosdb.trim_log()');
 is(sql("SELECT count(*) FROM pg_snapshots WHERE scn = $scn"), '0', 'until the last one is dropped');
 fails('then it is none any more', qr/ERROR:  22023: branch "x" cannot begin at SCN $scn/, "CREATE BRANCH x AS OF SCN $scn");
+
+# ---- Branches of now: the end of the transaction that creates them ----
+
+sql('CREATE TABLE own (id int PRIMARY KEY)', q{SELECT heliosdb.track('own')});
+my $ids = q{SELECT string_agg(id::text, ',' ORDER BY id) FROM own};
+my $creator = $node->background_psql('postgres', on_error_stop => 0);
+$creator->query_safe('BEGIN; INSERT INTO own VALUES (1); SAVEPOINT a; INSERT INTO own VALUES (2); RELEASE a; SAVEPOINT b; INSERT INTO own VALUES (3); ROLLBACK TO b;'
+	. 'SAVEPOINT c; CREATE TABLE made (id int PRIMARY KEY); INSERT INTO made VALUES (1); RELEASE c; CREATE BRANCH now_on');
+sql('INSERT INTO own VALUES (10)');
+$creator->query_safe('INSERT INTO own VALUES (4); SAVEPOINT d; INSERT INTO own VALUES (5); SAVEPOINT e; INSERT INTO own VALUES (6); RELEASE e; RELEASE d; SAVEPOINT f; INSERT INTO own VALUES (7); ROLLBACK TO f');
+my $early = sql('SELECT max(scn) FROM pg_snapshots');
+fails('such a snapshot before its transaction has committed', qr/ERROR:  40001: SCN $early is later than the snapshot of this statement/, "SELECT * FROM own AS OF SCN $early");
+$creator->query_safe("SAVEPOINT g");
+$creator->query("SELECT * FROM own AS OF SCN $early");
+like($creator->{stderr}, qr/SCN $early is later than the snapshot/, 'by itself neither');
+$creator->{stderr} = '';
+$creator->query_safe('ROLLBACK TO g; COMMIT');
+is(on('now_on', $ids, 'SELECT count(*) FROM made'), "1,2,4,5,6\n1", 'all that its transaction did, before and after, also in savepoints');
+is(sql($ids, "SELECT string_agg(id::text, ',' ORDER BY id) FROM own AS OF SCN $early"), "1,2,4,5,6,10\n1,2,4,5,6", 'and nothing of others that came after');
+is(on('now_on', 'DELETE FROM own WHERE id = 6', $ids), '1,2,4,5', 'its copy');
+$creator->query_safe('BEGIN; INSERT INTO own VALUES (20); CREATE BRANCH never; INSERT INTO own VALUES (21); ROLLBACK');
+is(sql('SELECT count(*) FROM own AS OF SCN ' . sql('SELECT max(scn) FROM pg_snapshots')), '6', 'one that was rolled back did nothing');
+
+# The first branch tracks tables, for which it waits for writers: what these did is in no log, but in the branch.
+sql('CREATE TABLE fresh (id int PRIMARY KEY, n int)', 'INSERT INTO fresh VALUES (1, 0)');
+my $writer = $node->background_psql('postgres');
+$writer->query_safe('BEGIN; UPDATE fresh SET n = 1');
+my $creating = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', 'CREATE BRANCH waited' ], '>&', \(my $waited = ''));
+ok($node->poll_query_until('postgres', q{SELECT count(*) > 0 FROM pg_locks WHERE NOT granted}), 'a branch waits for writers of tables that are not tracked');
+$writer->query_safe('COMMIT');
+$creating->finish;
+is($waited . on('waited', 'SELECT n FROM fresh'), '1', 'and has what they did');
+
+my $old = $node->background_psql('postgres', on_error_stop => 0);
+$old->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1');
+sql('CREATE BRANCH newer');
+$old->query('USE BRANCH newer; SELECT * FROM own');
+like($old->{stderr}, qr/SCN \d+ is later than the snapshot of this statement/, 'an older snapshot does not reach a newer branch');
+$_->quit foreach $creator, $writer, $old;
+
+# ---- Merges: the end of their transaction ----
+
+sql('CREATE TABLE heap (a int)', 'CREATE TABLE keyed (id int PRIMARY KEY, n int)', 'INSERT INTO heap VALUES (1), (2)', 'INSERT INTO keyed VALUES (1, 0), (2, 0), (3, 0)', 'CREATE BRANCH m');
+my $both = q{SELECT (SELECT string_agg(a::text, ',' ORDER BY a) FROM heap), (SELECT string_agg(id || ':' || n, ',' ORDER BY id) FROM keyed)};
+sql('BEGIN', 'SAVEPOINT a', 'USE BRANCH m', 'INSERT INTO heap VALUES (3)', 'UPDATE keyed SET n = 1 WHERE id = 1', 'RELEASE a', 'SAVEPOINT b', 'UPDATE keyed SET n = 2 WHERE id = 2', 'ROLLBACK TO b',
+	'USE BRANCH main', q{DO 'BEGIN PERFORM heliosdb.merge_branch(''m''); EXCEPTION WHEN division_by_zero THEN NULL; END'}, 'SAVEPOINT c', 'INSERT INTO heap VALUES (4)', 'RELEASE c', 'COMMIT');
+is(sql($both), '1,2,3,4|1:1,2:0,3:0', 'a merge of what its transaction did on the branch');
+sql('MERGE BRANCH m INTO main');
+is(sql($both), '1,2,3,4|1:1,2:0,3:0', 'is not done again');
+on('m', 'UPDATE keyed SET n = 5 WHERE id = 2', 'DELETE FROM heap WHERE a = 1');
+sql('UPDATE keyed SET n = 7 WHERE id = 1', 'MERGE BRANCH m INTO main');
+is(sql($both), '2,3,4|1:7,2:5,3:0', 'what came after is');
+sql('BEGIN', 'USE BRANCH m', 'UPDATE keyed SET n = 9 WHERE id = 3', 'USE BRANCH main', 'MERGE BRANCH m INTO main', 'ROLLBACK');
+on('m', 'UPDATE keyed SET n = 8 WHERE id = 3');
+sql('MERGE BRANCH m INTO main');
+is(sql($both), '2,3,4|1:7,2:5,3:8', 'a merge that was rolled back is none');
 
 done_testing();

@@ -159,6 +159,7 @@ is(on('untouched', $shops), '0:18,1:12,2:15', 'other branches too');
 like(on('m', 'SET enable_seqscan = off', 'EXPLAIN SELECT * FROM per_shop WHERE shop = 1'), qr/Index Scan using per_shop_shop_idx/, 'indexes are there');
 is(on('m', 'CREATE INDEX totals ON per_shop (total)', 'ANALYZE per_shop', 'ALTER MATERIALIZED VIEW per_shop ALTER COLUMN total SET STATISTICS 7', q{SELECT count(*) FROM pg_indexes WHERE schemaname = 'public' AND indexname = 'totals'}), '0', 'CREATE INDEX, ANALYZE, ALTER');
 fails('COPY', qr/ERROR:  \w+: cannot copy from materialized view/, 'USE BRANCH m', 'COPY per_shop TO STDOUT');
+fails('one of another branch', qr/ERROR:  0A000: "mine_too" cannot be used on branch "m"/, 'USE BRANCH untouched', 'CREATE MATERIALIZED VIEW mine_too AS SELECT 1', 'USE BRANCH m', q{DO $$ BEGIN EXECUTE 'REFRESH MATERIALIZED VIEW ' || (SELECT oid::regclass FROM pg_class WHERE relname = 'mine_too'); END $$});
 fails('changing rows', qr/ERROR:  \w+: cannot change materialized view/, 'USE BRANCH m', 'DELETE FROM per_shop');
 
 # The first use: in functions, in transactions, with whose rights.

@@ -107,6 +107,17 @@ foreach my $action ('CASCADE', 'SET NULL', 'NO ACTION')
 	sql('DROP BRANCH c', 'DROP TABLE late');
 }
 
+# Tables that the merging role may not read.
+sql('CREATE ROLE merger LOGIN', 'GRANT CREATE ON DATABASE postgres TO merger', 'CREATE TABLE open_parent (id int PRIMARY KEY)', 'INSERT INTO open_parent VALUES (1), (2), (3)',
+	'GRANT ALL ON open_parent TO merger', q{SELECT heliosdb.track('open_parent')}, 'CREATE BRANCH first', 'SET ROLE merger', 'CREATE BRANCH g');
+on('g', 'SET ROLE merger', 'DELETE FROM open_parent WHERE id < 3');
+sql('CREATE TABLE closed (parent int REFERENCES open_parent ON DELETE CASCADE)', 'INSERT INTO closed VALUES (1)');
+fails('a table that the role may not read', qr/ERROR:  42501: rows of table public\.closed may refer to rows of public\.open_parent that the branch has deleted/, 'SET ROLE merger', 'MERGE BRANCH g INTO main');
+sql('ALTER TABLE closed DROP CONSTRAINT closed_parent_fkey, ADD FOREIGN KEY (parent) REFERENCES open_parent');
+fails('where the foreign key refuses', qr/ERROR:  23503/, 'SET ROLE merger', 'MERGE BRANCH g INTO main');
+sql('DELETE FROM closed', 'SET ROLE merger', 'MERGE BRANCH g INTO main', 'DROP BRANCH g', 'RESET ROLE', 'DROP BRANCH first', 'DROP TABLE closed');
+is(sql('SELECT string_agg(id::text, \',\') FROM open_parent'), '3', 'and where nothing refers there');
+
 sql('CREATE TABLE tree (id int PRIMARY KEY, up int REFERENCES tree ON DELETE CASCADE)', 'INSERT INTO tree VALUES (1, NULL), (2, 1), (3, 2), (4, 3), (5, NULL)', 'CREATE BRANCH t');
 on('t', 'UPDATE tree SET up = 5 WHERE id = 4', 'DELETE FROM tree WHERE id = 1');
 sql('MERGE BRANCH t INTO main');

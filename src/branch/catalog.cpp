@@ -39,6 +39,7 @@ enum RelationColumn {
   kSchema,
   kColumns,
   kBaseXid,
+  kBaseScn,
   kDeletedRelid,
   kWholeXid,
   kRelationColumns = kWholeXid
@@ -293,6 +294,7 @@ void AddLocal(int64 branch, Oid main, Oid local, Oid schema, Oid deleted) {
   values[kSchema - 1] = ObjectIdGetDatum(schema);
   values[kColumns - 1] = Int16GetDatum(ColumnCount(local));
   nulls[kBaseXid - 1] = true;
+  nulls[kBaseScn - 1] = true;
   values[kDeletedRelid - 1] = ObjectIdGetDatum(deleted);
   nulls[kWholeXid - 1] = true;
   CatalogTupleInsert(table, heap_form_tuple(RelationGetDescr(table), values, nulls));

@@ -16,16 +16,15 @@ namespace helios::branch {
 
 inline constexpr const char *kAdminSchema = "heliosdb";
 
-// A branch. Its fork (fork.hpp) is a recorded snapshot, an instant, or the moment at which the transaction that created
-// it committed.
+// A branch. Its fork (fork.hpp) is a recorded snapshot or an instant.
 struct Branch {
   int64 id;
   NameData name;
   int64 parent;
   Oid owner;
-  TimestampTz fork_at;         // 0: that of fork_xid
+  TimestampTz fork_at;         // 0: fork_scn says it
   FullTransactionId fork_xid;  // invalid: the branch began in the past
-  int64 fork_scn;              // 0: one of the above
+  int64 fork_scn;              // 0: fork_at says it
 };
 
 // Looks a branch up; false if there is none, or no extension here.

@@ -8,6 +8,7 @@ extern "C" {
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "storage/procarray.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 }
 #undef Min
@@ -24,10 +25,21 @@ char *WriteMoment(ForkPoint fork) {
   return psprintf("%s::timestamptz", quote_literal_cstr(timestamptz_to_str(fork.at)));
 }
 
+// The snapshot of a fork that was asked for last; it never changes.
+constinit changelog::RecordedSnapshot known = {};
+
 // The snapshot that a branch begins with; an error if it is not recorded any more.
-changelog::RecordedSnapshot SnapshotOf(const Branch &branch) {
+const changelog::RecordedSnapshot &SnapshotOf(const Branch &branch) {
+  if (known.scn == branch.fork_scn) return known;
+  MemoryContext before = MemoryContextSwitchTo(TopMemoryContext);
   changelog::RecordedSnapshot recorded;
-  if (changelog::FindSnapshot(branch.fork_scn, &recorded)) return recorded;
+  const bool is_recorded = changelog::FindSnapshot(branch.fork_scn, &recorded);
+  MemoryContextSwitchTo(before);
+  if (is_recorded) {
+    if (known.scn != 0) pfree(DatumGetPointer(known.seen));
+    known = recorded;
+    return known;
+  }
   ereport(ERROR, (errcode(ERRCODE_SNAPSHOT_TOO_OLD),
                   errmsg("SCN %lld, at which branch \"%s\" begins, is not recorded any more",
                          static_cast<long long>(branch.fork_scn), NameStr(branch.name)),
@@ -45,17 +57,7 @@ ForkPoint ForkOf(const Branch &branch) {
                       errdetail("It begins when the transaction that creates it has committed.")));
     }
   }
-  if (branch.fork_scn != 0) return {branch.fork_scn, 0};
-  if (!FullTransactionIdIsValid(branch.fork_xid)) return {0, branch.fork_at};
-  TimestampTz at = 0;
-  if (!track_commit_timestamp ||
-      !TransactionIdGetCommitTsData(XidFromFullTransactionId(branch.fork_xid), &at, nullptr)) {
-    ereport(ERROR,
-            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-             errmsg("the instant at which branch \"%s\" began is not known", NameStr(branch.name)),
-             errhint("track_commit_timestamp must be on as long as there are branches.")));
-  }
-  return {0, at};
+  return {branch.fork_scn, branch.fork_at};
 }
 
 bool HasHistory(const Branch &branch, const changelog::TrackedTable &tracked) {

@@ -201,7 +201,8 @@ void NoteSequences(int64 branch) {
 }
 
 // Inserts the row of a branch and returns its id.
-int64 InsertBranch(const char *name, const Branch &parent, ForkPoint fork, Datum options) {
+int64 InsertBranch(const char *name, const Branch &parent, ForkPoint fork, bool begins_now,
+                   Datum options) {
   const Oid owner = GetUserId();
   SystemScope scope;
   scope.Enter();
@@ -223,7 +224,6 @@ int64 InsertBranch(const char *name, const Branch &parent, ForkPoint fork, Datum
                     options,
                     Int64GetDatum(id),
                     Int64GetDatum(fork.scn)};
-  const bool begins_now = fork.at == 0 && fork.scn == 0;
   const char nulls[] = {' ',
                         ' ',
                         ' ',
@@ -319,7 +319,7 @@ char *NameArgument(FunctionCallInfo fcinfo, int number) {
   return name;
 }
 
-// Reads where a branch is to begin; nothing for the commit of this transaction.
+// Reads where a branch is to begin; nothing for now.
 ForkPoint ForkArgument(FunctionCallInfo fcinfo, const char *name) {
   constexpr int kInstant = 2, kTransaction = 3, kScn = 6;
   if (!PG_ARGISNULL(kInstant) + !PG_ARGISNULL(kTransaction) + !PG_ARGISNULL(kScn) > 1) {
@@ -375,13 +375,16 @@ HELIOS_FUNCTION(create_branch) {
                            : errmsg("branch \"%s\" already exists", name)));
     PG_RETURN_INT64(existing.id);
   }
-  const ForkPoint fork = ForkArgument(fcinfo, name);
+  ForkPoint fork = ForkArgument(fcinfo, name);
+  const bool begins_now = fork.at == 0 && fork.scn == 0;
   if (PG_ARGISNULL(4)) {
     ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
                     errmsg("the options of a branch must not be null")));
   }
   TrackAll();
-  const int64 id = InsertBranch(name, parent, fork, PG_GETARG_DATUM(4));
+  // Once all tables are tracked: what writers did before that is in no log.
+  if (begins_now) fork.scn = changelog::RecordWithOwn().scn;
+  const int64 id = InsertBranch(name, parent, fork, begins_now, PG_GETARG_DATUM(4));
   if (fork.scn != 0) {
     changelog::HoldSnapshot(HolderOf(id), fork.scn);
   } else {

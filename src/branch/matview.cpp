@@ -12,7 +12,6 @@
 #include "branch/rules.hpp"
 #include "branch/session.hpp"
 #include "branch/statistics.hpp"
-#include "pg/pause.hpp"
 
 extern "C" {
 #include "access/xact.h"
@@ -61,7 +60,6 @@ Oid Create(int64 branch, Oid main, bool *is_new) {
     CloneIndexes(main, clone);
     CloneExtendedStatistics(main, clone, MapSchema);
     AddLocal(branch, main, clone, schema);
-    pg::Pause("branch_matview");
   }
   SPI_finish();
   scope.Leave();
@@ -108,7 +106,10 @@ void CopyMatviews(List *matviews) {
 
 Ddl LeadRefresh(RefreshMatViewStmt *refresh) {
   const Oid named = FindNamed(refresh->relation);
-  if (!OidIsValid(named) || Classify(named, session_branch) != Kind::kMatview) return Ddl::kRun;
+  if (!OidIsValid(named)) return Ddl::kRun;
+  const Kind kind = Classify(named, session_branch);
+  if (kind == Kind::kForeign) RaiseUnsupported(named);
+  if (kind != Kind::kMatview) return Ddl::kRun;
   CheckNotMerged();
   if (!pg_class_ownercheck(named, GetUserId()))
     aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_MATVIEW, refresh->relation->relname);

@@ -4,6 +4,7 @@
 #include "branch/clone.hpp"
 #include "branch/manage.hpp"
 #include "branch/session.hpp"
+#include "changelog/changelog.hpp"
 #include "pg/names.hpp"
 #include "pg/pause.hpp"
 
@@ -188,7 +189,7 @@ HELIOS_FUNCTION(merge_table) {
   PG_RETURN_OID(main);
 }
 
-// merge_deleted(branch bigint, local oid, base timestamptz): a temporary table of the keys that a copy had lost by then.
+// merge_deleted(branch bigint, local oid): a temporary table of the keys that a copy had lost at its base.
 HELIOS_FUNCTION(merge_deleted) {
   const Branch branch = OwnedBranch(PG_GETARG_INT64(0));
   SystemScope scope;
@@ -200,10 +201,11 @@ HELIOS_FUNCTION(merge_deleted) {
                          static_cast<long long>(branch.id), PG_GETARG_OID(1)),
                 CurrentMemoryContext);
   if (found == NIL) elog(ERROR, "relation %u is not copied row by row", PG_GETARG_OID(1));
-  const char *base = timestamptz_to_str(PG_GETARG_TIMESTAMPTZ(2));
-  RunSql(psprintf("CREATE TEMPORARY TABLE heliosdb_deleted ON COMMIT DROP AS SELECT * FROM %s d "
-                  "WHERE COALESCE(pg_xact_commit_timestamp(d.xid::xid) <= %s, true)",
-                  pg::QualifiedName(linitial_oid(found)), quote_literal_cstr(base)),
+  RunSql(psprintf("CREATE TEMPORARY TABLE heliosdb_deleted ON COMMIT DROP AS SELECT d.* FROM %s d "
+                  "JOIN heliosdb.branch_relations r ON r.local_relid = %u JOIN "
+                  "heliosdb_log.snapshots s ON s.scn = r.base_scn WHERE d.xid = r.base_xid OR "
+                  "pg_visible_in_snapshot(d.xid, s.seen)",
+                  pg::QualifiedName(linitial_oid(found)), PG_GETARG_OID(1)),
          SPI_OK_UTILITY);
   RunSql("GRANT SELECT ON pg_temp.heliosdb_deleted TO PUBLIC", SPI_OK_UTILITY);
   SPI_finish();
@@ -219,11 +221,11 @@ HELIOS_FUNCTION(merge_end) {
   SystemScope scope;
   scope.Enter();
   SPI_connect();
-  RunSql(psprintf("UPDATE heliosdb.branch_relations SET base_xid = pg_current_xact_id() WHERE "
-                  "branch = %lld "
-                  "AND main_relid <> 0 AND local_relid <> 0",
-                  id),
-         SPI_OK_UPDATE);
+  RunSql(
+      psprintf("UPDATE heliosdb.branch_relations SET base_xid = pg_current_xact_id(), base_scn = "
+               "%lld WHERE branch = %lld AND main_relid <> 0 AND local_relid <> 0",
+               static_cast<long long>(changelog::RecordWithOwn().scn), id),
+      SPI_OK_UPDATE);
   RunSql(psprintf("UPDATE heliosdb.branches SET merges = merges + 1, merged_at = clock_timestamp() "
                   "WHERE id "
                   "= %lld",

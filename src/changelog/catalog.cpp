@@ -274,20 +274,59 @@ FullTransactionId TopOf(FullTransactionId xid) {
   return top;
 }
 
+namespace {
+
+// Notes which transaction a subtransaction belongs to.
+void Remember(FullTransactionId sub, FullTransactionId top) {
+  if (FullTransactionIdEquals(TopOf(sub), top)) return;
+  Relation table = table_open(OwnRelation(kLogSchema, "subxacts"), RowExclusiveLock);
+  Datum values[] = {FullTransactionIdGetDatum(sub), FullTransactionIdGetDatum(top)};
+  bool nulls[] = {false, false};
+  CatalogTupleInsert(table, heap_form_tuple(RelationGetDescr(table), values, nulls));
+  table_close(table, RowExclusiveLock);
+}
+
+}  // namespace
+
 void RememberSubtransaction() {
   if (GetCurrentTransactionNestLevel() == 1) return;
   static FullTransactionId last = {0};
   const FullTransactionId sub = GetCurrentFullTransactionId();
   if (FullTransactionIdEquals(sub, last)) return;
-  const FullTransactionId top = GetTopFullTransactionId();
-  if (!FullTransactionIdEquals(TopOf(sub), top)) {
-    Relation table = table_open(OwnRelation(kLogSchema, "subxacts"), RowExclusiveLock);
-    Datum values[] = {FullTransactionIdGetDatum(sub), FullTransactionIdGetDatum(top)};
-    bool nulls[] = {false, false};
-    CatalogTupleInsert(table, heap_form_tuple(RelationGetDescr(table), values, nulls));
-    table_close(table, RowExclusiveLock);
-  }
+  Remember(sub, GetTopFullTransactionId());
   last = sub;
+}
+
+void RememberSubtransactions() {
+  const FullTransactionId top = GetTopFullTransactionId();
+  const FullTransactionId next = ReadNextFullTransactionId();
+  // Only the server knows them all, and tells for one at a time.
+  for (FullTransactionId xid = top; FullTransactionIdPrecedes(xid, next);
+       FullTransactionIdAdvance(&xid)) {
+    CHECK_FOR_INTERRUPTS();
+    if (FullTransactionIdEquals(xid, top) ||
+        !TransactionIdIsCurrentTransactionId(XidFromFullTransactionId(xid)))
+      continue;
+    Remember(xid, top);
+  }
+}
+
+FullTransactionId LastSubtransactionOf(FullTransactionId top) {
+  Relation table = table_open(OwnRelation(kLogSchema, "subxacts"), AccessShareLock);
+  Relation index = index_open(OwnRelation(kLogSchema, "subxacts_top"), AccessShareLock);
+  ScanKeyData key;
+  ScanKeyInit(&key, 2, BTEqualStrategyNumber, F_XID8EQ, FullTransactionIdGetDatum(top));
+  SysScanDesc scan = systable_beginscan_ordered(table, index, SnapshotAny, 1, &key);
+  HeapTuple tuple = systable_getnext_ordered(scan, BackwardScanDirection);
+  FullTransactionId last = InvalidFullTransactionId;
+  if (HeapTupleIsValid(tuple)) {
+    bool is_null;
+    last = DatumGetFullTransactionId(heap_getattr(tuple, 1, RelationGetDescr(table), &is_null));
+  }
+  systable_endscan_ordered(scan);
+  index_close(index, AccessShareLock);
+  table_close(table, AccessShareLock);
+  return last;
 }
 
 FullTransactionId WidenXmin(TransactionId xmin) {

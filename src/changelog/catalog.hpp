@@ -49,6 +49,9 @@ void ForgetTracked(Oid relation);
 // Remembers which top-level transaction the current subtransaction belongs to, if it is one.
 void RememberSubtransaction();
 
+// The same for all subtransactions of the transaction so far, which may have written before a table was tracked.
+void RememberSubtransactions();
+
 // Runs as the owner of the extension, with nothing of the user's on the search path, until Leave; the
 // abort of the transaction ends it as well.
 class OwnerScope {

@@ -71,11 +71,19 @@ struct RecordedSnapshot {
   FullTransactionId xmin;  // every transaction below it had ended
   FullTransactionId xmax;  // none at or above it had
   Datum seen;              // pg_snapshot, in the memory context of the caller
+  FullTransactionId own;   // counts as ended too, with its subtransactions, once it has; or invalid
 };
 
 // Records the snapshot of the statement under a new SCN, or the present one if a later one than that was recorded
 // meanwhile; the transaction counts as running in it.
 RecordedSnapshot RecordSnapshot(const char *description);
+
+// Records the present state with all that the transaction does, before and after, under a new SCN: it can be read once
+// the transaction has committed.
+RecordedSnapshot RecordWithOwn();
+
+// Returns the last subtransaction of a transaction that has ended, of those that wrote tracked tables; 0 without one.
+FullTransactionId LastSubtransactionOf(FullTransactionId top);
 
 // Finds a recorded snapshot by its number.
 bool FindSnapshot(int64 scn, RecordedSnapshot *found);
@@ -89,8 +97,7 @@ bool IsSeen(const RecordedSnapshot &snapshot, FullTransactionId xid);
 // Tells whether a snapshot sees all that a recorded one does.
 bool Reaches(Snapshot snapshot, const RecordedSnapshot &recorded);
 
-// Keeps the logs of all tables back to an instant, or from now on if that is 0, or back to a recorded snapshot, until
-// it is released.
+// Keeps the logs of all tables back to an instant, or back to a recorded snapshot, until it is released.
 void HoldHistory(const char *holder, TimestampTz at);
 void HoldSnapshot(const char *holder, int64 scn);
 void ReleaseHistory(const char *holder);

@@ -45,7 +45,8 @@ enum SnapshotColumn {
   kSeen,
   kAutomatic,
   kDescription,
-  kSnapshotColumns = kDescription
+  kWithOwn,
+  kSnapshotColumns = kWithOwn
 };
 
 // Reads a row; the snapshot itself is copied into the current memory context.
@@ -58,6 +59,8 @@ void Decode(HeapTuple tuple, TupleDesc desc, RecordedSnapshot *snapshot) {
   snapshot->seen = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[kSeen - 1]));
   snapshot->xmin = DatumGetFullTransactionId(DirectFunctionCall1(pg_snapshot_xmin, snapshot->seen));
   snapshot->xmax = DatumGetFullTransactionId(values[kUntil - 1]);
+  snapshot->own = DatumGetBool(values[kWithOwn - 1]) ? DatumGetFullTransactionId(values[kXid - 1])
+                                                     : InvalidFullTransactionId;
 }
 
 // Finds the first row in the order of an index for which a column compares with a value as asked, and which
@@ -120,15 +123,20 @@ void UnlockRecording(Oid table) {
   LockRelease(&tag, ExclusiveLock, false);
 }
 
-// Records the snapshot of the statement, or the present one if another that was recorded meanwhile, `newest`, is
-// later; the caller has locked.
-RecordedSnapshot Insert(Relation table, const RecordedSnapshot &newest, bool automatic,
+// What a snapshot is recorded for.
+enum class Purpose { kAutomatic, kAsked, kWithOwn };
+
+// Records the present snapshot; one that was asked for is that of the statement, unless another that was recorded
+// meanwhile, `newest`, is later. The caller has locked.
+RecordedSnapshot Insert(Relation table, const RecordedSnapshot &newest, Purpose purpose,
                         const char *description) {
-  const bool own = !automatic && (newest.scn == 0 || Reaches(GetActiveSnapshot(), newest));
+  const bool of_statement =
+      purpose == Purpose::kAsked && (newest.scn == 0 || Reaches(GetActiveSnapshot(), newest));
   RecordedSnapshot made = {};
   // The transactions first, then the clock: what had ended had done so before `at`.
   made.seen = DirectFunctionCall1(
-      pg_snapshot_in, CStringGetDatum(PositionOf(own ? GetActiveSnapshot() : GetLatestSnapshot())));
+      pg_snapshot_in,
+      CStringGetDatum(PositionOf(of_statement ? GetActiveSnapshot() : GetLatestSnapshot())));
   made.at = GetCurrentTimestamp();
   made.xmin = DatumGetFullTransactionId(DirectFunctionCall1(pg_snapshot_xmin, made.seen));
   made.xmax = DatumGetFullTransactionId(DirectFunctionCall1(pg_snapshot_xmax, made.seen));
@@ -140,7 +148,8 @@ RecordedSnapshot Insert(Relation table, const RecordedSnapshot &newest, bool aut
   values[kXid - 1] = FullTransactionIdGetDatum(GetTopFullTransactionId());
   values[kUntil - 1] = FullTransactionIdGetDatum(made.xmax);
   values[kSeen - 1] = made.seen;
-  values[kAutomatic - 1] = BoolGetDatum(automatic);
+  values[kAutomatic - 1] = BoolGetDatum(purpose == Purpose::kAutomatic);
+  values[kWithOwn - 1] = BoolGetDatum(purpose == Purpose::kWithOwn);
   nulls[kDescription - 1] = description == nullptr;
   if (description != nullptr) values[kDescription - 1] = CStringGetTextDatum(description);
   InsertFrozen(table, values, nulls);
@@ -150,6 +159,10 @@ RecordedSnapshot Insert(Relation table, const RecordedSnapshot &newest, bool aut
 }  // namespace
 
 bool Reaches(Snapshot snapshot, const RecordedSnapshot &recorded) {
+  if (FullTransactionIdIsValid(recorded.own) &&
+      (TransactionIdIsCurrentTransactionId(XidFromFullTransactionId(recorded.own)) ||
+       !FullTransactionIdPrecedes(recorded.own, WidenXmin(snapshot->xmax))))
+    return false;
   if (FullTransactionIdPrecedes(WidenXmin(snapshot->xmax), recorded.xmax)) return false;
   // A standby lists all transactions among the subtransactions, and those with their parents.
   const bool standby = snapshot->takenDuringRecovery;
@@ -168,15 +181,29 @@ bool FindNewestSnapshot(RecordedSnapshot *found) {
               BackwardScanDirection, found, kAny);
 }
 
-RecordedSnapshot RecordSnapshot(const char *description) {
+namespace {
+
+// Records a snapshot once nobody else does.
+RecordedSnapshot Record(Purpose purpose, const char *description) {
   Relation table = table_open(OwnRelation(kLogSchema, "snapshots"), RowExclusiveLock);
   LockRecording(RelationGetRelid(table), true);
   RecordedSnapshot newest = {};
   if (FindNewestSnapshot(&newest)) CompareClock(newest.at);
-  const RecordedSnapshot made = Insert(table, newest, false, description);
+  const RecordedSnapshot made = Insert(table, newest, purpose, description);
   UnlockRecording(RelationGetRelid(table));
   table_close(table, RowExclusiveLock);
   return made;
+}
+
+}  // namespace
+
+RecordedSnapshot RecordSnapshot(const char *description) {
+  return Record(Purpose::kAsked, description);
+}
+
+RecordedSnapshot RecordWithOwn() {
+  RememberSubtransactions();
+  return Record(Purpose::kWithOwn, nullptr);
 }
 
 void NoteInstant() {
@@ -192,7 +219,7 @@ void NoteInstant() {
     if (is_found) CompareClock(newest.at);
     const TimestampTz newest_age = GetCurrentTimestamp() - newest.at;
     const bool is_recent = is_found && newest_age >= 0 && newest_age < kBetweenInstants;
-    noted = is_recent ? newest.at : Insert(table, newest, true, nullptr).at;
+    noted = is_recent ? newest.at : Insert(table, newest, Purpose::kAutomatic, nullptr).at;
     UnlockRecording(RelationGetRelid(table));
   }
   table_close(table, RowExclusiveLock);
@@ -204,6 +231,8 @@ bool FindSnapshot(int64 scn, RecordedSnapshot *found) {
 }
 
 bool IsSeen(const RecordedSnapshot &snapshot, FullTransactionId xid) {
+  if (FullTransactionIdIsValid(snapshot.own) && FullTransactionIdEquals(snapshot.own, xid))
+    return true;
   return DatumGetBool(
       DirectFunctionCall2(pg_visible_in_snapshot, FullTransactionIdGetDatum(xid), snapshot.seen));
 }

@@ -7,6 +7,9 @@
 //                            until xid8         the upper end of `seen`, indexed: which snapshot saw a transaction first
 //                            seen pg_snapshot   what had ended
 //                            automatic, description
+//                            with_own           the transaction that recorded it counts as ended once it has: forks and merges of
+//                                               branches are the end of a transaction. `seen` leaves it out, so that what is
+//                                               seen grows with the number whenever that transaction commits
 //
 // Transactions that write to tracked tables leave one now and then: then AS OF an instant need not look up the
 // commit time of each row ever written, but only of what came after. Rows are inserted frozen: everybody sees

@@ -155,7 +155,6 @@ void Pin(const char *holder, const char *scn) {
 
 // A state that was recorded before what is needed will do; where there is none, nothing is trimmed.
 void HoldHistory(const char *holder, TimestampTz at) {
-  if (at == 0) return HoldSnapshot(holder, RecordSnapshot(nullptr).scn);
   Pin(holder, psprintf("COALESCE((SELECT pg_catalog.max(s.scn) FROM heliosdb_log.snapshots s "
                        "WHERE s.at <= %s), 0)",
                        quote_literal_cstr(timestamptz_to_str(at))));

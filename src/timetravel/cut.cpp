@@ -29,9 +29,24 @@ struct TopLevel {
   FullTransactionId top;
 };
 
+struct LastPart {
+  FullTransactionId top;
+  FullTransactionId last;
+};
+
 constexpr int kRemembered = 1024;
+constexpr int kLastParts = 16;
 constinit CommitTime commit_times[kRemembered] = {};
 constinit TopLevel top_levels[kRemembered] = {};
+constinit LastPart last_parts[kLastParts] = {};
+
+// Returns the last subtransaction of a transaction that has ended, and remembers it.
+FullTransactionId LastPartOf(FullTransactionId top) {
+  LastPart *known = &last_parts[XidFromFullTransactionId(top) % kLastParts];
+  if (!FullTransactionIdEquals(known->top, top))
+    *known = {top, changelog::LastSubtransactionOf(top)};
+  return known->last;
+}
 
 }  // namespace
 
@@ -88,8 +103,16 @@ bool Cut::CommittedBefore(FullTransactionId xid) const {
                           "heliosdb.track() begins its history anew.")));
 }
 
+// Tells whether a transaction that the snapshot does not see is a subtransaction of the one that recorded it, if that
+// counts as ended.
+bool Cut::IsOwnPart(FullTransactionId xid) const {
+  if (!FullTransactionIdIsValid(snapshot_.own)) return false;
+  return FullTransactionIdPrecedesOrEquals(xid, LastPartOf(snapshot_.own)) &&
+         FullTransactionIdEquals(TopOfEnded(xid), snapshot_.own);
+}
+
 bool Cut::HadEnded(FullTransactionId xid) const {
-  if (!changelog::IsSeen(snapshot_, xid)) return false;
+  if (!changelog::IsSeen(snapshot_, xid)) return IsOwnPart(xid);
   // What is under way had not ended, whatever the snapshot says of a subtransaction: it lists top levels only.
   if (TransactionIdIsCurrentTransactionId(XidFromFullTransactionId(xid))) return false;
   const FullTransactionId top = TopOfEnded(xid);

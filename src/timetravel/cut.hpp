@@ -6,7 +6,8 @@
 //   committed at or before `at` (commit timestamp)   there
 //   later, or not at all                             not there
 //
-//   of an SCN: what had ended in the recorded snapshot is there, of a subtransaction what its top level says
+//   of an SCN: what had ended in the recorded snapshot is there, of a subtransaction what its top level says; of the
+//   fork or merge of a branch also the transaction that recorded it, with subtransactions that came after
 //
 // The commit timestamp is taken before a transaction becomes visible; so a statement refuses instants for
 // which its own snapshot still misses a transaction.
@@ -59,6 +60,7 @@ class Cut {
  private:
   bool CommittedBefore(FullTransactionId xid) const;
   bool HadEnded(FullTransactionId xid) const;
+  bool IsOwnPart(FullTransactionId xid) const;
 
   Oid relation_;
   Moment moment_;

@@ -232,8 +232,35 @@ void RequireInstant(Oid relation, TimestampTz at) {
     RefuseEarlier(table, pstrdup(timestamptz_to_str(at)));
 }
 
+// Recorded snapshots that this backend has read; they never change.
+constexpr int kSnapshots = 8;
+constinit changelog::RecordedSnapshot snapshots[kSnapshots] = {};
+constinit int next_snapshot = 0;
+
+// Finds the recorded snapshot of an SCN; an error if there is none. It stays until others have been asked for.
+const changelog::RecordedSnapshot &KnownSnapshot(int64 scn) {
+  for (const changelog::RecordedSnapshot &known : snapshots) {
+    if (known.scn == scn && scn != 0) return known;
+  }
+  changelog::RecordedSnapshot found = {};
+  MemoryContext before = MemoryContextSwitchTo(TopMemoryContext);
+  const bool is_recorded = changelog::FindSnapshot(scn, &found);
+  MemoryContextSwitchTo(before);
+  if (!is_recorded) {
+    ereport(ERROR,
+            (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+             errmsg("SCN %lld is not recorded", static_cast<long long>(scn)),
+             errhint("pg_current_scn() records one; pg_snapshots lists those that are kept.")));
+  }
+  changelog::RecordedSnapshot *place = &snapshots[next_snapshot];
+  if (place->scn != 0) pfree(DatumGetPointer(place->seen));
+  *place = found;
+  next_snapshot = (next_snapshot + 1) % kSnapshots;
+  return *place;
+}
+
 void RequireScn(Oid relation, int64 scn) {
-  const changelog::RecordedSnapshot recorded = SnapshotOfScn(scn);
+  const changelog::RecordedSnapshot &recorded = KnownSnapshot(scn);
   RequireReached(recorded);
   const changelog::TrackedTable table = TrackedOrError(relation);
   RequireCapture(table);
@@ -270,11 +297,6 @@ void ForgetRelation(Datum, Oid relation) {
   }
 }
 
-// Recorded snapshots that this backend has read; they never change.
-constexpr int kSnapshots = 8;
-constinit changelog::RecordedSnapshot snapshots[kSnapshots] = {};
-constinit int next_snapshot = 0;
-
 // What past_floor() keeps from one row to the next.
 struct Floor {
   Oid relation;
@@ -304,25 +326,7 @@ void RequireAnswer(Oid relation, Moment moment) {
 }
 
 changelog::RecordedSnapshot SnapshotOfScn(int64 scn) {
-  changelog::RecordedSnapshot found = {};
-  for (const changelog::RecordedSnapshot &known : snapshots) {
-    if (known.scn == scn && scn != 0) found = known;
-  }
-  if (found.scn == 0) {
-    MemoryContext before = MemoryContextSwitchTo(TopMemoryContext);
-    const bool is_recorded = changelog::FindSnapshot(scn, &found);
-    MemoryContextSwitchTo(before);
-    if (!is_recorded) {
-      ereport(ERROR,
-              (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-               errmsg("SCN %lld is not recorded", static_cast<long long>(scn)),
-               errhint("pg_current_scn() records one; pg_snapshots lists those that are kept.")));
-    }
-    changelog::RecordedSnapshot *place = &snapshots[next_snapshot];
-    if (place->scn != 0) pfree(DatumGetPointer(place->seen));
-    *place = found;
-    next_snapshot = (next_snapshot + 1) % kSnapshots;
-  }
+  changelog::RecordedSnapshot found = KnownSnapshot(scn);
   found.seen = datumCopy(found.seen, false, -1);
   return found;
 }
@@ -330,7 +334,7 @@ changelog::RecordedSnapshot SnapshotOfScn(int64 scn) {
 FullTransactionId FloorOf(Oid relation, Moment moment) {
   const changelog::TrackedTable table = TrackedOrError(relation);
   if (moment.kind == Moment::Kind::kInstant) return changelog::FloorAt(table, moment.value);
-  const FullTransactionId ended = SnapshotOfScn(moment.value).xmin;
+  const FullTransactionId ended = KnownSnapshot(moment.value).xmin;
   return FullTransactionIdPrecedes(table.floor, ended) ? ended : table.floor;
 }
 
