@@ -49,22 +49,6 @@ void ForgetTracked(Oid relation);
 // Remembers which top-level transaction the current subtransaction belongs to, if it is one.
 void RememberSubtransaction();
 
-// Runs as the owner of the extension, with nothing of the user's on the search path, until Leave; the
-// abort of the transaction ends it as well.
-class OwnerScope {
- public:
-  void Enter();
-  void Leave();
-
- private:
-  Oid user_;
-  int context_;
-  int settings_;
-};
-
-// Runs a statement as the owner of the extension; the result is in SPI. Up to `limit` rows, 0: all.
-void RunAsOwner(const char *sql, bool read_only, int expected, long limit = 0);
-
 // Runs a query as the owner of the extension, in the caller's snapshot, and stores its rows; needs SPI.
 void StoreAsOwner(const char *sql, const ReturnSetInfo *result);
 

@@ -144,6 +144,51 @@ bool HasRecords(const TrackedTable &leaf, FullTransactionId xid, bool read_only)
 void ReadVersions(const TrackedTable &leaf, Relation shape, const Effects &effects, bool read_only,
                   pg::StoredRows *versions);
 
+// For rooms that keep positions of their own in heliosdb.consumers; with SPI connected where rows are read.
+//
+// Writes a snapshot as type pg_snapshot does, with this transaction as one in progress.
+char *PositionOf(Snapshot snapshot);
+
+// Begins the history of a table, or of a partitioned table and all its partitions, if it has none. Writers are kept
+// out until the end of the transaction, also where it had one already.
+void TrackForConsumers(Oid relation);
+
+// Tells why a table cannot be tracked, or null.
+const char *WhyNotTrackable(Oid relation);
+
+// Tells whether all changes of a table that are visible now and were not in a position are in its log, where the
+// position was taken when the table's recording had begun at `started_at`.
+bool KnowsChanges(Oid relation, TimestampTz started_at);
+
+// Tells whether a snapshot can be a position: it misses no change that is older than the history of the table, and
+// this transaction has not changed the table.
+bool CanBegin(Oid relation, Snapshot snapshot);
+
+// Tells whether this transaction has changed a tracked table, or may have.
+bool HasOwnChanges(Oid relation);
+
+// Stores the net changes of a table between a position and the active snapshot: (op "char", old row, new row).
+void StoreChanges(Oid relation, const char *position, pg::StoredRows *rows);
+
+// Counts records after a position, up to a limit.
+int64 CountRecords(Oid relation, const char *position, int64 limit);
+
+// Works as the owner of the extension, with nothing of the user's on the search path, until Leave; the
+// abort of the transaction ends it as well.
+class OwnerScope {
+ public:
+  void Enter();
+  void Leave();
+
+ private:
+  Oid user_;
+  int context_;
+  int settings_;
+};
+
+// Runs a statement as the owner of the extension; the result is in SPI. Up to `limit` rows, 0: all.
+void RunAsOwner(const char *sql, bool read_only, int expected, long limit = 0);
+
 // Microseconds that history is kept where a table says nothing else.
 int64 DefaultRetention();
 

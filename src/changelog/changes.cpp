@@ -181,6 +181,25 @@ char *BuildChangesQuery(const TrackedTable &tracked, const char *position) {
   return sql.data;
 }
 
+char *BuildCountQuery(const TrackedTable &tracked, const char *position, int64 limit) {
+  const char *literal = psprintf("%s::pg_catalog.pg_snapshot", quote_literal_cstr(position));
+  StringInfoData sql;
+  initStringInfo(&sql);
+  appendStringInfoString(&sql, "SELECT pg_catalog.count(*) FROM (");
+  const char *separator = "";
+  ForEachLeaf(tracked, [&](const TrackedTable &leaf) {
+    appendStringInfoString(&sql, separator);
+    appendStringInfo(&sql,
+                     "(SELECT FROM %s WHERE xid >= pg_catalog.pg_snapshot_xmin(%s) "
+                     "AND NOT pg_catalog.pg_visible_in_snapshot(xid, %s) LIMIT " INT64_FORMAT ")",
+                     pg::QualifiedName(leaf.log), literal, literal, limit);
+    separator = " UNION ALL ";
+  });
+  if (separator[0] == '\0') appendStringInfoString(&sql, "SELECT WHERE false");
+  appendStringInfo(&sql, " LIMIT " INT64_FORMAT ") records", limit);
+  return sql.data;
+}
+
 char *BuildOwnWritesQuery(const TrackedTable &tracked, FullTransactionId own) {
   StringInfoData sql;
   initStringInfo(&sql);

@@ -14,4 +14,7 @@ char *BuildChangesQuery(const TrackedTable &tracked, const char *position);
 // Builds a query that returns a row if this transaction has written the table.
 char *BuildOwnWritesQuery(const TrackedTable &tracked, FullTransactionId own);
 
+// Builds a query that counts the records after a position, up to a limit.
+char *BuildCountQuery(const TrackedTable &tracked, const char *position, int64 limit);
+
 }  // namespace helios::changelog

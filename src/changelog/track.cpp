@@ -34,27 +34,6 @@ namespace helios::changelog {
 
 namespace {
 
-// Tells why a table cannot be tracked, or null.
-const char *Obstacle(Relation table) {
-  const Form_pg_class form = table->rd_rel;
-  if (form->relkind != RELKIND_RELATION && form->relkind != RELKIND_PARTITIONED_TABLE)
-    return "Only tables can be tracked.";
-  if (IsCatalogRelation(table) || form->relnamespace == get_namespace_oid(kLogSchema, false) ||
-      form->relnamespace == get_namespace_oid(kAdminSchema, false)) {
-    return "It belongs to the system.";
-  }
-  if (form->relpersistence == RELPERSISTENCE_TEMP) return "Temporary tables have no history.";
-  if (form->relpersistence == RELPERSISTENCE_UNLOGGED)
-    return "Unlogged tables have no history: a crash empties them.";
-  if (!form->relispartition && has_superclass(RelationGetRelid(table)))
-    return "It inherits from another table; only partitions can be tracked through a parent.";
-  if (form->relkind == RELKIND_RELATION && has_subclass(RelationGetRelid(table)) &&
-      find_inheritance_children(RelationGetRelid(table), NoLock) != NIL) {
-    return "Other tables inherit from it.";
-  }
-  return nullptr;
-}
-
 // Raises an error if a table cannot be tracked.
 void CheckTrackable(Relation table) {
   const char *obstacle = Obstacle(table);
@@ -152,6 +131,26 @@ void TrackLeaf(Relation table, Oid root) {
 }
 
 }  // namespace
+
+const char *Obstacle(Relation table) {
+  const Form_pg_class form = table->rd_rel;
+  if (form->relkind != RELKIND_RELATION && form->relkind != RELKIND_PARTITIONED_TABLE)
+    return "Only tables can be tracked.";
+  if (IsCatalogRelation(table) || form->relnamespace == get_namespace_oid(kLogSchema, false) ||
+      form->relnamespace == get_namespace_oid(kAdminSchema, false)) {
+    return "It belongs to the system.";
+  }
+  if (form->relpersistence == RELPERSISTENCE_TEMP) return "Temporary tables have no history.";
+  if (form->relpersistence == RELPERSISTENCE_UNLOGGED)
+    return "Unlogged tables have no history: a crash empties them.";
+  if (!form->relispartition && has_superclass(RelationGetRelid(table)))
+    return "It inherits from another table; only partitions can be tracked through a parent.";
+  if (form->relkind == RELKIND_RELATION && has_subclass(RelationGetRelid(table)) &&
+      find_inheritance_children(RelationGetRelid(table), NoLock) != NIL) {
+    return "Other tables inherit from it.";
+  }
+  return nullptr;
+}
 
 void CheckOwner(Oid relation) {
   if (get_rel_relkind(relation) == '\0') {
