@@ -160,9 +160,9 @@ const char *WhyNotTrackable(Oid relation);
 // position was taken when the table's recording had begun at `started_at`.
 bool KnowsChanges(Oid relation, TimestampTz started_at);
 
-// Tells whether a snapshot can be a position: it misses no change that is older than the history of the table, and
+// Tells whether a position of this transaction holds: it misses no change that is older than the history of the table, and
 // this transaction has not changed the table.
-bool CanBegin(Oid relation, Snapshot snapshot);
+bool CanBegin(Oid relation, const char *position);
 
 // Tells whether this transaction has changed a tracked table, or may have.
 bool HasOwnChanges(Oid relation);

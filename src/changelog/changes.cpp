@@ -185,7 +185,7 @@ char *BuildCountQuery(const TrackedTable &tracked, const char *position, int64 l
   const char *literal = psprintf("%s::pg_catalog.pg_snapshot", quote_literal_cstr(position));
   StringInfoData sql;
   initStringInfo(&sql);
-  appendStringInfoString(&sql, "SELECT pg_catalog.count(*) FROM (");
+  appendStringInfoString(&sql, "SELECT pg_catalog.count(*) FROM (SELECT FROM (");
   const char *separator = "";
   ForEachLeaf(tracked, [&](const TrackedTable &leaf) {
     appendStringInfoString(&sql, separator);
@@ -196,7 +196,7 @@ char *BuildCountQuery(const TrackedTable &tracked, const char *position, int64 l
     separator = " UNION ALL ";
   });
   if (separator[0] == '\0') appendStringInfoString(&sql, "SELECT WHERE false");
-  appendStringInfo(&sql, " LIMIT " INT64_FORMAT ") records", limit);
+  appendStringInfo(&sql, ") leaves LIMIT " INT64_FORMAT ") records", limit);
   return sql.data;
 }
 
