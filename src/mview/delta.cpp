@@ -1,0 +1,119 @@
+#include "mview/delta.hpp"
+
+#include "mview/counted.hpp"
+#include "mview/linear.hpp"
+#include "mview/netting.hpp"
+#include "mview/shape.hpp"
+#include "mview/trees.hpp"
+#include "pg/compat.hpp"
+
+extern "C" {
+#include "access/table.h"
+#include "catalog/pg_proc.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+namespace helios::mview {
+
+namespace {
+
+// Finds a function whose result may change between calls with the same arguments.
+bool IsMutable(Oid function, void *name) {
+  if (func_volatile(function) == PROVOLATILE_IMMUTABLE) return false;
+  *static_cast<const char **>(name) = get_func_name(function);
+  return true;
+}
+
+bool MutableWalker(Node *node, const char **name) {
+  if (node == nullptr) return false;
+  if (check_functions_in_node(node, IsMutable, name)) return true;
+  if (IsA(node, SQLValueFunction) || IsA(node, NextValueExpr)) {
+    *name = IsA(node, NextValueExpr) ? "nextval" : "CURRENT_…";
+    return true;
+  }
+  if (IsA(node, Query))
+    return query_tree_walker(reinterpret_cast<Query *>(node), pg::AsWalker(MutableWalker), name, 0);
+  return expression_tree_walker(node, pg::AsWalker(MutableWalker), name);
+}
+
+// Collects the tables that a query reads.
+bool RelationWalker(Node *node, List **relations) {
+  if (node == nullptr) return false;
+  if (!IsA(node, Query)) return expression_tree_walker(node, pg::AsWalker(RelationWalker), relations);
+  const auto *query = reinterpret_cast<Query *>(node);
+  Bitmapset *sources = Sources(query);
+  for (int i = bms_next_member(sources, -1); i >= 0; i = bms_next_member(sources, i)) {
+    const auto *entry = list_nth_node(RangeTblEntry, query->rtable, i - 1);
+    if (entry->rtekind == RTE_RELATION) *relations = list_append_unique_oid(*relations, entry->relid);
+  }
+  return query_tree_walker(const_cast<Query *>(query), pg::AsWalker(RelationWalker), relations, 0);
+}
+
+// Describes what a refresh does.
+void Describe(Shape *shape, const Compiler &compiler) {
+  Explanation *explanation = &shape->explanation;
+  explanation->is_incremental = shape->linear != nullptr;
+  explanation->why_not = compiler.why_not;
+  explanation->remedy = compiler.remedy;
+  if (!explanation->is_incremental) return;
+  explanation->method = shape->counted == NIL ? "changed rows" : "counters of groups";
+}
+
+// Makes the rows of a linear query those of the view.
+void Hand(const pg::StoredRows &rows, Delta *delta) { Net(rows, &delta->added, &delta->taken); }
+
+}  // namespace
+
+const Shape *Classify(const View &view) {
+  auto *shape = static_cast<Shape *>(palloc0(sizeof(Shape)));
+  shape->query = Normalize(view.query);
+  Compiler compiler = {&view, NIL, nullptr, nullptr};
+  const char *function = nullptr;
+  if (MutableWalker(reinterpret_cast<Node *>(shape->query), &function)) {
+    compiler.why_not = psprintf("its result may change without a change of a table: %s is not immutable", function);
+    compiler.remedy = "Use immutable functions only, for example with AT TIME ZONE where the time zone matters.";
+  } else {
+    shape->linear = Compile(&compiler, shape->query);
+    if (shape->linear != nullptr) shape->counted = compiler.counted;
+  }
+  RelationWalker(reinterpret_cast<Node *>(shape->query), &shape->relations);
+  Describe(shape, compiler);
+  return shape;
+}
+
+const Explanation &Explain(const Shape *shape) { return shape->explanation; }
+
+void ComputeDelta(const View &view, const Shape *shape, Delta *delta) {
+  *delta = {};
+  Changes changes = {&view, shape, create_queryEnv(), NIL, 0};
+  ReadChanges(&changes);
+  delta->changes = changes.count;
+  if (changes.parts == NIL) return;
+  ListCell *cell;
+  foreach (cell, shape->counted) {
+    const auto *node = static_cast<Counted *>(lfirst(cell));
+    pg::StoredRows output = {};
+    ChangeGroups(&changes, node, &output);
+    if (output.store != nullptr && tuplestore_tuple_count(output.store) > 0)
+      AddPart(&changes, node->number, output);
+  }
+  pg::StoredRows rows = {};
+  StoreLinear(&changes, shape->linear, &rows);
+  Hand(rows, delta);
+}
+
+void BuildState(const View &view, const Shape *shape) {
+  DropGroups(view.relation);
+  ListCell *cell;
+  foreach (cell, shape->counted) BuildGroups(view, shape, static_cast<Counted *>(lfirst(cell)));
+}
+
+void DropState(Oid view) { DropGroups(view); }
+
+}  // namespace helios::mview

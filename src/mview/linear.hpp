@@ -1,0 +1,54 @@
+// Changes of queries that add up: the sum, over the tables that changed, of the query with a table's changes in its
+// place; tables before it as they were, tables behind it as they are.
+#pragma once
+
+#include "pg/pg.hpp"
+
+#include "mview/shape.hpp"
+
+extern "C" {
+#include "utils/queryenvironment.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+namespace helios::mview {
+
+// What changed since the position: rows with weights, of tables and of group nodes.
+struct Changes {
+  const View *view;
+  const Shape *shape;
+  QueryEnvironment *names;
+  List *parts;   // of ChangedPart
+  int64 count;   // changed rows of tables
+};
+
+// The changes of a table (columns c1, c2, …, dropped ones null, and the weight) or of a group node.
+struct ChangedPart {
+  Oid relation;  // invalid: of a group node
+  int counted;
+  const char *name;
+  pg::StoredRows rows;
+};
+
+// Reads the changes of the tables of a view.
+void ReadChanges(Changes *changes);
+
+// Adds the changes of a group node.
+void AddPart(Changes *changes, int counted, const pg::StoredRows &rows);
+
+// Finds the changes of a table, or of a group node, or null if there are none.
+const ChangedPart *FindPart(const Changes *changes, Oid relation, int counted);
+
+// Adds the changes of a linear query to rows: its columns and a weight.
+void StoreLinear(Changes *changes, const Query *linear, pg::StoredRows *rows);
+
+// Makes a query of the present rows of a linear query: group nodes are read from their state. Rows that come
+// several times do.
+Query *PresentRows(const Shape *shape, Oid view, const Query *linear);
+
+// Describes the changes of a linear query without computing them.
+TupleDesc DescribeChanges(const Query *linear);
+
+}  // namespace helios::mview
