@@ -20,8 +20,8 @@ struct Changes {
   const View *view;
   const Shape *shape;
   QueryEnvironment *names;
-  List *parts;   // of ChangedPart
-  int64 count;   // changed rows of tables
+  List *parts;  // of ChangedPart
+  int64 count;  // changed rows of tables
 };
 
 // The changes of a table (columns c1, c2, …, dropped ones null, and the weight) or of a group node.

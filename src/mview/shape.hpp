@@ -24,13 +24,13 @@ enum class MeasureKind {
   kSquares,  // sum of squares
   kMin,
   kMax,
-  kWhole,    // the result itself, computed anew whenever the group changes
+  kWhole,  // the result itself, computed anew whenever the group changes
 };
 
 // A column of the state of groups.
 struct Measure {
   MeasureKind kind;
-  int argument;       // column of the source, counted from 1; 0 for kWhole
+  int argument;         // column of the source, counted from 1; 0 for kWhole
   const Aggref *whole;  // of kWhole: over columns of the source
 };
 
@@ -39,11 +39,12 @@ struct Counted {
   int number;
   int key_count;
   int argument_count;
-  List *equality;      // OIDs of the operators by which keys are equal
-  Query *source;       // linear: keys g1…, arguments a1…
-  List *measures;      // of Measure
-  TupleDesc state;     // h, g1…, n, m1…
-  Query *projection;   // from rows of the state, called kStateRows, to rows of the output with weights
+  List *equality;   // OIDs of the operators by which keys are equal
+  Query *source;    // linear: keys g1…, arguments a1…
+  List *measures;   // of Measure
+  TupleDesc state;  // h, g1…, n, m1…
+  Query
+      *projection;  // from rows of the state, called kStateRows, to rows of the output with weights
   bool is_always_there;  // without keys there is always one row
   bool is_multiple;      // rows of the output may come several times
 };
@@ -80,7 +81,8 @@ Query *Compile(Compiler *compiler, const Query *query);
 Query *CompileGroups(Compiler *compiler, const Query *query);
 
 // The same for the sides of a set operation, which have the same columns; `op` is not UNION ALL.
-Query *CompileSetOperation(Compiler *compiler, SetOperation op, bool all, Query *left, Query *right);
+Query *CompileSetOperation(Compiler *compiler, SetOperation op, bool all, Query *left,
+                           Query *right);
 
 // Notes why a query cannot be taken apart; returns null.
 Query *Refuse(Compiler *compiler, const char *why_not, const char *remedy);
