@@ -2,6 +2,7 @@
 #include "mview/shape.hpp"
 
 #include "mview/trees.hpp"
+#include "mview/vars.hpp"
 #include "pg/compat.hpp"
 
 extern "C" {
@@ -17,6 +18,9 @@ extern "C" {
 #undef Min
 #undef Max
 #undef Abs
+
+#include <cstdlib>
+#include <cstring>
 
 namespace helios::mview {
 
@@ -43,53 +47,12 @@ bool OddColumnWalker(Node *node, OddContext *context) {
     if (static_cast<int>(var->varlevelsup) != context->level || var->varattno > 0) return false;
     const auto *entry = rt_fetch(var->varno, context->query->rtable);
     if (entry->rtekind != RTE_RELATION && entry->rtekind != RTE_SUBQUERY) return false;
-    context->why_not = psprintf(var->varattno == 0 ? "it uses whole rows of \"%s\""
-                                                   : "it uses a system column of \"%s\"",
-                                entry->eref->aliasname);
+    context->why_not = psprintf(
+        var->varattno == 0 ? "it uses whole rows of \"%s\"" : "it uses a system column of \"%s\"",
+        entry->eref->aliasname);
     return true;
   }
   return expression_tree_walker(node, pg::AsWalker(OddColumnWalker), context);
-}
-
-bool HasSources(const Query *query);
-
-// True if a part of FROM reads a table or a group node.
-bool HasSources(const Query *query, Node *node) {
-  if (IsA(node, RangeTblRef)) {
-    const auto *entry = rt_fetch(reinterpret_cast<RangeTblRef *>(node)->rtindex, query->rtable);
-    if (entry->rtekind == RTE_SUBQUERY) return HasSources(entry->subquery);
-    return entry->rtekind == RTE_RELATION || entry->rtekind == RTE_NAMEDTUPLESTORE;
-  }
-  if (IsA(node, JoinExpr)) {
-    const auto *join = reinterpret_cast<JoinExpr *>(node);
-    return HasSources(query, join->larg) || HasSources(query, join->rarg);
-  }
-  ListCell *cell;
-  foreach (cell, castNode(FromExpr, node)->fromlist)
-    if (HasSources(query, static_cast<Node *>(lfirst(cell)))) return true;
-  return false;
-}
-
-bool HasSources(const Query *query) {
-  if (query->setOperations != nullptr) return true;
-  return HasSources(query, reinterpret_cast<Node *>(query->jointree));
-}
-
-// Tells whether outer joins keep rows of tables from adding up.
-bool HasOuterJoin(const Query *query, Node *node) {
-  if (IsA(node, RangeTblRef)) return false;
-  if (IsA(node, JoinExpr)) {
-    const auto *join = reinterpret_cast<JoinExpr *>(node);
-    const bool fills_left = join->jointype == JOIN_RIGHT || join->jointype == JOIN_FULL;
-    const bool fills_right = join->jointype == JOIN_LEFT || join->jointype == JOIN_FULL;
-    return (fills_left && HasSources(query, join->larg)) ||
-           (fills_right && HasSources(query, join->rarg)) || HasOuterJoin(query, join->larg) ||
-           HasOuterJoin(query, join->rarg);
-  }
-  ListCell *cell;
-  foreach (cell, castNode(FromExpr, node)->fromlist)
-    if (HasOuterJoin(query, static_cast<Node *>(lfirst(cell)))) return true;
-  return false;
 }
 
 // Tells why changes of a relation are not known, or null.
@@ -115,10 +78,11 @@ Query *Converted(Query *query, const SetOperationStmt *operation) {
   ListCell *cell;
   foreach (cell, query->targetList) {
     const auto *target = lfirst_node(TargetEntry, cell);
-    Node *column = reinterpret_cast<Node *>(makeVarFromTargetEntry(1, const_cast<TargetEntry *>(target)));
-    Node *converted = coerce_to_target_type(nullptr, column, exprType(column), lfirst_oid(type),
-                                            lfirst_int(typmod), COERCION_IMPLICIT,
-                                            COERCE_IMPLICIT_CAST, -1);
+    Node *column =
+        reinterpret_cast<Node *>(makeVarFromTargetEntry(1, const_cast<TargetEntry *>(target)));
+    Node *converted =
+        coerce_to_target_type(nullptr, column, exprType(column), lfirst_oid(type),
+                              lfirst_int(typmod), COERCION_IMPLICIT, COERCE_IMPLICIT_CAST, -1);
     is_same &= converted == column;
     targets = lappend(targets, makeTargetEntry(reinterpret_cast<Expr *>(converted), target->resno,
                                                target->resname, false));
@@ -168,11 +132,8 @@ bool CompileSources(Compiler *compiler, Query *query) {
       const char *why_not = WhyNotTracked(compiler->view, entry);
       if (why_not != nullptr) return Refuse(compiler, why_not, nullptr) != nullptr;
     } else if (entry->rtekind == RTE_SUBQUERY) {
-      const int groups = list_length(compiler->counted);
       entry->subquery = Compile(compiler, entry->subquery);
       if (entry->subquery == nullptr) return false;
-      if (entry->lateral && list_length(compiler->counted) > groups)
-        return Refuse(compiler, "it groups rows for each row of another table", nullptr) != nullptr;
     }
   }
   return true;
@@ -186,6 +147,19 @@ Query *Refuse(Compiler *compiler, const char *why_not, const char *remedy) {
   return nullptr;
 }
 
+Query *AddStep(Compiler *compiler, Step *step) {
+  compiler->steps = lappend(compiler->steps, step);
+  step->number = list_length(compiler->steps);
+  const char *name = StepName(step->number);
+  QueryEnvironment *names = create_queryEnv();
+  NameShape(names, name, step->output);
+  return Parse(psprintf("SELECT * FROM %s", name), names);
+}
+
+char *StepName(int number) { return psprintf("step_%d", number); }
+
+int StepNumber(const char *name) { return atoi(strrchr(name, '_') + 1); }
+
 Query *Compile(Compiler *compiler, const Query *original) {
   if (original->limitCount != nullptr || original->limitOffset != nullptr)
     return Refuse(compiler, "it has a LIMIT", "Leave LIMIT to the queries that read the view.");
@@ -193,24 +167,25 @@ Query *Compile(Compiler *compiler, const Query *original) {
   if (original->cteList != NIL) return Refuse(compiler, "it has a recursive WITH", nullptr);
   if (original->setOperations != nullptr)
     return CompileSetTree(compiler, original, original->setOperations);
-  if (original->hasDistinctOn) return Refuse(compiler, "it has DISTINCT ON", nullptr);
-  if (original->hasWindowFuncs) return Refuse(compiler, "it has window functions", nullptr);
   if (original->groupingSets != NIL) {
     return Refuse(compiler, "it has grouping sets",
                   "Make a view for each grouping, or combine them by UNION ALL.");
   }
-  if (original->hasSubLinks) return Refuse(compiler, "it has a subquery in an expression", nullptr);
-  if (HasOuterJoin(original, reinterpret_cast<Node *>(original->jointree)))
-    return Refuse(compiler, "it has an outer join", nullptr);
   OddContext odd = {original, 0, nullptr};
-  if (query_tree_walker(const_cast<Query *>(original), pg::AsWalker(OddColumnWalker), &odd, 0))
+  if (query_tree_walker(const_cast<Query *>(original), pg::AsWalker(OddColumnWalker), &odd,
+                        QTW_IGNORE_JOINALIASES))
     return Refuse(compiler, odd.why_not, "Name the columns.");
+  if (original->hasWindowFuncs || original->hasDistinctOn)
+    return CompilePartitions(compiler, original);
+  if (original->groupClause != NIL || original->hasAggs || original->havingQual != nullptr ||
+      original->distinctClause != NIL)
+    return CompileGroups(compiler, original);
   auto *query = static_cast<Query *>(copyObjectImpl(original));
-  if (!CompileSources(compiler, query)) return nullptr;
-  if (query->groupClause != NIL || query->hasAggs || query->havingQual != nullptr ||
-      query->distinctClause != NIL)
-    return CompileGroups(compiler, query);
-  return query;
+  compiler->why_not = nullptr;
+  while (Detach(compiler, query)) CHECK_FOR_INTERRUPTS();
+  if (compiler->why_not != nullptr) return nullptr;
+  BlankJoins(query);
+  return CompileSources(compiler, query) ? query : nullptr;
 }
 
 }  // namespace helios::mview

@@ -12,6 +12,7 @@
 #include "mview/counted.hpp"
 
 #include "changelog/changelog.hpp"
+#include "mview/keys.hpp"
 #include "mview/netting.hpp"
 #include "mview/trees.hpp"
 #include "pg/compat.hpp"
@@ -57,19 +58,8 @@ constexpr const char *kSchema = "heliosdb_mview";
 
 char *StateName(Oid view, int number) { return psprintf("state_%u_%d", view, number); }
 
-char *QualifiedState(Oid view, const Counted *node) {
-  return psprintf("%s.%s", kSchema, StateName(view, node->number));
-}
-
-// Writes an operator with its schema.
-char *OperatorText(Oid op) {
-  HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(op));
-  if (!HeapTupleIsValid(tuple)) elog(ERROR, "operator %u does not exist", op);
-  const auto *form = reinterpret_cast<Form_pg_operator>(GETSTRUCT(tuple));
-  char *text = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(form->oprnamespace)),
-                        NameStr(form->oprname));
-  ReleaseSysCache(tuple);
-  return text;
+char *QualifiedState(Oid view, int step) {
+  return psprintf("%s.%s", kSchema, StateName(view, step));
 }
 
 // Writes the operator that tells whether a value is as extreme as another one, or more.
@@ -104,8 +94,8 @@ void ForEachMeasure(const Counted *node, Write write) {
                                          node->key_count + measure->argument - 1);
       argument_type = exprType(reinterpret_cast<Node *>(target->expr));
     }
-    write(Column{number, measure, format_type_be_qualified(attribute->atttypid), attribute->atttypid,
-                 argument_type});
+    write(Column{number, measure, format_type_be_qualified(attribute->atttypid),
+                 attribute->atttypid, argument_type});
   }
 }
 
@@ -166,7 +156,8 @@ void AppendFromChanges(StringInfo sql, const Counted *node) {
     const int a = column.measure->argument;
     switch (column.measure->kind) {
       case MeasureKind::kCount:
-        appendStringInfo(sql, ", coalesce(sum(d.weight) FILTER (WHERE d.a%d IS NOT NULL), 0)::int8", a);
+        appendStringInfo(sql, ", coalesce(sum(d.weight) FILTER (WHERE d.a%d IS NOT NULL), 0)::int8",
+                         a);
         break;
       case MeasureKind::kSum:
         appendStringInfo(sql, ", coalesce(sum(d.a%d::int8 * d.weight), 0)::int8", a);
@@ -175,14 +166,16 @@ void AppendFromChanges(StringInfo sql, const Counted *node) {
         appendStringInfo(sql, ", coalesce(sum(d.a%d::numeric * d.weight::numeric), 0)", a);
         break;
       case MeasureKind::kSquares:
-        appendStringInfo(sql, ", coalesce(sum(d.a%d::numeric * d.a%d::numeric * d.weight::numeric), 0)", a, a);
+        appendStringInfo(
+            sql, ", coalesce(sum(d.a%d::numeric * d.a%d::numeric * d.weight::numeric), 0)", a, a);
         break;
       case MeasureKind::kMin:
       case MeasureKind::kMax: {
         const char *name = column.measure->kind == MeasureKind::kMin ? "min" : "max";
-        appendStringInfo(sql,
-                         ", %s(d.a%d) FILTER (WHERE d.weight < 0) AS o%d, %s(d.a%d) FILTER (WHERE d.weight > 0)",
-                         name, a, column.number, name, a);
+        appendStringInfo(
+            sql,
+            ", %s(d.a%d) FILTER (WHERE d.weight < 0) AS o%d, %s(d.a%d) FILTER (WHERE d.weight > 0)",
+            name, a, column.number, name, a);
         break;
       }
       case MeasureKind::kWhole:
@@ -191,11 +184,14 @@ void AppendFromChanges(StringInfo sql, const Counted *node) {
         break;
     }
     appendStringInfo(sql, " AS m%d", column.number);
-    const bool may_be_special = column.measure->kind == MeasureKind::kBigSum && column.argument_type == NUMERICOID;
+    const bool may_be_special =
+        column.measure->kind == MeasureKind::kBigSum && column.argument_type == NUMERICOID;
     // Not-a-number and infinity do not go away by subtraction.
     if (may_be_special) {
       appendStringInfo(&again,
-                       " OR coalesce(bool_or(d.weight < 0 AND d.a%d IN ('NaN', 'Infinity', '-Infinity')), false)", a);
+                       " OR coalesce(bool_or(d.weight < 0 AND d.a%d IN ('NaN', 'Infinity', "
+                       "'-Infinity')), false)",
+                       a);
     }
   });
   appendStringInfo(sql, ", %s AS again", again.data);
@@ -224,8 +220,9 @@ void AppendMerged(StringInfo sql, const Counted *node) {
     if (column.measure->kind == MeasureKind::kWhole) {
       appendStringInfo(sql, "f.m%d END", i);
     } else if (IsExtreme(column.measure->kind)) {
-      appendStringInfo(sql, "f.m%d WHEN p.s_m%d IS NULL OR p.m%d %s p.s_m%d THEN p.m%d ELSE p.s_m%d END", i, i, i,
-                       AsExtreme(column.type_oid, column.measure->kind), i, i, i);
+      appendStringInfo(sql,
+                       "f.m%d WHEN p.s_m%d IS NULL OR p.m%d %s p.s_m%d THEN p.m%d ELSE p.s_m%d END",
+                       i, i, i, AsExtreme(column.type_oid, column.measure->kind), i, i, i);
     } else {
       appendStringInfo(sql, "f.m%d ELSE coalesce(p.s_m%d, 0) + p.m%d END", i, i, i);
     }
@@ -234,29 +231,14 @@ void AppendMerged(StringInfo sql, const Counted *node) {
 }
 
 // Writes the condition that rows of two aliases have the same keys, where nulls are equal.
-char *SameKeys(const Counted *node, const char *left, const char *right) {
+char *SameKeysOrNulls(const Counted *node, const char *left, const char *right) {
   StringInfoData sql;
   initStringInfo(&sql);
   appendStringInfoString(&sql, "true");
   for (int i = 1; i <= node->key_count; i++) {
     appendStringInfo(&sql, " AND (%s.g%d %s %s.g%d OR %s.g%d IS NULL AND %s.g%d IS NULL)", left, i,
-                     OperatorText(list_nth_oid(node->equality, i - 1)), right, i, left, i, right, i);
-  }
-  return sql.data;
-}
-
-// Writes the same for a pattern of nulls, a bit for each key, so that an index can serve it.
-char *SameKeysOf(const Counted *node, const char *left, const char *right, int64 pattern) {
-  StringInfoData sql;
-  initStringInfo(&sql);
-  appendStringInfoString(&sql, "true");
-  for (int i = 1; i <= node->key_count; i++) {
-    if ((pattern >> (i - 1)) & 1) {
-      appendStringInfo(&sql, " AND %s.g%d IS NULL", left, i);
-    } else {
-      appendStringInfo(&sql, " AND %s.g%d %s %s.g%d", left, i,
-                       OperatorText(list_nth_oid(node->equality, i - 1)), right, i);
-    }
+                     OperatorText(list_nth_oid(node->equality, i - 1)), right, i, left, i, right,
+                     i);
   }
   return sql.data;
 }
@@ -293,7 +275,9 @@ void FillSource(Query *query, const View &view, const Shape *shape, const Counte
     ListCell *at;
     foreach (at, query->targetList) {
       auto *target = lfirst_node(TargetEntry, at);
-      if (target->resname == nullptr || strcmp(target->resname, psprintf("m%d", column.number)) != 0) continue;
+      if (target->resname == nullptr ||
+          strcmp(target->resname, psprintf("m%d", column.number)) != 0)
+        continue;
       RetargetContext context = {rows, node->key_count};
       target->expr = reinterpret_cast<Expr *>(RetargetMutator(
           reinterpret_cast<Node *>(const_cast<Aggref *>(column.measure->whole)), &context));
@@ -317,23 +301,18 @@ void ComputeAnew(Changes *changes, const Counted *node, pg::StoredRows *fresh) {
     Store(query, changes->names, fresh);
     return;
   }
-  pg::StoredRows patterns = {};
-  StoreText("SELECT DISTINCT pattern FROM k", changes->names, &patterns);
-  TupleTableSlot *slot = MakeSingleTupleTableSlot(patterns.desc, &TTSOpsMinimalTuple);
-  while (tuplestore_gettupleslot(patterns.store, true, false, slot)) {
-    bool is_null;
-    const int64 pattern = DatumGetInt64(slot_getattr(slot, 1, &is_null));
+  ListCell *cell;
+  foreach (cell, NullPatterns("k", changes->names)) {
+    const int64 pattern = *static_cast<int64 *>(lfirst(cell));
     resetStringInfo(&sql);
     appendStringInfoString(&sql, "SELECT k.id, count(*) AS n");
     AppendFromRows(&sql, node);
-    appendStringInfo(&sql, " FROM k, s WHERE k.pattern = " INT64_FORMAT " AND %s GROUP BY k.id", pattern,
-                     SameKeysOf(node, "s", "k", pattern));
+    appendStringInfo(&sql, " FROM k, s WHERE k.pattern = " INT64_FORMAT " AND %s GROUP BY k.id",
+                     pattern, SameKeys(node->equality, "s", "k", "g", pattern));
     Query *query = Parse(sql.data, changes->names);
     FillSource(query, view, changes->shape, node);
     Store(query, changes->names, fresh);
   }
-  ExecDropSingleTupleTableSlot(slot);
-  tuplestore_end(patterns.store);
 }
 
 // Reads rows with the rights of the owner of the extension.
@@ -345,15 +324,16 @@ void StoreTextAsOwner(const char *text, QueryEnvironment *names, pg::StoredRows 
 }
 
 // Puts rows of the state, known by a name, through the projection of a node.
-void Project(QueryEnvironment *names, const Counted *node, const char *rows_name, const pg::StoredRows &rows,
-             bool is_negative, pg::StoredRows *output) {
+void Project(QueryEnvironment *names, const Counted *node, const char *rows_name,
+             const pg::StoredRows &rows, bool is_negative, pg::StoredRows *output) {
   auto *query = static_cast<Query *>(copyObjectImpl(node->projection));
-  Splice(query, kStateRows,
-         RowsEntry(rows_name, node->state, static_cast<double>(tuplestore_tuple_count(rows.store))));
+  Splice(
+      query, kStateRows,
+      RowsEntry(rows_name, node->state, static_cast<double>(tuplestore_tuple_count(rows.store))));
   if (is_negative) {
     auto *weight = llast_node(TargetEntry, query->targetList);
-    weight->expr = reinterpret_cast<Expr *>(makeFuncExpr(F_INT8UM, INT8OID, list_make1(weight->expr), InvalidOid,
-                                                         InvalidOid, COERCE_EXPLICIT_CALL));
+    weight->expr = reinterpret_cast<Expr *>(makeFuncExpr(
+        F_INT8UM, INT8OID, list_make1(weight->expr), InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL));
   }
   Store(query, names, output);
 }
@@ -365,7 +345,7 @@ pg::StoredRows Named(QueryEnvironment *names, const char *name, const pg::Stored
 }
 
 // Joins the changes of rows, by group, with the state.
-pg::StoredRows PairWithState(Changes *changes, const Counted *node) {
+pg::StoredRows PairWithState(Changes *changes, int step, const Counted *node) {
   StringInfoData sql;
   initStringInfo(&sql);
   appendStringInfo(&sql, "WITH d AS (SELECT %s AS h, ", HashText(node, "d"));
@@ -373,14 +353,16 @@ pg::StoredRows PairWithState(Changes *changes, const Counted *node) {
   appendStringInfoString(&sql, "sum(d.weight)::int8 AS n");
   AppendFromChanges(&sql, node);
   appendStringInfoString(&sql, " FROM source_changes d");
-  for (int i = 1; i <= node->key_count; i++) appendStringInfo(&sql, "%s d.g%d", i == 1 ? " GROUP BY" : ",", i);
-  appendStringInfoString(&sql, "), p AS (SELECT row_number() OVER () AS id, d.*, s.ctid AS tid, s.n AS s_n");
+  for (int i = 1; i <= node->key_count; i++)
+    appendStringInfo(&sql, "%s d.g%d", i == 1 ? " GROUP BY" : ",", i);
+  appendStringInfoString(
+      &sql, "), p AS (SELECT row_number() OVER () AS id, d.*, s.ctid AS tid, s.n AS s_n");
   AppendKeys(&sql, node, ", s.g%d AS s_g%d");
   ForEachMeasure(node, [&](const Column &column) {
     appendStringInfo(&sql, ", s.m%d AS s_m%d", column.number, column.number);
   });
   appendStringInfo(&sql, " FROM d LEFT JOIN %s s ON s.h = d.h AND %s) SELECT p.*, ",
-                   QualifiedState(changes->view->relation, node), SameKeys(node, "s", "d"));
+                   QualifiedState(changes->view->relation, step), SameKeysOrNulls(node, "s", "d"));
   AppendRedo(&sql, node);
   appendStringInfoString(&sql, " AS redo FROM p");
   pg::StoredRows pairs = {};
@@ -394,10 +376,8 @@ pg::StoredRows RedoGroups(Changes *changes, const Counted *node) {
   initStringInfo(&sql);
   appendStringInfoString(&sql, "SELECT p.id");
   AppendKeys(&sql, node, ", p.g%d AS g%d");
-  appendStringInfoString(&sql, ", 0::int8");
-  for (int i = 1; i <= node->key_count; i++)
-    appendStringInfo(&sql, " + CASE WHEN p.g%d IS NULL THEN %lld ELSE 0 END", i, 1LL << (i - 1));
-  appendStringInfoString(&sql, " AS pattern FROM p WHERE p.redo");
+  appendStringInfoString(&sql, ", ");
+  appendStringInfo(&sql, "%s AS pattern FROM p WHERE p.redo", NullPattern(node->key_count, "p.g"));
   pg::StoredRows keys = {};
   StoreText(sql.data, changes->names, &keys);
   pg::StoredRows fresh = {};
@@ -423,7 +403,8 @@ pg::StoredRows MergePairs(Changes *changes, const Counted *node) {
   initStringInfo(&sql);
   appendStringInfoString(&sql, "SELECT p.tid, p.h, ");
   AppendKeys(&sql, node, "CASE WHEN p.tid IS NULL THEN p.g%d ELSE p.s_g%d END, ");
-  appendStringInfoString(&sql, "CASE WHEN p.redo THEN coalesce(f.n, 0) ELSE coalesce(p.s_n, 0) + p.n END AS n");
+  appendStringInfoString(
+      &sql, "CASE WHEN p.redo THEN coalesce(f.n, 0) ELSE coalesce(p.s_n, 0) + p.n END AS n");
   AppendMerged(&sql, node);
   appendStringInfoString(&sql, " FROM p LEFT JOIN f ON f.id = p.id");
   pg::StoredRows merged = {};
@@ -445,36 +426,40 @@ pg::StoredRows MergePairs(Changes *changes, const Counted *node) {
 }
 
 // Writes merged rows to the state.
-void WriteState(Changes *changes, const Counted *node) {
-  const char *state = QualifiedState(changes->view->relation, node);
+void WriteState(Changes *changes, int step, const Counted *node) {
+  const char *state = QualifiedState(changes->view->relation, step);
   if (!node->is_always_there)
-    Write(psprintf("DELETE FROM %s s USING after a WHERE s.ctid = a.tid AND a.n = 0", state), changes->names);
+    Write(psprintf("DELETE FROM %s s USING after a WHERE s.ctid = a.tid AND a.n = 0", state),
+          changes->names);
   StringInfoData sql;
   initStringInfo(&sql);
   appendStringInfo(&sql, "UPDATE %s s SET n = a.n", state);
   ForEachMeasure(node, [&](const Column &column) {
     appendStringInfo(&sql, ", m%d = a.m%d", column.number, column.number);
   });
-  appendStringInfo(&sql, " FROM after a WHERE s.ctid = a.tid%s", node->is_always_there ? "" : " AND a.n > 0");
+  appendStringInfo(&sql, " FROM after a WHERE s.ctid = a.tid%s",
+                   node->is_always_there ? "" : " AND a.n > 0");
   Write(sql.data, changes->names);
   if (node->is_always_there) return;
   resetStringInfo(&sql);
   appendStringInfo(&sql, "INSERT INTO %s SELECT a.h", state);
   AppendKeys(&sql, node, ", a.g%d AS g%d");
   appendStringInfoString(&sql, ", a.n");
-  ForEachMeasure(node, [&](const Column &column) { appendStringInfo(&sql, ", a.m%d", column.number); });
+  ForEachMeasure(node,
+                 [&](const Column &column) { appendStringInfo(&sql, ", a.m%d", column.number); });
   appendStringInfoString(&sql, " FROM after a WHERE a.tid IS NULL AND a.n > 0");
   Write(sql.data, changes->names);
 }
 
 // Makes the table of a state, empty.
-Oid CreateState(Oid view, const Counted *node) {
+Oid CreateState(Oid view, int step, const Counted *node) {
   changelog::OwnerScope owner;
   owner.Enter();
   const Oid state = heap_create_with_catalog(
-      StateName(view, node->number), get_namespace_oid(kSchema, false), InvalidOid, InvalidOid, InvalidOid,
-      InvalidOid, GetUserId(), HEAP_TABLE_AM_OID, node->state, NIL, RELKIND_RELATION, RELPERSISTENCE_PERMANENT,
-      false, false, ONCOMMIT_NOOP, static_cast<Datum>(0), false, false, true, InvalidOid, nullptr);
+      StateName(view, step), get_namespace_oid(kSchema, false), InvalidOid, InvalidOid, InvalidOid,
+      InvalidOid, GetUserId(), HEAP_TABLE_AM_OID, node->state, NIL, RELKIND_RELATION,
+      RELPERSISTENCE_PERMANENT, false, false, ONCOMMIT_NOOP, static_cast<Datum>(0), false, false,
+      true, InvalidOid, nullptr);
   CommandCounterIncrement();
   NewRelationCreateToastTable(state, static_cast<Datum>(0));
   CommandCounterIncrement();
@@ -488,12 +473,8 @@ Oid CreateState(Oid view, const Counted *node) {
 
 }  // namespace
 
-const Counted *CountedAt(const Shape *shape, int number) {
-  return static_cast<const Counted *>(list_nth(shape->counted, number - 1));
-}
-
-Query *OutputOfState(Oid view, const Counted *node, bool *is_weighted) {
-  const Oid state = get_relname_relid(StateName(view, node->number), get_namespace_oid(kSchema, false));
+Query *OutputOfState(Oid view, int step, const Counted *node, bool *is_weighted) {
+  const Oid state = get_relname_relid(StateName(view, step), get_namespace_oid(kSchema, false));
   if (!OidIsValid(state)) {
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
                     errmsg("materialized view \"%s\" has lost its state", get_rel_name(view)),
@@ -524,7 +505,7 @@ Query *OutputOfState(Oid view, const Counted *node, bool *is_weighted) {
   return present;
 }
 
-void ChangeGroups(Changes *changes, const Counted *node, pg::StoredRows *output) {
+void ChangeGroups(Changes *changes, int step, const Counted *node, pg::StoredRows *output) {
   pg::StoredRows source = {};
   StoreLinear(changes, node->source, &source);
   NetInPlace(&source);
@@ -533,7 +514,7 @@ void ChangeGroups(Changes *changes, const Counted *node, pg::StoredRows *output)
     return;
   }
   NameRows(changes->names, "source_changes", source);
-  pg::StoredRows pairs = Named(changes->names, "p", PairWithState(changes, node));
+  pg::StoredRows pairs = Named(changes->names, "p", PairWithState(changes, step, node));
   pg::StoredRows fresh = Named(changes->names, "f", RedoGroups(changes, node));
   pg::StoredRows merged = MergePairs(changes, node);
 
@@ -541,31 +522,36 @@ void ChangeGroups(Changes *changes, const Counted *node, pg::StoredRows *output)
   initStringInfo(&columns);
   AppendKeys(&columns, node, ", a.g%d AS g%d");
   appendStringInfoString(&columns, ", a.n");
-  ForEachMeasure(node, [&](const Column &column) { appendStringInfo(&columns, ", a.m%d", column.number); });
+  ForEachMeasure(
+      node, [&](const Column &column) { appendStringInfo(&columns, ", a.m%d", column.number); });
   pg::StoredRows before = {}, after = {};
   StringInfoData sql;
   initStringInfo(&sql);
   appendStringInfoString(&sql, "SELECT p.h");
   AppendKeys(&sql, node, ", p.s_g%d AS g%d");
   appendStringInfoString(&sql, ", p.s_n AS n");
-  ForEachMeasure(node, [&](const Column &column) { appendStringInfo(&sql, ", p.s_m%d AS m%d", column.number, column.number); });
+  ForEachMeasure(node, [&](const Column &column) {
+    appendStringInfo(&sql, ", p.s_m%d AS m%d", column.number, column.number);
+  });
   appendStringInfoString(&sql, " FROM p WHERE p.tid IS NOT NULL");
   StoreText(sql.data, changes->names, &before);
-  StoreText(psprintf("SELECT a.h%s FROM after a%s", columns.data, node->is_always_there ? "" : " WHERE a.n > 0"),
+  StoreText(psprintf("SELECT a.h%s FROM after a%s", columns.data,
+                     node->is_always_there ? "" : " WHERE a.n > 0"),
             changes->names, &after);
   NameRows(changes->names, "before_state", before);
   NameRows(changes->names, "after_state", after);
   Project(changes->names, node, "before_state", before, true, output);
   Project(changes->names, node, "after_state", after, false, output);
   NetInPlace(output);
-  WriteState(changes, node);
+  WriteState(changes, step, node);
   for (const char *name : {"source_changes", "p", "f", "after", "before_state", "after_state"})
     unregister_ENR(changes->names, name);
-  for (pg::StoredRows *rows : {&source, &pairs, &fresh, &merged, &before, &after}) tuplestore_end(rows->store);
+  for (pg::StoredRows *rows : {&source, &pairs, &fresh, &merged, &before, &after})
+    tuplestore_end(rows->store);
 }
 
-void BuildGroups(const View &view, const Shape *shape, const Counted *node) {
-  CreateState(view.relation, node);
+void BuildGroups(const View &view, const Shape *shape, int step, const Counted *node) {
+  CreateState(view.relation, step, node);
   QueryEnvironment *names = create_queryEnv();
   NameShape(names, "s", DescribeRows(node->source));
   StringInfoData sql;
@@ -575,28 +561,42 @@ void BuildGroups(const View &view, const Shape *shape, const Counted *node) {
   appendStringInfoString(&sql, ", count(*) AS n");
   AppendFromRows(&sql, node);
   appendStringInfoString(&sql, " FROM s");
-  for (int i = 1; i <= node->key_count; i++) appendStringInfo(&sql, "%s s.g%d", i == 1 ? " GROUP BY" : ",", i);
+  for (int i = 1; i <= node->key_count; i++)
+    appendStringInfo(&sql, "%s s.g%d", i == 1 ? " GROUP BY" : ",", i);
   Query *query = Parse(sql.data, names);
   FillSource(query, view, shape, node);
   pg::StoredRows groups = {};
   Store(query, names, &groups);
   NameRows(names, "groups", groups);
-  const char *state = QualifiedState(view.relation, node);
-  Write(psprintf("INSERT INTO %s SELECT * FROM groups%s", state, node->is_always_there || node->key_count > 0 ? "" : " WHERE n > 0"),
+  const char *state = QualifiedState(view.relation, step);
+  Write(psprintf("INSERT INTO %s SELECT * FROM groups%s", state,
+                 node->is_always_there || node->key_count > 0 ? "" : " WHERE n > 0"),
         names);
   tuplestore_end(groups.store);
-  changelog::RunAsOwner(psprintf("CREATE INDEX %s_h ON %s (h)", StateName(view.relation, node->number), state), false,
-                        SPI_OK_UTILITY);
+  changelog::RunAsOwner(
+      psprintf("CREATE INDEX %s_h ON %s (h)", StateName(view.relation, step), state), false,
+      SPI_OK_UTILITY);
 }
 
 void DropGroups(Oid view) {
   const Oid schema = get_namespace_oid(kSchema, true);
-  for (int number = 1; OidIsValid(schema); number++) {
-    const Oid state = get_relname_relid(StateName(view, number), schema);
-    if (!OidIsValid(state)) return;
+  if (!OidIsValid(schema)) return;
+  // Steps without a state leave gaps in the numbers.
+  changelog::RunAsOwner(
+      psprintf("SELECT oid FROM pg_catalog.pg_class WHERE relnamespace = %u AND relname LIKE "
+               "'state\\_%u\\_%%'",
+               schema, view),
+      true, SPI_OK_SELECT);
+  const uint64 count = SPI_processed;
+  const SPITupleTable *found = SPI_tuptable;
+  for (uint64 i = 0; i < count; i++) {
+    bool is_null;
+    const Oid state = DatumGetObjectId(SPI_getbinval(found->vals[i], found->tupdesc, 1, &is_null));
+    if (get_rel_relkind(state) != RELKIND_RELATION) continue;
     ObjectAddress self;
     ObjectAddressSet(self, RelationRelationId, state);
-    deleteDependencyRecordsForClass(RelationRelationId, state, ExtensionRelationId, DEPENDENCY_EXTENSION);
+    deleteDependencyRecordsForClass(RelationRelationId, state, ExtensionRelationId,
+                                    DEPENDENCY_EXTENSION);
     CommandCounterIncrement();
     performDeletion(&self, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
     CommandCounterIncrement();

@@ -4,12 +4,14 @@
 #include "mview/linear.hpp"
 #include "mview/netting.hpp"
 #include "mview/shape.hpp"
+#include "mview/steps.hpp"
 #include "mview/trees.hpp"
 #include "pg/compat.hpp"
 
 extern "C" {
 #include "access/table.h"
 #include "catalog/pg_proc.h"
+#include "lib/stringinfo.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "utils/lsyscache.h"
@@ -45,14 +47,31 @@ bool MutableWalker(Node *node, const char **name) {
 // Collects the tables that a query reads.
 bool RelationWalker(Node *node, List **relations) {
   if (node == nullptr) return false;
-  if (!IsA(node, Query)) return expression_tree_walker(node, pg::AsWalker(RelationWalker), relations);
+  if (!IsA(node, Query))
+    return expression_tree_walker(node, pg::AsWalker(RelationWalker), relations);
   const auto *query = reinterpret_cast<Query *>(node);
   Bitmapset *sources = Sources(query);
   for (int i = bms_next_member(sources, -1); i >= 0; i = bms_next_member(sources, i)) {
     const auto *entry = list_nth_node(RangeTblEntry, query->rtable, i - 1);
-    if (entry->rtekind == RTE_RELATION) *relations = list_append_unique_oid(*relations, entry->relid);
+    if (entry->rtekind == RTE_RELATION)
+      *relations = list_append_unique_oid(*relations, entry->relid);
   }
   return query_tree_walker(const_cast<Query *>(query), pg::AsWalker(RelationWalker), relations, 0);
+}
+
+// Says in a few words what a refresh does.
+const char *MethodOf(const Shape *shape) {
+  bool has[3] = {};
+  ListCell *cell;
+  foreach (cell, shape->steps)
+    has[static_cast<int>(static_cast<Step *>(lfirst(cell))->kind)] = true;
+  constexpr const char *kWords[] = {"counters of groups", "rows with what matches them",
+                                    "affected partitions"};
+  StringInfoData method;
+  initStringInfo(&method);
+  for (int i = 0; i < 3; i++)
+    if (has[i]) appendStringInfo(&method, "%s%s", method.len == 0 ? "" : ", ", kWords[i]);
+  return method.len == 0 ? "changed rows" : method.data;
 }
 
 // Describes what a refresh does.
@@ -62,7 +81,7 @@ void Describe(Shape *shape, const Compiler &compiler) {
   explanation->why_not = compiler.why_not;
   explanation->remedy = compiler.remedy;
   if (!explanation->is_incremental) return;
-  explanation->method = shape->counted == NIL ? "changed rows" : "counters of groups";
+  explanation->method = MethodOf(shape);
 }
 
 // Makes the rows of a linear query those of the view.
@@ -76,11 +95,13 @@ const Shape *Classify(const View &view) {
   Compiler compiler = {&view, NIL, nullptr, nullptr};
   const char *function = nullptr;
   if (MutableWalker(reinterpret_cast<Node *>(shape->query), &function)) {
-    compiler.why_not = psprintf("its result may change without a change of a table: %s is not immutable", function);
-    compiler.remedy = "Use immutable functions only, for example with AT TIME ZONE where the time zone matters.";
+    compiler.why_not = psprintf(
+        "its result may change without a change of a table: %s is not immutable", function);
+    compiler.remedy =
+        "Use immutable functions only, for example with AT TIME ZONE where the time zone matters.";
   } else {
     shape->linear = Compile(&compiler, shape->query);
-    if (shape->linear != nullptr) shape->counted = compiler.counted;
+    if (shape->linear != nullptr) shape->steps = compiler.steps;
   }
   RelationWalker(reinterpret_cast<Node *>(shape->query), &shape->relations);
   Describe(shape, compiler);
@@ -96,12 +117,12 @@ void ComputeDelta(const View &view, const Shape *shape, Delta *delta) {
   delta->changes = changes.count;
   if (changes.parts == NIL) return;
   ListCell *cell;
-  foreach (cell, shape->counted) {
-    const auto *node = static_cast<Counted *>(lfirst(cell));
+  foreach (cell, shape->steps) {
+    const auto *step = static_cast<Step *>(lfirst(cell));
     pg::StoredRows output = {};
-    ChangeGroups(&changes, node, &output);
+    ChangeStep(&changes, step, &output);
     if (output.store != nullptr && tuplestore_tuple_count(output.store) > 0)
-      AddPart(&changes, node->number, output);
+      AddPart(&changes, step->number, output);
   }
   pg::StoredRows rows = {};
   StoreLinear(&changes, shape->linear, &rows);
@@ -111,7 +132,10 @@ void ComputeDelta(const View &view, const Shape *shape, Delta *delta) {
 void BuildState(const View &view, const Shape *shape) {
   DropGroups(view.relation);
   ListCell *cell;
-  foreach (cell, shape->counted) BuildGroups(view, shape, static_cast<Counted *>(lfirst(cell)));
+  foreach (cell, shape->steps) {
+    const auto *step = static_cast<Step *>(lfirst(cell));
+    if (step->kind == StepKind::kCounted) BuildGroups(view, shape, step->number, step->counted);
+  }
 }
 
 void DropState(Oid view) { DropGroups(view); }

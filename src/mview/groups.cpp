@@ -15,7 +15,7 @@ extern "C" {
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/tlist.h"
-#include "parser/parse_oper.h"
+#include "rewrite/rewriteManip.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -34,12 +34,12 @@ namespace {
 // The taking apart of one query with groups.
 struct Splitting {
   Compiler *compiler;
-  List *keys;       // expressions
-  List *equality;   // OIDs of operators
-  List *arguments;  // expressions of the source
-  List *measures;   // of Measure
-  List *aggregates; // of Aggref, as found
-  List *results;    // of text: each aggregate from columns m1, m2, … of the state
+  List *keys;        // expressions
+  List *equality;    // OIDs of operators
+  List *arguments;   // expressions of the source
+  List *measures;    // of Measure
+  List *aggregates;  // of Aggref, as found
+  List *results;     // of text: each aggregate from columns m1, m2, … of the state
   bool failed;
 };
 
@@ -69,8 +69,14 @@ bool AddKey(Splitting *split, Node *expression) {
       lookup_type_cache(type, TYPECACHE_EQ_OPR | TYPECACHE_HASH_EXTENDED_PROC);
   if (!OidIsValid(cache->eq_opr) || !OidIsValid(cache->hash_extended_proc) ||
       get_typtype(type) == TYPTYPE_PSEUDO) {
-    Refuse(split->compiler, psprintf("it groups by type %s, which has no hash function", format_type_be(type)),
+    Refuse(split->compiler,
+           psprintf("it groups by type %s, which has no hash function", format_type_be(type)),
            nullptr);
+    return false;
+  }
+  constexpr int kMostKeys = 60;
+  if (list_length(split->keys) == kMostKeys) {
+    Refuse(split->compiler, psprintf("it groups by more than %d columns", kMostKeys), nullptr);
     return false;
   }
   split->keys = lappend(split->keys, copyObjectImpl(expression));
@@ -116,7 +122,8 @@ Family FamilyOf(const Aggref *aggregate) {
     return Family::kOther;
   if (strcmp(name, "sum") == 0) return Family::kSum;
   if (strcmp(name, "avg") == 0) return Family::kAvg;
-  constexpr const char *kSpreads[] = {"variance", "var_samp", "var_pop", "stddev", "stddev_samp", "stddev_pop"};
+  constexpr const char *kSpreads[] = {"variance", "var_samp",    "var_pop",
+                                      "stddev",   "stddev_samp", "stddev_pop"};
   for (const char *spread : kSpreads)
     if (strcmp(name, spread) == 0) return Family::kSpread;
   return Family::kOther;
@@ -142,32 +149,29 @@ Node *Filtered(const Aggref *aggregate, Node *argument) {
 // Writes variance or standard deviation from count, sum and sum of squares, to the digit as PostgreSQL computes it.
 char *SpreadText(const char *name, int count, int sum, int squares) {
   const bool is_population = strstr(name, "_pop") != nullptr;
-  const char *divisor = is_population ? psprintf("(m%d::numeric * m%d::numeric)", count, count)
-                                      : psprintf("(m%d::numeric * (m%d - 1)::numeric)", count, count);
-  char *difference = psprintf("(m%d::numeric * m%d - m%d::numeric * m%d::numeric)", count, squares, sum, sum);
-  char *variance = psprintf("CASE WHEN %s <= 0 THEN 0::numeric ELSE %s / %s END", difference, difference, divisor);
+  const char *divisor = is_population
+                            ? psprintf("(m%d::numeric * m%d::numeric)", count, count)
+                            : psprintf("(m%d::numeric * (m%d - 1)::numeric)", count, count);
+  char *difference =
+      psprintf("(m%d::numeric * m%d - m%d::numeric * m%d::numeric)", count, squares, sum, sum);
+  char *variance = psprintf("CASE WHEN %s <= 0 THEN 0::numeric ELSE %s / %s END", difference,
+                            difference, divisor);
   const char *result = variance;
   if (strncmp(name, "stddev", strlen("stddev")) == 0) {
     // sqrt() may keep fewer digits than its argument has: more digits first, then as many as the argument.
     constexpr int kMoreDigits = 20;
-    result = psprintf("CASE WHEN (%s) = 'NaN' THEN 'NaN'::numeric ELSE round(sqrt(round(%s, scale(%s) + %d)), scale(%s)) END",
-                      variance, variance, variance, kMoreDigits, variance);
+    result = psprintf(
+        "CASE WHEN (%s) = 'NaN' THEN 'NaN'::numeric ELSE round(sqrt(round(%s, scale(%s) + %d)), "
+        "scale(%s)) END",
+        variance, variance, variance, kMoreDigits, variance);
   }
   return psprintf("CASE WHEN m%d > %d THEN %s END", count, is_population ? 0 : 1, result);
 }
 
-struct MapContext {
-  Splitting *split;
-  int level;
-  bool of_source;  // aggregates' inside: everything that reads rows becomes a column of the source
-  int rows;        // number in the range table
-  int keys_at, results_at;
-};
-
 Node *ColumnOf(const Node *expression, int rows, int column) {
   auto *node = const_cast<Node *>(expression);
-  return reinterpret_cast<Node *>(makeVar(rows, static_cast<AttrNumber>(column), exprType(node), exprTypmod(node),
-                                          exprCollation(node), 0));
+  return reinterpret_cast<Node *>(makeVar(rows, static_cast<AttrNumber>(column), exprType(node),
+                                          exprTypmod(node), exprCollation(node), 0));
 }
 
 // Lets an aggregate read columns of the source, numbered from the first argument on, in place of expressions.
@@ -213,8 +217,10 @@ bool AddAggregate(Splitting *split, const Aggref *aggregate) {
   if ((family == Family::kAvg || family == Family::kSpread) && argument_type == NUMERICOID) {
     auto *value = static_cast<Node *>(list_nth(split->arguments, argument - 1));
     if (exprTypmod(value) < 0) {
-      auto *scale = makeFuncExpr(F_SCALE, INT4OID, list_make1(value), InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
-      AddMeasure(split, MeasureKind::kMax, Enter(&split->arguments, reinterpret_cast<Node *>(scale)), nullptr);
+      auto *scale = makeFuncExpr(F_SCALE, INT4OID, list_make1(value), InvalidOid, InvalidOid,
+                                 COERCE_EXPLICIT_CALL);
+      AddMeasure(split, MeasureKind::kMax,
+                 Enter(&split->arguments, reinterpret_cast<Node *>(scale)), nullptr);
     }
   }
   const MeasureKind sum = IsSmallInteger(argument_type) ? MeasureKind::kSum : MeasureKind::kBigSum;
@@ -224,18 +230,21 @@ bool AddAggregate(Splitting *split, const Aggref *aggregate) {
       result = argument == 0 ? pstrdup("n") : psprintf("m%d", measure(MeasureKind::kCount));
       break;
     case Family::kSum:
-      result = psprintf("CASE WHEN m%d > 0 THEN m%d END", measure(MeasureKind::kCount), measure(sum));
+      result =
+          psprintf("CASE WHEN m%d > 0 THEN m%d END", measure(MeasureKind::kCount), measure(sum));
       break;
     case Family::kAvg: {
       const int count = measure(MeasureKind::kCount);
-      result = psprintf("CASE WHEN m%d > 0 THEN m%d::numeric / m%d::numeric END", count, measure(sum), count);
+      result = psprintf("CASE WHEN m%d > 0 THEN m%d::numeric / m%d::numeric END", count,
+                        measure(sum), count);
       break;
     }
     case Family::kMin:
     case Family::kMax: {
       const TypeCacheEntry *cache = lookup_type_cache(argument_type, TYPECACHE_BTREE_OPFAMILY);
       if (OidIsValid(cache->btree_opf) && get_typtype(argument_type) != TYPTYPE_PSEUDO) {
-        result = psprintf("m%d", measure(family == Family::kMin ? MeasureKind::kMin : MeasureKind::kMax));
+        result = psprintf("m%d",
+                          measure(family == Family::kMin ? MeasureKind::kMin : MeasureKind::kMax));
       }
       break;
     }
@@ -247,19 +256,22 @@ bool AddAggregate(Splitting *split, const Aggref *aggregate) {
       auto one_if = [&](Node *condition) {
         auto *dummy = makeNode(Aggref);
         dummy->aggfilter = reinterpret_cast<Expr *>(condition);
-        return Enter(&split->arguments, Filtered(dummy, reinterpret_cast<Node *>(makeBoolConst(true, false))));
+        return Enter(&split->arguments,
+                     Filtered(dummy, reinterpret_cast<Node *>(makeBoolConst(true, false))));
       };
       const int trues = AddMeasure(split, MeasureKind::kCount, one_if(value), nullptr);
-      const int falses =
-          AddMeasure(split, MeasureKind::kCount, one_if(reinterpret_cast<Node *>(reverse)), nullptr);
+      const int falses = AddMeasure(split, MeasureKind::kCount,
+                                    one_if(reinterpret_cast<Node *>(reverse)), nullptr);
       const bool is_and = family == Family::kAnd;
-      result = psprintf("CASE WHEN m%d > 0 THEN %s WHEN m%d > 0 THEN %s END", is_and ? falses : trues,
-                        is_and ? "false" : "true", is_and ? trues : falses, is_and ? "true" : "false");
+      result =
+          psprintf("CASE WHEN m%d > 0 THEN %s WHEN m%d > 0 THEN %s END", is_and ? falses : trues,
+                   is_and ? "false" : "true", is_and ? trues : falses, is_and ? "true" : "false");
       break;
     }
     case Family::kSpread: {
       const int count = measure(MeasureKind::kCount);
-      result = SpreadText(get_func_name(aggregate->aggfnoid), count, measure(sum), measure(MeasureKind::kSquares));
+      result = SpreadText(get_func_name(aggregate->aggfnoid), count, measure(sum),
+                          measure(MeasureKind::kSquares));
       break;
     }
     case Family::kOther:
@@ -267,10 +279,12 @@ bool AddAggregate(Splitting *split, const Aggref *aggregate) {
   }
   if (result == nullptr) {
     if (get_typtype(aggregate->aggtype) == TYPTYPE_PSEUDO) {
-      Refuse(split->compiler, psprintf("an aggregate returns type %s", format_type_be(aggregate->aggtype)), nullptr);
+      Refuse(split->compiler,
+             psprintf("an aggregate returns type %s", format_type_be(aggregate->aggtype)), nullptr);
       return false;
     }
-    result = psprintf("m%d", AddMeasure(split, MeasureKind::kWhole, 0, OverArguments(split, aggregate)));
+    result =
+        psprintf("m%d", AddMeasure(split, MeasureKind::kWhole, 0, OverArguments(split, aggregate)));
   } else {
     result = psprintf("(%s)::%s", result, type);
   }
@@ -330,9 +344,10 @@ TupleDesc DescribeState(Splitting *split) {
   foreach (cell, split->measures) {
     const auto *measure = static_cast<Measure *>(lfirst(cell));
     const char *name = psprintf("m%d", foreach_current_index(cell) + 1);
-    const Node *argument = measure->argument == 0
-                               ? nullptr
-                               : static_cast<Node *>(list_nth(split->arguments, measure->argument - 1));
+    const Node *argument =
+        measure->argument == 0
+            ? nullptr
+            : static_cast<Node *>(list_nth(split->arguments, measure->argument - 1));
     switch (measure->kind) {
       case MeasureKind::kCount:
       case MeasureKind::kSum:
@@ -363,7 +378,8 @@ Query *ResultsOfState(Splitting *split, TupleDesc state) {
   for (int i = 1; i <= key_count; i++) appendStringInfo(&sql, "g%d, ", i);
   ListCell *cell;
   foreach (cell, split->results)
-    appendStringInfo(&sql, "%s AS r%d, ", static_cast<char *>(lfirst(cell)), foreach_current_index(cell) + 1);
+    appendStringInfo(&sql, "%s AS r%d, ", static_cast<char *>(lfirst(cell)),
+                     foreach_current_index(cell) + 1);
   appendStringInfo(&sql, "n FROM %s", kStateRows);
   QueryEnvironment *names = create_queryEnv();
   NameShape(names, kStateRows, state);
@@ -382,11 +398,11 @@ Query *SourceOf(Splitting *split, const Query *query) {
     foreach (cell, expressions) {
       auto *expression = static_cast<Node *>(copyObjectImpl(lfirst(cell)));
       source->hasTargetSRFs |= expression_returns_set(expression);
-      source->targetList =
-          lappend(source->targetList,
-                  makeTargetEntry(reinterpret_cast<Expr *>(expression),
-                                  static_cast<AttrNumber>(list_length(source->targetList) + 1),
-                                  psprintf("%c%d", letter, foreach_current_index(cell) + 1), false));
+      source->targetList = lappend(
+          source->targetList,
+          makeTargetEntry(reinterpret_cast<Expr *>(expression),
+                          static_cast<AttrNumber>(list_length(source->targetList) + 1),
+                          psprintf("%c%d", letter, foreach_current_index(cell) + 1), false));
     }
   };
   add(split->keys, 'g');
@@ -394,39 +410,31 @@ Query *SourceOf(Splitting *split, const Query *query) {
   return source;
 }
 
-// Adds a node to those of the compiler, and makes a query that reads all of its output.
-Query *AddNode(Splitting *split, Query *source, Query *projection, TupleDesc state) {
+// Adds a node of groups, and makes a query that reads all of its output.
+Query *AddGroups(Splitting *split, Query *source, Query *projection, TupleDesc state,
+                 bool is_always_there, bool is_multiple) {
   Compiler *compiler = split->compiler;
-  auto *node = static_cast<Counted *>(palloc0(sizeof(Counted)));
-  node->number = list_length(compiler->counted) + 1;
-  node->key_count = list_length(split->keys);
-  node->argument_count = list_length(split->arguments);
-  node->equality = split->equality;
-  node->source = source;
-  node->measures = split->measures;
-  node->state = state;
-  node->projection = projection;
-  compiler->counted = lappend(compiler->counted, node);
+  source = Compile(compiler, source);
+  if (source == nullptr) return nullptr;
+  auto *counted = static_cast<Counted *>(palloc0(sizeof(Counted)));
+  counted->key_count = list_length(split->keys);
+  counted->argument_count = list_length(split->arguments);
+  counted->equality = split->equality;
+  counted->source = source;
+  counted->measures = split->measures;
+  counted->state = state;
+  counted->projection = projection;
+  counted->is_always_there = is_always_there;
+  counted->is_multiple = is_multiple;
+  auto *step = static_cast<Step *>(palloc0(sizeof(Step)));
+  step->kind = StepKind::kCounted;
+  step->counted = counted;
   TupleDesc output = DescribeRows(projection);
-  TupleDesc desc = CreateTemplateTupleDesc(output->natts - 1);
-  for (int i = 1; i < output->natts; i++) {
-    TupleDescCopyEntry(desc, static_cast<AttrNumber>(i), output, static_cast<AttrNumber>(i));
-  }
-  auto *reader = makeNode(Query);
-  reader->commandType = CMD_SELECT;
-  reader->canSetTag = true;
-  reader->jointree = makeFromExpr(NIL, nullptr);
-  AddEntry(reader, RowsEntry(CountedName(node->number), desc, -1), true);
-  for (int i = 0; i < desc->natts; i++) {
-    const Form_pg_attribute column = TupleDescAttr(desc, i);
-    Var *var = makeVar(1, static_cast<AttrNumber>(i + 1), column->atttypid, column->atttypmod,
-                       column->attcollation, 0);
-    reader->targetList =
-        lappend(reader->targetList,
-                makeTargetEntry(reinterpret_cast<Expr *>(var), static_cast<AttrNumber>(i + 1),
-                                pstrdup(NameStr(column->attname)), false));
-  }
-  return reader;
+  step->output = CreateTemplateTupleDesc(output->natts - 1);
+  for (int i = 1; i < output->natts; i++)
+    TupleDescCopyEntry(step->output, static_cast<AttrNumber>(i), output,
+                       static_cast<AttrNumber>(i));
+  return AddStep(compiler, step);
 }
 
 Const *UnitWeight() {
@@ -455,8 +463,6 @@ bool AddAllKeys(Splitting *split, const Query *query) {
 
 }  // namespace
 
-char *CountedName(int number) { return psprintf("counted_%d", number); }
-
 Query *CompileGroups(Compiler *compiler, const Query *query) {
   Splitting split = {};
   split.compiler = compiler;
@@ -484,7 +490,8 @@ Query *CompileGroups(Compiler *compiler, const Query *query) {
     ListCell *cell;
     foreach (cell, query->groupClause) {
       const auto *clause = lfirst_node(SortGroupClause, cell);
-      if (!AddKey(&split, get_sortgroupclause_expr(const_cast<SortGroupClause *>(clause), query->targetList)))
+      if (!AddKey(&split, get_sortgroupclause_expr(const_cast<SortGroupClause *>(clause),
+                                                   query->targetList)))
         return nullptr;
     }
   }
@@ -500,7 +507,8 @@ Query *CompileGroups(Compiler *compiler, const Query *query) {
   projection->commandType = CMD_SELECT;
   projection->canSetTag = true;
   projection->hasTargetSRFs = query->hasTargetSRFs && !is_distinct;
-  projection->jointree = makeFromExpr(NIL, is_distinct ? nullptr : OverStateMutator(query->havingQual, &split));
+  projection->jointree =
+      makeFromExpr(NIL, is_distinct ? nullptr : OverStateMutator(query->havingQual, &split));
   AddEntry(projection, SubqueryEntry(ResultsOfState(&split, state)), true);
   foreach (cell, visible) {
     const auto *target = lfirst_node(TargetEntry, cell);
@@ -516,19 +524,21 @@ Query *CompileGroups(Compiler *compiler, const Query *query) {
               makeTargetEntry(reinterpret_cast<Expr *>(UnitWeight()),
                               static_cast<AttrNumber>(list_length(projection->targetList) + 1),
                               pstrdup("weight"), false));
-  Query *reader = AddNode(&split, SourceOf(&split, query), projection, state);
-  auto *node = static_cast<Counted *>(llast(compiler->counted));
-  node->is_always_there = split.keys == NIL && !is_distinct;
-  node->is_multiple = projection->hasTargetSRFs;
-  return reader;
+  if (checkExprHasSubLink(reinterpret_cast<Node *>(projection->targetList)) ||
+      checkExprHasSubLink(projection->jointree->quals))
+    return Refuse(compiler, "it has a subquery in an expression over groups", nullptr);
+  return AddGroups(&split, SourceOf(&split, query), projection, state,
+                   split.keys == NIL && !is_distinct, projection->hasTargetSRFs);
 }
 
-Query *CompileSetOperation(Compiler *compiler, SetOperation op, bool all, Query *left, Query *right) {
+Query *CompileSetOperation(Compiler *compiler, SetOperation op, bool all, Query *left,
+                           Query *right) {
   QueryEnvironment *names = create_queryEnv();
   NameShape(names, "a", DescribeRows(left));
   NameShape(names, "b", DescribeRows(right));
   // Each row says on which side it is; null elsewhere, so that values are counted.
-  Query *both = Parse("SELECT *, true, NULL::bool FROM a UNION ALL SELECT *, NULL::bool, true FROM b", names);
+  Query *both =
+      Parse("SELECT *, true, NULL::bool FROM a UNION ALL SELECT *, NULL::bool, true FROM b", names);
   Splice(both, "a", SubqueryEntry(left));
   Splice(both, "b", SubqueryEntry(right));
   Query *query = Wrapped(both);
@@ -562,10 +572,7 @@ Query *CompileSetOperation(Compiler *compiler, SetOperation op, bool all, Query 
   appendStringInfo(&sql, "%s AS weight FROM %s", weight, kStateRows);
   NameShape(names, kStateRows, state);
   Query *projection = Parse(sql.data, names);
-  Query *reader = AddNode(&split, SourceOf(&split, query), projection, state);
-  auto *node = static_cast<Counted *>(llast(compiler->counted));
-  node->is_multiple = true;
-  return reader;
+  return AddGroups(&split, SourceOf(&split, query), projection, state, false, true);
 }
 
 }  // namespace helios::mview

@@ -1,8 +1,8 @@
 #include "mview/linear.hpp"
 
 #include "changelog/changelog.hpp"
-#include "mview/counted.hpp"
 #include "mview/netting.hpp"
+#include "mview/steps.hpp"
 #include "mview/trees.hpp"
 #include "pg/compat.hpp"
 
@@ -64,16 +64,15 @@ int CountSources(const Query *query) {
 const ChangedPart *PartOf(const Changes *changes, const RangeTblEntry *entry) {
   if (changes == nullptr) return nullptr;
   if (entry->rtekind == RTE_RELATION) return FindPart(changes, entry->relid, 0);
-  return FindPart(changes, InvalidOid, atoi(strrchr(entry->enrname, '_') + 1));
+  return FindPart(changes, InvalidOid, StepNumber(entry->enrname));
 }
 
 // Makes the entry of the present rows of a source; tells whether they have weights.
 RangeTblEntry *Present(const Term *term, const RangeTblEntry *entry, bool *is_weighted) {
   *is_weighted = false;
-  if (entry->rtekind == RTE_RELATION)
-    return static_cast<RangeTblEntry *>(copyObjectImpl(entry));
-  const int number = atoi(strrchr(entry->enrname, '_') + 1);
-  return SubqueryEntry(OutputOfState(term->view, CountedAt(term->shape, number), is_weighted));
+  if (entry->rtekind == RTE_RELATION) return static_cast<RangeTblEntry *>(copyObjectImpl(entry));
+  return SubqueryEntry(PresentOutput(term->shape, term->view,
+                                     StepAt(term->shape, StepNumber(entry->enrname)), is_weighted));
 }
 
 // Makes a query of the rows of a source as they were: those of now, less the changes.
@@ -164,7 +163,8 @@ Query *BuildUnion(Term *term, const Query *query, bool *is_weighted) {
     sides[i] = BuildTerm(term, side, &has_weight[i]);
     if (term->target < first || term->target >= behind) continue;
     *is_weighted = has_weight[i];
-    if (i == 0) term->next += CountSources(list_nth_node(RangeTblEntry, query->rtable, 1)->subquery);
+    if (i == 0)
+      term->next += CountSources(list_nth_node(RangeTblEntry, query->rtable, 1)->subquery);
     return sides[i];
   }
   *is_weighted = has_weight[0] || has_weight[1];
@@ -192,10 +192,11 @@ Query *BuildTerm(Term *term, const Query *query, bool *is_weighted) {
     lfirst(cell) = Replace(term, lfirst_node(RangeTblEntry, cell), &weight);
     if (weight == 0) continue;
     auto *factor = reinterpret_cast<Expr *>(makeVar(i, weight, INT8OID, -1, InvalidOid, 0));
-    product = product == nullptr
-                  ? factor
-                  : reinterpret_cast<Expr *>(makeFuncExpr(F_INT8MUL, INT8OID, list_make2(product, factor),
-                                                          InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL));
+    product =
+        product == nullptr
+            ? factor
+            : reinterpret_cast<Expr *>(makeFuncExpr(F_INT8MUL, INT8OID, list_make2(product, factor),
+                                                    InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL));
   }
   if (product == nullptr) return copy;
   *is_weighted = true;
@@ -233,7 +234,8 @@ void AppendImage(StringInfo sql, TupleDesc desc, const char *row, const char *we
     if (column->attisdropped) {
       appendStringInfo(sql, "NULL::int4 AS c%d, ", i + 1);
     } else {
-      appendStringInfo(sql, "(%s).%s AS c%d, ", row, quote_identifier(NameStr(column->attname)), i + 1);
+      appendStringInfo(sql, "(%s).%s AS c%d, ", row, quote_identifier(NameStr(column->attname)),
+                       i + 1);
     }
   }
   appendStringInfo(sql, "%s::int8 AS weight", weight);
@@ -280,20 +282,20 @@ void ReadChanges(Changes *changes) {
   foreach (cell, relations) ReadTable(changes, lfirst_oid(cell));
 }
 
-void AddPart(Changes *changes, int counted, const pg::StoredRows &rows) {
+void AddPart(Changes *changes, int step, const pg::StoredRows &rows) {
   auto *part = static_cast<ChangedPart *>(palloc0(sizeof(ChangedPart)));
-  part->counted = counted;
-  part->name = psprintf("group_changes_%d", counted);
+  part->step = step;
+  part->name = psprintf("step_changes_%d", step);
   part->rows = rows;
   NameRows(changes->names, part->name, part->rows);
   changes->parts = lappend(changes->parts, part);
 }
 
-const ChangedPart *FindPart(const Changes *changes, Oid relation, int counted) {
+const ChangedPart *FindPart(const Changes *changes, Oid relation, int step) {
   ListCell *cell;
   foreach (cell, changes->parts) {
     const auto *part = static_cast<ChangedPart *>(lfirst(cell));
-    if (part->relation == relation && part->counted == counted) return part;
+    if (part->relation == relation && part->step == step) return part;
   }
   return nullptr;
 }
@@ -325,7 +327,8 @@ Query *PresentRows(const Shape *shape, Oid view, const Query *linear) {
   initStringInfo(&sql);
   appendStringInfoString(&sql, "SELECT ");
   for (int i = 0; i < desc->natts; i++) {
-    namestrcpy(&TupleDescAttr(desc, i)->attname, i == desc->natts - 1 ? "weight" : psprintf("c%d", i + 1));
+    namestrcpy(&TupleDescAttr(desc, i)->attname,
+               i == desc->natts - 1 ? "weight" : psprintf("c%d", i + 1));
     if (i < desc->natts - 1) appendStringInfo(&sql, "%sw.c%d", i == 0 ? "" : ", ", i + 1);
   }
   appendStringInfoString(&sql, " FROM w, pg_catalog.generate_series(1, w.weight)");

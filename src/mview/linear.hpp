@@ -15,7 +15,7 @@ extern "C" {
 
 namespace helios::mview {
 
-// What changed since the position: rows with weights, of tables and of group nodes.
+// What changed since the position: rows with weights, of tables and of steps.
 struct Changes {
   const View *view;
   const Shape *shape;
@@ -24,10 +24,10 @@ struct Changes {
   int64 count;  // changed rows of tables
 };
 
-// The changes of a table (columns c1, c2, …, dropped ones null, and the weight) or of a group node.
+// The changes of a table (columns c1, c2, …, dropped ones null, and the weight) or of a step.
 struct ChangedPart {
-  Oid relation;  // invalid: of a group node
-  int counted;
+  Oid relation;  // invalid: of a step
+  int step;
   const char *name;
   pg::StoredRows rows;
 };
@@ -35,17 +35,17 @@ struct ChangedPart {
 // Reads the changes of the tables of a view.
 void ReadChanges(Changes *changes);
 
-// Adds the changes of a group node.
-void AddPart(Changes *changes, int counted, const pg::StoredRows &rows);
+// Adds the changes of a step.
+void AddPart(Changes *changes, int step, const pg::StoredRows &rows);
 
-// Finds the changes of a table, or of a group node, or null if there are none.
-const ChangedPart *FindPart(const Changes *changes, Oid relation, int counted);
+// Finds the changes of a table, or of a step, or null if there are none.
+const ChangedPart *FindPart(const Changes *changes, Oid relation, int step);
 
 // Adds the changes of a linear query to rows: its columns and a weight.
 void StoreLinear(Changes *changes, const Query *linear, pg::StoredRows *rows);
 
-// Makes a query of the present rows of a linear query: group nodes are read from their state. Rows that come
-// several times do.
+// Makes a query of the present rows of a linear query: steps are computed, groups read from their state.
+// Rows that come several times do.
 Query *PresentRows(const Shape *shape, Oid view, const Query *linear);
 
 // Describes the changes of a linear query without computing them.

@@ -35,9 +35,9 @@ uint32 HashImage(TupleTableSlot *slot, int columns) {
   uint32 hash = 0;
   for (int i = 0; i < columns; i++) {
     const Form_pg_attribute column = TupleDescAttr(slot->tts_tupleDescriptor, i);
-    const uint32 part = slot->tts_isnull[i]
-                            ? 0
-                            : datum_image_hash(slot->tts_values[i], column->attbyval, column->attlen);
+    const uint32 part = slot->tts_isnull[i] ? 0
+                                            : datum_image_hash(slot->tts_values[i],
+                                                               column->attbyval, column->attlen);
     hash = hash_combine(hash, part);
   }
   return hash;

@@ -41,7 +41,8 @@ bool ExpandCteWalker(Node *node, CteContext *context) {
         static_cast<int>(entry->ctelevelsup) != context->level)
       return false;
     auto *query = static_cast<Query *>(copyObjectImpl(context->cte->ctequery));
-    if (context->level > 0) IncrementVarSublevelsUp(reinterpret_cast<Node *>(query), context->level, 1);
+    if (context->level > 0)
+      IncrementVarSublevelsUp(reinterpret_cast<Node *>(query), context->level, 1);
     entry->rtekind = RTE_SUBQUERY;
     entry->subquery = query;
     entry->security_barrier = false;
@@ -82,7 +83,8 @@ void DropOrder(Query *query) {
 
 bool NormalizeWalker(Node *node, void *context) {
   if (node == nullptr) return false;
-  if (!IsA(node, Query)) return expression_tree_walker(node, pg::AsWalker(NormalizeWalker), context);
+  if (!IsA(node, Query))
+    return expression_tree_walker(node, pg::AsWalker(NormalizeWalker), context);
   auto *query = reinterpret_cast<Query *>(node);
   List *recursive = NIL;
   ListCell *cell;

@@ -25,8 +25,7 @@ namespace helios::mview {
 namespace {
 
 void Register(QueryEnvironment *names, const char *name, TupleDesc desc, Tuplestorestate *store) {
-  auto *relation =
-      static_cast<EphemeralNamedRelation>(palloc0(sizeof(EphemeralNamedRelationData)));
+  auto *relation = static_cast<EphemeralNamedRelation>(palloc0(sizeof(EphemeralNamedRelationData)));
   relation->md.name = const_cast<char *>(name);
   relation->md.tupdesc = desc;
   relation->md.enrtype = ENR_NAMED_TUPLESTORE;
