@@ -135,7 +135,7 @@ sql($refresh);
 
 # ---- Writers of every kind beside refreshes; compared in the snapshot of the refresh itself ----
 my @levels = ('READ COMMITTED', 'REPEATABLE READ', 'SERIALIZABLE');
-my @writers;
+my (@writers, %reports);
 my $script = $node->basedir . '/write.sql';
 append_to_file($script, q{
 \set id random(1, 4000)
@@ -155,7 +155,7 @@ for my $level (@levels)
 {
 	push @writers, IPC::Run::start(
 		[ 'pgbench', '-n', '-T', '12', '-c', '1', '--max-tries=1000', '-f', $script, $node->connstr('postgres') ],
-		'>', '/dev/null', '2>', '/dev/null', init => sub { $ENV{PGOPTIONS} = '-c default_transaction_isolation=' . ($level =~ s/ /\\ /r); });
+		'>', \$reports{$level}, '2>', '/dev/null', init => sub { $ENV{PGOPTIONS} = '-c default_transaction_isolation=' . ($level =~ s/ /\\ /r); });
 }
 my $held = IPC::Run::start([ 'psql', '-X', '-q', '-d', $node->connstr('postgres'), '-c', q{BEGIN; INSERT INTO items VALUES (100001, 1, 1); SELECT pg_sleep(6); COMMIT} ], '>', '/dev/null');
 sql(q{BEGIN; INSERT INTO items VALUES (100002, 2, 2); PREPARE TRANSACTION 'two'});
@@ -171,6 +171,7 @@ $_->finish for @writers;
 $held->finish;
 sql(q{COMMIT PREPARED 'two'});
 sql($refresh);
+like($reports{$_}, qr/actually processed: [1-9]\d\d/, "writers at $_") for @levels;
 is($wrong, 0, "no difference in $rounds refreshes");
 cmp_ok($rounds, '>', 5, 'enough of them');
 is(sql($differences), '0|0', 'nor in the end');
