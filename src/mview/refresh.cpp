@@ -42,6 +42,18 @@ int64 HashOf(const Query *query) {
                                                 static_cast<int>(strlen(text)), 0));
 }
 
+// Tells whether views or policies that the query of a view goes through have changed since its last refresh.
+bool HasQueryChanged(Oid view, const Record &record) {
+  Relation relation = try_table_open(view, AccessShareLock);
+  if (relation == nullptr) return false;
+  ViewOwnerScope owner;
+  owner.Enter(view);
+  const bool has_changed = HashOf(FindReads(view).expanded) != record.query_hash;
+  owner.Leave();
+  table_close(relation, NoLock);
+  return has_changed;
+}
+
 // Raises an error unless the owner may read all that the query reads.
 bool CheckPermissions(Node *node, void *context) {
   if (node == nullptr) return false;
@@ -349,8 +361,9 @@ bool PrepareBases(Oid view) {
   return has_begun;
 }
 
-Backlog FindBacklog(const Record &record, List *bases, int64 limit) {
+Backlog FindBacklog(Oid view, const Record &record, List *bases, int64 limit) {
   Backlog backlog = {true, record.position != nullptr && record.recompute == nullptr, 0};
+  if (backlog.is_current && HasQueryChanged(view, record)) backlog.is_current = false;
   if (record.position == nullptr) backlog.is_known = false;
   ListCell *cell;
   foreach (cell, bases) {

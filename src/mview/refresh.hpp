@@ -72,7 +72,7 @@ struct Backlog {
   bool is_current;  // nothing has changed
   int64 changes;    // records in logs, up to the limit
 };
-Backlog FindBacklog(const Record &record, List *bases, int64 limit);
+Backlog FindBacklog(Oid view, const Record &record, List *bases, int64 limit);
 
 // CPU time of this process in seconds.
 double CpuSeconds();
