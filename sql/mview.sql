@@ -62,6 +62,14 @@ CREATE EVENT TRIGGER heliosdb_mview_drop ON sql_drop
 COMMENT ON EVENT TRIGGER heliosdb_mview_drop IS 'maintained materialized views of heliosdb';
 ALTER EVENT TRIGGER heliosdb_mview_drop ENABLE ALWAYS;
 
+CREATE FUNCTION heliosdb.mview_refreshed() RETURNS event_trigger
+  AS 'MODULE_PATHNAME', 'helios_mview_refreshed' LANGUAGE C;
+COMMENT ON FUNCTION heliosdb.mview_refreshed() IS 'event trigger: notices that a maintained materialized view was refreshed by a session without the library';
+CREATE EVENT TRIGGER heliosdb_mview_refreshed ON ddl_command_end WHEN TAG IN ('REFRESH MATERIALIZED VIEW')
+  EXECUTE FUNCTION heliosdb.mview_refreshed();
+COMMENT ON EVENT TRIGGER heliosdb_mview_refreshed IS 'maintained materialized views of heliosdb';
+ALTER EVENT TRIGGER heliosdb_mview_refreshed ENABLE ALWAYS;
+
 CREATE FUNCTION heliosdb.mview_states(OUT relid oid, OUT auto_refresh boolean, OUT strategy text,
     OUT staleness_threshold bigint, OUT priority integer, OUT max_cpu_percent double precision,
     OUT bases regclass[], OUT pending_changes bigint, OUT is_current boolean, OUT is_refreshing boolean)

@@ -16,6 +16,7 @@
 
 extern "C" {
 #include "access/attnum.h"
+#include "access/htup.h"
 #include "access/transam.h"
 #include "nodes/pg_list.h"
 #include "utils/relcache.h"
@@ -153,7 +154,13 @@ char *PositionOf(Snapshot snapshot);
 // out until the end of the transaction, also where it had one already.
 void TrackForConsumers(Oid relation);
 
-// Tells why a table cannot be tracked, or null.
+// Records changes of a tracked materialized view, which has no triggers: a row as it was inserted, and as it was before
+// it was deleted. A change of all rows at once lets the history begin anew; the reason lives forever.
+void RecordInserted(Relation relation, HeapTuple row);
+void RecordDeleted(Relation relation, HeapTuple row);
+void RestartHistory(Oid relation, const char *reason);
+
+// Tells why a table or materialized view cannot be tracked, or null.
 const char *WhyNotTrackable(Oid relation);
 
 // Tells whether all changes of a table that are visible now and were not in a position are in its log, where the

@@ -63,6 +63,8 @@ bool HasWritten(Oid relation) {
   return false;
 }
 
+void RestartHistory(Oid relation, const char *reason) { Restart(relation, reason); }
+
 const char *WhyNotTrackable(Oid relation) {
   Relation table = relation_open(relation, AccessShareLock);
   const char *obstacle = Obstacle(table);

@@ -3,6 +3,7 @@
 // state between.
 #include "mview/apply.hpp"
 
+#include "changelog/changelog.hpp"
 #include "mview/probe.hpp"
 #include "mview/row_table.hpp"
 
@@ -77,24 +78,42 @@ TupleDesc DescOf(const pg::StoredRows &rows, Relation view) {
   return rows.store != nullptr ? rows.desc : CreateTupleDescCopy(RelationGetDescr(view));
 }
 
+// True if other views read the changes of this one.
+bool IsRecorded(Relation view) {
+  changelog::TrackedTable tracked;
+  return changelog::FindTracked(RelationGetRelid(view), &tracked);
+}
+
 void DeletePlaces(Relation view, const Places &places) {
   Snapshot snapshot = GetActiveSnapshot();
+  const bool is_recorded = IsRecorded(view);
+  TupleTableSlot *slot = table_slot_create(view, nullptr);
   for (int64 i = 0; i < places.count; i++) {
     CHECK_FOR_INTERRUPTS();
+    if (is_recorded) {
+      if (!table_tuple_fetch_row_version(view, &places.ids[i], snapshot, slot))
+        elog(ERROR, "a row of materialized view \"%s\" has gone", RelationGetRelationName(view));
+      bool should_free;
+      changelog::RecordDeleted(view, ExecFetchSlotHeapTuple(slot, false, &should_free));
+      ExecClearTuple(slot);
+    }
     simple_table_tuple_delete(view, &places.ids[i], snapshot);
   }
+  ExecDropSingleTupleTableSlot(slot);
 }
 
 // Inserts rows with the entries of all indexes.
 struct Inserter {
   Relation view;
+  bool is_recorded;
   EState *state;
   ResultRelInfo *target;
   TupleTableSlot *slot;
 };
 
 Inserter BeginInserts(Relation view) {
-  Inserter inserter = {view, CreateExecutorState(), makeNode(ResultRelInfo), nullptr};
+  Inserter inserter = {view, IsRecorded(view), CreateExecutorState(), makeNode(ResultRelInfo),
+                       nullptr};
   InitResultRelInfo(inserter.target, view, 0, nullptr, 0);
   ExecOpenIndices(inserter.target, false);
   inserter.slot = MakeSingleTupleTableSlot(RelationGetDescr(view), &TTSOpsVirtual);
@@ -112,6 +131,12 @@ void InsertRow(const Inserter &inserter, TupleTableSlot *row, int64 times) {
     std::copy_n(row->tts_isnull, columns, inserter.slot->tts_isnull);
     ExecStoreVirtualTuple(inserter.slot);
     table_tuple_insert(inserter.view, inserter.slot, GetCurrentCommandId(true), 0, nullptr);
+    if (inserter.is_recorded) {
+      bool should_free;
+      HeapTuple tuple = ExecFetchSlotHeapTuple(inserter.slot, true, &should_free);
+      changelog::RecordInserted(inserter.view, tuple);
+      if (should_free) heap_freetuple(tuple);
+    }
     if (inserter.target->ri_NumIndices > 0) {
       (void)ExecInsertIndexTuples(inserter.target, inserter.slot, inserter.state, false, false,
                                   nullptr, NIL);

@@ -1,5 +1,7 @@
 #include "mview/bases.hpp"
 
+#include <cstring>
+
 #include "changelog/changelog.hpp"
 #include "pg/compat.hpp"
 #include "pg/names.hpp"
@@ -14,6 +16,7 @@ extern "C" {
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/rls.h"
 }
 #undef Min
 #undef Max
@@ -28,13 +31,15 @@ bool CollectRelations(Node *node, Reads *reads) {
   if (node == nullptr) return false;
   if (!IsA(node, Query)) return expression_tree_walker(node, pg::AsWalker(CollectRelations), reads);
   auto *query = reinterpret_cast<Query *>(node);
-  reads->has_row_security = reads->has_row_security || query->hasRowSecurity;
   ListCell *cell;
   foreach (cell, query->rtable) {
     const auto *entry = lfirst_node(RangeTblEntry, cell);
     // A rule's entries for old and new rows stand for the view itself.
-    if (entry->rtekind == RTE_RELATION && entry->relkind != RELKIND_VIEW)
-      reads->relations = list_append_unique_oid(reads->relations, entry->relid);
+    if (entry->rtekind != RTE_RELATION || entry->relkind == RELKIND_VIEW) continue;
+    reads->relations = list_append_unique_oid(reads->relations, entry->relid);
+    reads->has_row_security =
+        reads->has_row_security ||
+        check_enable_rls(entry->relid, entry->checkAsUser, true) == RLS_ENABLED;
   }
   return query_tree_walker(query, pg::AsWalker(CollectRelations), reads, 0);
 }
@@ -130,17 +135,18 @@ List *ResolveBases(Oid view, const Reads &reads, bool may_track) {
     *base = {relation, BaseKind::kUnknown, 0, 0};
     Record record;
     const char kind = get_rel_relkind(relation);
-    if (kind == RELKIND_MATVIEW && FindRecord(relation, false, &record)) {
-      base->kind = BaseKind::kView;
-      base->generation = record.generation;
-    } else if ((kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE) &&
-               IsTracked(relation, owner, may_track)) {
+    const bool is_maintained = kind == RELKIND_MATVIEW && FindRecord(relation, false, &record);
+    if ((is_maintained || kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE) &&
+        IsTracked(relation, owner, may_track)) {
       const Base *before = FindBase(known, relation);
       base->kind = BaseKind::kTable;
       base->started_at = before != nullptr ? before->started_at : 0;
       // Until a consumer holds them, records may be trimmed.
       if (may_track && !changelog::KnowsChanges(relation, base->started_at))
         changelog::TrackForConsumers(relation);
+    } else if (is_maintained) {
+      base->kind = BaseKind::kView;
+      base->generation = record.generation;
     }
     bases = lappend(bases, base);
   }
@@ -157,7 +163,10 @@ const char *WhyUnknown(Oid relation, Oid owner) {
     case RELKIND_RELATION:
     case RELKIND_PARTITIONED_TABLE: {
       const char *obstacle = changelog::WhyNotTrackable(relation);
-      if (obstacle != nullptr) return psprintf("table %s cannot be tracked: %s", name, obstacle);
+      // A sentence becomes part of one.
+      if (obstacle != nullptr)
+        return psprintf("table %s cannot be tracked: %.*s", name,
+                        static_cast<int>(strlen(obstacle)) - 1, obstacle);
       if (!pg_class_ownercheck(relation, owner))
         return psprintf("table %s is not tracked, and belongs to somebody else", name);
       return psprintf("table %s is not tracked yet", name);

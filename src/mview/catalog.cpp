@@ -88,7 +88,8 @@ void DropRecord(Oid view) {
 }
 
 void RequireRecompute(Oid view, const char *reason) {
-  RunAsOwner(psprintf("UPDATE heliosdb.mviews SET recompute = %s WHERE relid = %u",
+  RunAsOwner(psprintf("UPDATE heliosdb.mviews SET recompute = %s, "
+                      "generation = generation + 1 WHERE relid = %u",
                       quote_literal_cstr(reason), view),
              false, SPI_OK_UPDATE);
 }

@@ -22,12 +22,14 @@ namespace helios::mview {
 
 // What a refresh is about.
 struct View {
-  Oid relation;  // locked, and no other refresh of it runs
-  Query *query;  // a copy of the view's query as its rule has it: views in it are not expanded
-  List *
-      bases;  // OIDs of the tracked tables that it reads, also through views; those that are partitions of
-              // another one of them left out
-  const char *position;  // pg_snapshot as text: what is visible in it is in the view
+  // Locked, and no other refresh of it runs.
+  Oid relation;
+  // A copy of the view's query as its rule has it: views in it are not expanded.
+  Query *query;
+  // OIDs of the tracked tables that it reads, also through views; without partitions of another one of them.
+  List *bases;
+  // pg_snapshot as text: what is visible in it is in the view.
+  const char *position;
 };
 
 // How a view's query can be kept up to date; see shape.hpp.
@@ -36,11 +38,13 @@ struct Shape;
 // What mv_explain says of a shape; texts live as long as the shape.
 struct Explanation {
   bool is_incremental;
-  const char
-      *method;  // of an incremental one, in a few words: "counters of groups", "affected groups", …
+  // Of an incremental one, in a few words: "counters of groups", "affected groups", …
+  const char *method;
   const char *why_not;
-  const char *remedy;  // what would make it incremental; null: nothing
-  List *missing;       // of strings: CREATE INDEX statements that would help
+  // What would make it incremental; null: nothing.
+  const char *remedy;
+  // Of strings: CREATE INDEX statements that would help.
+  List *missing;
 };
 
 // Finds out how changes of a view can be computed. In any transaction with a snapshot; SPI need not be connected.

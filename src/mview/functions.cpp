@@ -169,10 +169,10 @@ HELIOS_FUNCTION(mv_explain) {
   List *bases = ResolveBases(view, reads, false);
   const Explanation &explanation = Explain(Classify(DescribeView(view, reads, bases, nullptr)));
   MemoryContext spi = MemoryContextSwitchTo(caller);
-  const char *why_not = explanation.is_incremental ? nullptr : explanation.why_not;
-  if (why_not == nullptr && reads.has_row_security)
-    why_not = "row-level security applies to its owner";
+  const char *why_not =
+      reads.has_row_security ? "row-level security applies to its owner" : nullptr;
   values[kTables] = ArrayOf(DescribeTables(owner, bases, &why_not), TEXTOID, TextOf);
+  if (why_not == nullptr && !explanation.is_incremental) why_not = explanation.why_not;
   values[kIncremental] = BoolGetDatum(why_not == nullptr);
   SetText(why_not == nullptr ? explanation.method : nullptr, kMethod, values, nulls);
   SetText(why_not, kWhyNot, values, nulls);

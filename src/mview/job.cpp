@@ -17,6 +17,7 @@
 extern "C" {
 #include "access/table.h"
 #include "access/xact.h"
+#include "catalog/pg_class.h"
 #include "executor/spi.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -92,8 +93,8 @@ bool MustWait(const Candidate &candidate) {
   foreach (cell, candidate.bases) {
     const auto *base = static_cast<const Base *>(lfirst(cell));
     Candidate below;
-    if (base->kind == BaseKind::kView && Examine(base->relation, &below) && IsDue(below) &&
-        below.record.failures == 0)
+    if (get_rel_relkind(base->relation) == RELKIND_MATVIEW && Examine(base->relation, &below) &&
+        IsDue(below) && below.record.failures == 0)
       return true;
   }
   return false;
@@ -108,9 +109,8 @@ budget::Priority PriorityOf(const Candidate &candidate) {
 
 // True if other views read this one.
 bool HasReaders(Oid view) {
-  changelog::RunAsOwner(
-      psprintf("SELECT FROM heliosdb.mview_bases WHERE relid = %u AND kind = 'm' LIMIT 1", view),
-      true, SPI_OK_SELECT);
+  changelog::RunAsOwner(psprintf("SELECT FROM heliosdb.mview_bases WHERE relid = %u LIMIT 1", view),
+                        true, SPI_OK_SELECT);
   return SPI_processed > 0;
 }
 

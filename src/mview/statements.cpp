@@ -47,6 +47,10 @@ constinit pg::HookChain<ProcessUtility_hook_type> chain;
 constexpr const char *kCarrierSpace = "heliosdb";
 constexpr const char *kCarrierName = "refresh";
 
+// The view that the present statement refreshes. It stays set after an error, but then every further REFRESH of the
+// session comes through here too.
+constinit Oid being_refreshed = InvalidOid;
+
 // A statement on its way, as the hook got it.
 struct Call {
   PlannedStmt *statement;
@@ -121,11 +125,15 @@ uint64 RefreshBySwap(Oid view, const char *trigger, const Call *call,
   if (call != nullptr) {
     Call counted = *call;
     counted.completion = &done;
+    being_refreshed = view;
     GoOn(counted);
+    being_refreshed = InvalidOid;
     if (call->completion != nullptr) CopyQueryCompletion(call->completion, &done);
   } else {
     (void)ExecRefreshMatView(statement, "", nullptr, &done);
   }
+  changelog::TrackedTable tracked;
+  if (changelog::FindTracked(view, &tracked)) changelog::RestartHistory(view, kComputedAnew);
   if (statement->skipData) {
     FinishEmpty(refresh);
   } else {
@@ -371,6 +379,8 @@ void OnUtility(PlannedStmt *statement, const char *text, bool read_only,
 }
 
 }  // namespace
+
+bool IsBeingRefreshed(Oid view) { return being_refreshed == view; }
 
 void InitStatements() { chain.Install(&ProcessUtility_hook, OnUtility); }
 

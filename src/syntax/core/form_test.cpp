@@ -57,7 +57,7 @@ TEST(Forms, MaterializedViews) {
         "ALTER MATERIALIZED VIEW v SET (heliosdb.refresh = 'incrementally')"},
        {"REFRESH MATERIALIZED VIEW CONCURRENTLY s.\"V\" INCREMENTALLY",
         "ALTER MATERIALIZED VIEW s.\"V\" SET (heliosdb.refresh = 'incrementally')"},
-       {"REFRESH MATERIALIZED VIEW INCREMENTALLY", "same"},
+       {"REFRESH MATERIALIZED VIEW v", "same"},
        {"REFRESH MATERIALIZED VIEW v INCREMENTALLY WITH NO DATA", "same"},
        {"ALTER MATERIALIZED VIEW s.v SET auto_refresh = true",
         "ALTER MATERIALIZED VIEW s.v SET (auto_refresh = true)"},
