@@ -35,9 +35,9 @@ namespace helios::changelog {
 
 namespace {
 
-constexpr const char *kReasons[] = {kTracked,           kTruncated,  kRewritten,
-                                    kColumnTypeChanged, kKeyChanged, kTriggerWasDisabled,
-                                    kPartitionsChanged, kTrimmed};
+constexpr const char *kReasons[] = {kTracked,           kTruncated,         kRewritten,
+                                    kColumnTypeChanged, kKeyChanged,        kTriggerWasDisabled,
+                                    kComputedAnew,      kPartitionsChanged, kTrimmed};
 
 // Columns of heliosdb.tracked.
 enum TrackedColumn {

@@ -63,7 +63,7 @@ bool HasWritten(Oid relation) {
   return false;
 }
 
-void RestartHistory(Oid relation, const char *reason) { Restart(relation, reason); }
+void RestartHistory(Oid relation) { Restart(relation, kComputedAnew); }
 
 const char *WhyNotTrackable(Oid relation) {
   Relation table = relation_open(relation, AccessShareLock);

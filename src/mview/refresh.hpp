@@ -11,9 +11,6 @@
 
 namespace helios::mview {
 
-// Why the history of a view that others read begins anew.
-inline constexpr const char *kComputedAnew = "materialized view computed anew";
-
 inline constexpr const char *kManual = "manual";
 inline constexpr const char *kAutomatic = "auto";
 inline constexpr const char *kStale = "staleness";

@@ -134,7 +134,7 @@ uint64 RefreshBySwap(Oid view, const char *trigger, const Call *call,
     (void)ExecRefreshMatView(statement, "", nullptr, &done);
   }
   changelog::TrackedTable tracked;
-  if (changelog::FindTracked(view, &tracked)) changelog::RestartHistory(view, kComputedAnew);
+  if (changelog::FindTracked(view, &tracked)) changelog::RestartHistory(view);
   if (statement->skipData) {
     FinishEmpty(refresh);
   } else {
