@@ -14,6 +14,7 @@ extern "C" {
 #include "lib/stringinfo.h"
 #include "pgstat.h"
 #include "storage/lmgr.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -134,7 +135,12 @@ void StoreChanges(Oid relation, const char *position, pg::StoredRows *rows) {
 int64 CountRecords(Oid relation, const char *position, int64 limit) {
   TrackedTable tracked;
   if (!FindTracked(relation, &tracked)) return 0;
+  // What is asked for lies at the end of a log, where a scan that hopes to end soon does not begin.
+  const int settings = NewGUCNestLevel();
+  (void)set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+                          true, 0, false);
   RunAsOwner(BuildCountQuery(tracked, position, limit), true, SPI_OK_SELECT);
+  AtEOXact_GUC(false, settings);
   return OnlyCount();
 }
 
