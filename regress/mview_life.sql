@@ -216,6 +216,19 @@ CREATE MATERIALIZED VIEW by_default AS SELECT 1 AS one;
 CREATE MATERIALIZED VIEW not_by_default WITH (auto_refresh = off) AS SELECT 1 AS one;
 RESET heliosdb.mv_auto_refresh;
 SELECT relname, reloptions FROM pg_class WHERE relname LIKE '%by_default' ORDER BY 1;
+-- With the last view its tables are tracked no more, unless somebody has asked for their history.
+CREATE TABLE asked (id int PRIMARY KEY);
+CREATE TABLE unasked (id int PRIMARY KEY) PARTITION BY RANGE (id);
+CREATE TABLE part PARTITION OF unasked DEFAULT;
+CREATE MATERIALIZED VIEW one WITH (auto_refresh) AS SELECT * FROM asked, unasked u (x);
+CREATE MATERIALIZED VIEW two WITH (auto_refresh) AS SELECT * FROM unasked;
+SELECT heliosdb.track('asked');
+DROP MATERIALIZED VIEW one;
+SELECT relation FROM heliosdb.tracked_tables WHERE relation::text ~ 'ask|part' ORDER BY relation::text;
+ALTER MATERIALIZED VIEW two RESET (auto_refresh);
+SELECT relation FROM heliosdb.tracked_tables WHERE relation::text ~ 'ask|part' ORDER BY relation::text;
+INSERT INTO unasked VALUES (1);
+DROP TABLE asked, unasked CASCADE;
 -- Dropped: nothing is left of it.
 DROP TABLE items, late, loose, foreign_to_user CASCADE;
 DROP MATERIALIZED VIEW by_default, not_by_default;

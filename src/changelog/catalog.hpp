@@ -25,6 +25,7 @@ inline constexpr const char *kRewritten = "rewritten";
 inline constexpr const char *kColumnTypeChanged = "column type changed";
 inline constexpr const char *kKeyChanged = "primary key changed";
 inline constexpr const char *kTriggerWasDisabled = "trigger was disabled";
+inline constexpr const char *kComputedAnew = "materialized view computed anew";
 inline constexpr const char *kPartitionsChanged = "partitions changed";
 
 // Finds one of the extension's own relations; an error if the extension is not created here.

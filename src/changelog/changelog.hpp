@@ -48,6 +48,7 @@ struct TrackedTable {
   int64 since_scn;          // of a trimmed log: history holds for this SCN and later ones; else 0
   const char *reason;       // why history starts there; lives forever
   TimestampTz started_at;   // when recording began or began anew; trimming leaves it
+  bool is_automatic;        // for consumers only: nobody has asked for the history
   int key_count;            // columns of the primary key; 0: the table is a bag
   AttrNumber key[INDEX_MAX_KEYS];
 };
@@ -154,11 +155,15 @@ char *PositionOf(Snapshot snapshot);
 // out until the end of the transaction, also where it had one already.
 void TrackForConsumers(Oid relation);
 
+// Ends a history that nobody but consumers has asked for, when there is none any more and the lock is to be had at
+// once. Needs SPI.
+void UntrackUnused(Oid relation);
+
 // Records changes of a tracked materialized view, which has no triggers: a row as it was inserted, and as it was before
-// it was deleted. A change of all rows at once lets the history begin anew; the reason lives forever.
+// it was deleted. A change of all rows at once lets the history begin anew.
 void RecordInserted(Relation relation, HeapTuple row);
 void RecordDeleted(Relation relation, HeapTuple row);
-void RestartHistory(Oid relation, const char *reason);
+void RestartHistory(Oid relation);
 
 // Tells why a table or materialized view cannot be tracked, or null.
 const char *WhyNotTrackable(Oid relation);

@@ -63,7 +63,7 @@ bool HasWritten(Oid relation) {
   return false;
 }
 
-void RestartHistory(Oid relation, const char *reason) { Restart(relation, reason); }
+void RestartHistory(Oid relation) { Restart(relation, kComputedAnew); }
 
 const char *WhyNotTrackable(Oid relation) {
   Relation table = relation_open(relation, AccessShareLock);
@@ -77,7 +77,23 @@ void TrackForConsumers(Oid relation) {
   if (get_rel_relkind(relation) == RELKIND_PARTITIONED_TABLE)
     find_all_inheritors(relation, ShareRowExclusiveLock, nullptr);
   TrackedTable tracked;
-  if (!FindTracked(relation, &tracked)) Track(relation, InvalidOid);
+  if (FindTracked(relation, &tracked)) return;
+  Track(relation, InvalidOid);
+  if (!FindTracked(relation, &tracked)) elog(ERROR, "relation %u is not tracked", relation);
+  tracked.is_automatic = true;
+  SaveTracked(tracked);
+}
+
+void UntrackUnused(Oid relation) {
+  TrackedTable tracked;
+  if (!FindTracked(relation, &tracked) || !tracked.is_automatic || OidIsValid(tracked.root)) return;
+  RunAsOwner(psprintf("SELECT FROM heliosdb.consumers c WHERE c.relid = %u OR c.relid IN (SELECT "
+                      "t.relid FROM heliosdb.tracked t WHERE t.root = %u) UNION ALL "
+                      "SELECT FROM heliosdb_log.pins LIMIT 1",
+                      relation, relation),
+             false, SPI_OK_SELECT);
+  if (SPI_processed > 0 || !ConditionalLockRelationOid(relation, ShareRowExclusiveLock)) return;
+  Untrack(relation);
 }
 
 bool KnowsChanges(Oid relation, TimestampTz started_at) {

@@ -360,6 +360,11 @@ HELIOS_FUNCTION(track) {
   // Who changes its rows without triggers has to record that.
   if (get_rel_relkind(relation) == RELKIND_MATVIEW) RefuseTracking(relation, kOnlyTables);
   Track(relation, InvalidOid);
+  TrackedTable tracked;
+  if (FindTracked(relation, &tracked) && tracked.is_automatic) {
+    tracked.is_automatic = false;
+    SaveTracked(tracked);
+  }
   PG_RETURN_VOID();
 }
 

@@ -81,10 +81,17 @@ void CreateRecord(Oid view, const char *recompute) {
 }
 
 void DropRecord(Oid view) {
+  List *bases = ReadBases(view);
   KeepConsumers(view, NIL);
   RunAsOwner(psprintf("DELETE FROM heliosdb.mview_bases WHERE view = %u", view), false,
              SPI_OK_DELETE);
   RunAsOwner(psprintf("DELETE FROM heliosdb.mviews WHERE relid = %u", view), false, SPI_OK_DELETE);
+  ListCell *cell;
+  foreach (cell, bases) {
+    const auto *base = static_cast<const Base *>(lfirst(cell));
+    if (base->kind == BaseKind::kTable && get_rel_relkind(base->relation) != '\0')
+      changelog::UntrackUnused(base->relation);
+  }
 }
 
 void RequireRecompute(Oid view, const char *reason) {

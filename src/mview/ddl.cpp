@@ -3,7 +3,6 @@
 
 #include "changelog/changelog.hpp"
 #include "mview/delta.hpp"
-#include "mview/refresh.hpp"
 #include "mview/statements.hpp"
 #include "pg/pg.hpp"
 
@@ -69,7 +68,7 @@ HELIOS_FUNCTION(mview_refreshed) {
     if (IsBeingRefreshed(view) || !FindRecord(view, false, &record)) continue;
     RequireRecompute(view, "it was refreshed in a session without heliosdb");
     changelog::TrackedTable tracked;
-    if (changelog::FindTracked(view, &tracked)) changelog::RestartHistory(view, kComputedAnew);
+    if (changelog::FindTracked(view, &tracked)) changelog::RestartHistory(view);
   }
   SPI_finish();
   PG_RETURN_NULL();

@@ -78,7 +78,7 @@ bool DescribeState(Oid view, Datum *values, bool *nulls) {
   if (get_rel_relkind(view) != RELKIND_MATVIEW || !FindRecord(view, false, &record)) return false;
   const Options options = ReadOptions(view);
   List *bases = ReadBases(view);
-  const Backlog backlog = FindBacklog(record, bases, kMostCounted);
+  const Backlog backlog = FindBacklog(view, record, bases, kMostCounted);
   values[kRelid] = ObjectIdGetDatum(view);
   values[kAutoRefresh] = BoolGetDatum(options.auto_refresh);
   values[kStrategy] = CStringGetTextDatum(NameOf(options.strategy));

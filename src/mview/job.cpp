@@ -60,7 +60,7 @@ bool Examine(Oid view, Candidate *candidate) {
   if (!candidate->options.auto_refresh || candidate->options.strategy == Strategy::kManual)
     return false;
   candidate->bases = ReadBases(view);
-  candidate->backlog = FindBacklog(candidate->record, candidate->bases, 1);
+  candidate->backlog = FindBacklog(view, candidate->record, candidate->bases, 1);
   return true;
 }
 

@@ -13,11 +13,13 @@ extern "C" {
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
 #include "common/hashfn.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "executor/tstoreReceiver.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/plancat.h"
 #include "tcop/dest.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
@@ -40,6 +42,18 @@ int64 HashOf(const Query *query) {
   const char *text = nodeToString(query);
   return static_cast<int64>(hash_bytes_extended(reinterpret_cast<const unsigned char *>(text),
                                                 static_cast<int>(strlen(text)), 0));
+}
+
+// Tells whether views or policies that the query of a view goes through have changed since its last refresh.
+bool HasQueryChanged(Oid view, const Record &record) {
+  Relation relation = try_table_open(view, AccessShareLock);
+  if (relation == nullptr) return false;
+  ViewOwnerScope owner;
+  owner.Enter(view);
+  const bool has_changed = HashOf(FindReads(view).expanded) != record.query_hash;
+  owner.Leave();
+  table_close(relation, NoLock);
+  return has_changed;
 }
 
 // Raises an error unless the owner may read all that the query reads.
@@ -89,6 +103,28 @@ const char *WhyViewsChanged(const Refresh &refresh) {
   return nullptr;
 }
 
+// How large a table is, or all partitions of it are.
+struct Extent {
+  double rows, bytes;
+};
+
+Extent Measure(Oid relation) {
+  Extent extent = {};
+  ListCell *cell;
+  foreach (cell, find_all_inheritors(relation, AccessShareLock, nullptr)) {
+    Relation table = table_open(lfirst_oid(cell), NoLock);
+    if (RELKIND_HAS_STORAGE(table->rd_rel->relkind)) {
+      BlockNumber pages;
+      double rows, visible;
+      estimate_rel_size(table, nullptr, &pages, &rows, &visible);
+      extent.rows += rows;
+      extent.bytes += static_cast<double>(pages) * BLCKSZ;
+    }
+    table_close(table, NoLock);
+  }
+  return extent;
+}
+
 // Tells why so many changes, or tables so small, are not worth an incremental refresh, or null.
 const char *WhyNotWorthIt(const Refresh &refresh) {
   double bytes = 0, changes = 0;
@@ -96,18 +132,15 @@ const char *WhyNotWorthIt(const Refresh &refresh) {
   foreach (cell, refresh.bases) {
     const auto *base = static_cast<const Base *>(lfirst(cell));
     if (base->kind != BaseKind::kTable) continue;
-    Relation table = table_open(base->relation, AccessShareLock);
-    const double rows = table->rd_rel->reltuples;
-    table_close(table, AccessShareLock);
-    const double most = std::fmax(rows * full_refresh_fraction, kSmallBacklog);
+    const Extent extent = Measure(base->relation);
+    const double most = std::fmax(extent.rows * full_refresh_fraction, kSmallBacklog);
     const auto count = static_cast<double>(changelog::CountRecords(
         base->relation, refresh.record.position, static_cast<int64>(most) + 1));
     if (count > most)
       return psprintf("more than %.0f rows of table %s have changed", most,
                       pg::QualifiedName(base->relation));
     changes += count;
-    bytes += static_cast<double>(
-        DatumGetInt64(DirectFunctionCall1(pg_table_size, ObjectIdGetDatum(base->relation))));
+    bytes += extent.bytes;
   }
   if (bytes < static_cast<double>(refresh.options.threshold_table_bytes))
     return "the tables are smaller than threshold_table_size";
@@ -349,8 +382,9 @@ bool PrepareBases(Oid view) {
   return has_begun;
 }
 
-Backlog FindBacklog(const Record &record, List *bases, int64 limit) {
+Backlog FindBacklog(Oid view, const Record &record, List *bases, int64 limit) {
   Backlog backlog = {true, record.position != nullptr && record.recompute == nullptr, 0};
+  if (backlog.is_current && HasQueryChanged(view, record)) backlog.is_current = false;
   if (record.position == nullptr) backlog.is_known = false;
   ListCell *cell;
   foreach (cell, bases) {

@@ -11,9 +11,6 @@
 
 namespace helios::mview {
 
-// Why the history of a view that others read begins anew.
-inline constexpr const char *kComputedAnew = "materialized view computed anew";
-
 inline constexpr const char *kManual = "manual";
 inline constexpr const char *kAutomatic = "auto";
 inline constexpr const char *kStale = "staleness";
@@ -72,7 +69,7 @@ struct Backlog {
   bool is_current;  // nothing has changed
   int64 changes;    // records in logs, up to the limit
 };
-Backlog FindBacklog(const Record &record, List *bases, int64 limit);
+Backlog FindBacklog(Oid view, const Record &record, List *bases, int64 limit);
 
 // CPU time of this process in seconds.
 double CpuSeconds();

@@ -30,6 +30,7 @@ extern "C" {
 #include "storage/lmgr.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -133,7 +134,7 @@ uint64 RefreshBySwap(Oid view, const char *trigger, const Call *call,
     (void)ExecRefreshMatView(statement, "", nullptr, &done);
   }
   changelog::TrackedTable tracked;
-  if (changelog::FindTracked(view, &tracked)) changelog::RestartHistory(view, kComputedAnew);
+  if (changelog::FindTracked(view, &tracked)) changelog::RestartHistory(view);
   if (statement->skipData) {
     FinishEmpty(refresh);
   } else {
@@ -347,8 +348,30 @@ bool Maintains(const CreateTableAsStmt *create) {
           (auto_refresh_by_default && OidIsValid(get_extension_oid("heliosdb", true))));
 }
 
+// True if the session is in the past or on a branch: whoever looks after that refuses the statement.
+bool IsElsewhere() {
+  const char *as_of = GetConfigOption("heliosdb.as_of", true, false);
+  const char *branch = GetConfigOption("heliosdb.branch", true, false);
+  return (as_of != nullptr && as_of[0] != '\0') ||
+         (branch != nullptr && branch[0] != '\0' && strcmp(branch, "main") != 0);
+}
+
+// True if a statement may be one of those that are handled here.
+bool MayBeOurs(const Node *statement) {
+  switch (nodeTag(statement)) {
+    case T_CreateTableAsStmt:
+    case T_RefreshMatViewStmt:
+    case T_AlterTableStmt:
+    case T_ExplainStmt:
+      return true;
+    default:
+      return false;
+  }
+}
+
 void Dispatch(const Call &call) {
   Node *statement = call.statement->utilityStmt;
+  if (!MayBeOurs(statement) || IsElsewhere()) return GoOn(call);
   switch (nodeTag(statement)) {
     case T_CreateTableAsStmt: {
       const auto *create = reinterpret_cast<const CreateTableAsStmt *>(statement);
