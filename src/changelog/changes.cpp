@@ -75,43 +75,43 @@ void AppendRecent(StringInfo sql, const TrackedTable &tracked, const char *posit
                    pg::QualifiedName(tracked.log), position, position);
 }
 
-// Net changes by key: the version at the position, if any, and the current row, if any.
+// Net changes by key: the version at the position, if any, and the current row, if any. No join but that with the table,
+// by its key: how many records there are nobody can estimate.
 void AppendKeyed(StringInfo sql, Relation shape, Relation leaf, const TrackedTable &tracked,
                  const char *position) {
   Relation primary = index_open(RelationGetPrimaryKeyIndex(leaf), AccessShareLock);
-  StringInfoData keys, of_old, of_new;
+  StringInfoData keys, of_new;
   initStringInfo(&keys);
-  initStringInfo(&of_old);
   initStringInfo(&of_new);
   for (int i = 0; i < tracked.key_count; i++) {
     const int key = tracked.key[i];
-    const char *op = OperatorText(primary, i);
     appendStringInfo(&keys, "%sc%d", i == 0 ? "" : ", ", key);
-    appendStringInfo(&of_old, "%so.c%d %s k.c%d", i == 0 ? "" : " AND ", key, op, key);
     appendStringInfo(
         &of_new, "%sn.%s %s k.c%d", i == 0 ? "" : " AND ",
-        quote_identifier(NameStr(TupleDescAttr(RelationGetDescr(leaf), key - 1)->attname)), op,
-        key);
+        quote_identifier(NameStr(TupleDescAttr(RelationGetDescr(leaf), key - 1)->attname)),
+        OperatorText(primary, i), key);
   }
   index_close(primary, NoLock);
-  appendStringInfoString(sql, "(WITH recent AS MATERIALIZED (");
+  appendStringInfoString(sql, "(WITH recent AS (");
   AppendRecent(sql, tracked, position);
   appendStringInfo(sql,
-                   "), k AS (SELECT DISTINCT %s FROM recent), o AS MATERIALIZED "
-                   "(SELECT * FROM recent r WHERE r.op <> 'I' AND %s), "
-                   "pair AS (SELECT CASE WHEN o.xid IS NOT NULL THEN ",
-                   keys.data, CreatedBefore("r", position));
-  AppendRow(sql, shape, leaf, "o", true);
-  appendStringInfoString(sql, " END AS old, CASE WHEN n.ctid IS NOT NULL THEN ");
+                   "), seen AS (SELECT r.*, r.op <> 'I' AND %s AS is_old FROM recent r), "
+                   "k AS (SELECT %s, (pg_catalog.array_agg(",
+                   CreatedBefore("r", position), keys.data);
+  AppendRow(sql, shape, leaf, "s", true);
+  appendStringInfo(sql,
+                   ") FILTER (WHERE s.is_old))[1] AS old, pg_catalog.bool_or(s.is_old) AS has_old "
+                   "FROM seen s GROUP BY %s), "
+                   "pair AS (SELECT k.old, k.has_old, CASE WHEN n.ctid IS NOT NULL THEN ",
+                   keys.data);
   AppendRow(sql, shape, leaf, "n", false);
   appendStringInfo(
       sql,
-      " END AS new, o.xid IS NOT NULL AS has_old, n.ctid IS NOT NULL AS has_new "
-      "FROM k LEFT JOIN o ON %s LEFT JOIN ONLY %s n ON %s) "
+      " END AS new, n.ctid IS NOT NULL AS has_new FROM k LEFT JOIN ONLY %s n ON %s) "
       "SELECT (CASE WHEN NOT has_old THEN 'I' WHEN has_new THEN 'U' ELSE 'D' END)::\"char\", "
       "old, new FROM pair "
       "WHERE has_old <> has_new OR has_old AND NOT old OPERATOR(pg_catalog.*=) new)",
-      of_old.data, pg::QualifiedName(tracked.relation), of_new.data);
+      pg::QualifiedName(tracked.relation), of_new.data);
 }
 
 // Net changes of a bag: how many more or fewer of each image there are.

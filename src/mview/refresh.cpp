@@ -236,6 +236,12 @@ void EndRefresh() {
   SPI_finish();
 }
 
+// Frees rows: the file that they may lie in does not go with their memory.
+void EndRows(pg::StoredRows *rows) {
+  if (rows->store != nullptr) tuplestore_end(rows->store);
+  *rows = {};
+}
+
 // Refreshes a view by what has changed; false if its rows are not what they should be.
 bool ApplyChanges(const Refresh &refresh, Applied *applied, int64 *changes) {
   Delta delta = {};
@@ -249,6 +255,8 @@ bool ApplyChanges(const Refresh &refresh, Applied *applied, int64 *changes) {
   const bool fits = ApplyDelta(view, delta, applied);
   table_close(view, NoLock);
   owner.Leave();
+  EndRows(&delta.taken);
+  EndRows(&delta.added);
   *changes = delta.changes;
   pg::Pause("mview_applied");
   return fits;
@@ -345,6 +353,7 @@ const char *RefreshInPlace(Refresh *refresh, Wanted wanted) {
   pg::StoredRows rows = ComputeRows(*refresh);
   Relation view = table_open(refresh->view, NoLock);
   ReplaceRows(view, rows, &applied);
+  EndRows(&rows);
   table_close(view, NoLock);
   owner.Leave();
   pg::Pause("mview_applied");
