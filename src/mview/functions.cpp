@@ -10,16 +10,23 @@
 #include "pg/pg.hpp"
 
 extern "C" {
+#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/relation.h"
+#include "access/table.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_statistic.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
+#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
 }
 #undef Min
 #undef Max
@@ -118,6 +125,53 @@ List *DescribeTables(Oid owner, List *bases, const char **why_not) {
   return texts;
 }
 
+// Estimates how many different values a column has; 0: nobody knows.
+double ValuesOf(Relation relation, AttrNumber column) {
+  HeapTuple tuple = SearchSysCache3(STATRELATTINH, ObjectIdGetDatum(RelationGetRelid(relation)),
+                                    Int16GetDatum(column), BoolGetDatum(false));
+  if (!HeapTupleIsValid(tuple)) return 0;
+  const double distinct = reinterpret_cast<Form_pg_statistic>(GETSTRUCT(tuple))->stadistinct;
+  ReleaseSysCache(tuple);
+  return distinct >= 0 ? distinct : -distinct * relation->rd_rel->reltuples;
+}
+
+// Writes the statement that creates an index through which rows that go are found in a view; null if it has one, or is
+// read in no time.
+char *SuggestIndex(Oid view) {
+  constexpr BlockNumber kSmallPages = 16;
+  Relation relation = table_open(view, AccessShareLock);
+  const bool is_small =
+      !RelationIsPopulated(relation) || RelationGetNumberOfBlocks(relation) < kSmallPages;
+  TupleDesc desc = RelationGetDescr(relation);
+  bool has_index = is_small;
+  ListCell *cell;
+  foreach (cell, RelationGetIndexList(relation)) {
+    Relation index = index_open(lfirst_oid(cell), AccessShareLock);
+    has_index = has_index ||
+                (index->rd_rel->relam == BTREE_AM_OID && index->rd_index->indkey.values[0] > 0 &&
+                 RelationGetIndexPredicate(index) == NIL);
+    index_close(index, AccessShareLock);
+  }
+  // The column with the most values tells most.
+  double best = -1;
+  AttrNumber column = 0;
+  for (int i = 0; i < desc->natts && !has_index; i++) {
+    const Oid type = TupleDescAttr(desc, i)->atttypid;
+    if (!OidIsValid(lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY)->btree_opf)) continue;
+    const double values = ValuesOf(relation, static_cast<AttrNumber>(i + 1));
+    if (values <= best) continue;
+    best = values;
+    column = static_cast<AttrNumber>(i + 1);
+  }
+  char *statement = nullptr;
+  if (column != 0) {
+    statement = psprintf("CREATE INDEX ON %s (%s)", pg::QualifiedName(view),
+                         quote_identifier(NameStr(TupleDescAttr(desc, column - 1)->attname)));
+  }
+  table_close(relation, AccessShareLock);
+  return statement;
+}
+
 Datum TextOf(const ListCell *cell) {
   return CStringGetTextDatum(static_cast<const char *>(lfirst(cell)));
 }
@@ -177,7 +231,10 @@ HELIOS_FUNCTION(mv_explain) {
   SetText(why_not == nullptr ? explanation.method : nullptr, kMethod, values, nulls);
   SetText(why_not, kWhyNot, values, nulls);
   SetText(explanation.remedy, kRemedy, values, nulls);
-  values[kMissing] = ArrayOf(explanation.missing, TEXTOID, TextOf);
+  List *missing = list_copy(explanation.missing);
+  char *of_view = why_not == nullptr ? SuggestIndex(view) : nullptr;
+  if (of_view != nullptr) missing = lappend(missing, of_view);
+  values[kMissing] = ArrayOf(missing, TEXTOID, TextOf);
   const Datum row = HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
   MemoryContextSwitchTo(spi);
   SPI_finish();
