@@ -3,6 +3,7 @@
 #include "mview/counted.hpp"
 #include "mview/linear.hpp"
 #include "mview/netting.hpp"
+#include "mview/settings.hpp"
 #include "mview/shape.hpp"
 #include "mview/steps.hpp"
 #include "mview/trees.hpp"
@@ -20,6 +21,8 @@ extern "C" {
 #undef Min
 #undef Max
 #undef Abs
+
+#include <limits>
 
 namespace helios::mview {
 
@@ -86,6 +89,7 @@ void Describe(Shape *shape, const Compiler &compiler) {
 
 // Estimates what a full refresh costs. Below the smallest cost it makes no difference.
 double FullCost(const Shape *shape) {
+  if (full_refresh_fraction >= 1) return std::numeric_limits<double>::infinity();
   constexpr double kSmallest = 10000;
   const double cost = CostOfRows(Plan(shape->query));
   return cost > kSmallest ? cost : kSmallest;

@@ -320,7 +320,8 @@ void StorePart(Changes *changes, const Query *query, pg::StoredRows *rows) {
 
 void DropParts(Changes *changes) {
   ListCell *cell;
-  foreach (cell, changes->parts) tuplestore_end(static_cast<ChangedPart *>(lfirst(cell))->rows.store);
+  foreach (cell, changes->parts)
+    tuplestore_end(static_cast<ChangedPart *>(lfirst(cell))->rows.store);
   changes->parts = NIL;
 }
 

@@ -21,10 +21,10 @@ struct Changes {
   const View *view;
   const Shape *shape;
   QueryEnvironment *names;
-  List *parts;  // of ChangedPart
-  int64 count;  // changed rows of tables
-  double cost;        // of what has been computed from tables, as the planner estimates it
-  double limit;       // what a full refresh costs; above it nothing is computed any more
+  List *parts;   // of ChangedPart
+  int64 count;   // changed rows of tables
+  double cost;   // of what has been computed from tables, as the planner estimates it
+  double limit;  // what a full refresh costs; above it nothing is computed any more
   bool is_too_costly;
 };
 

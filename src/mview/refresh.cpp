@@ -136,7 +136,7 @@ const char *WhyNotWorthIt(const Refresh &refresh) {
     const double most = std::fmax(extent.rows * full_refresh_fraction, kSmallBacklog);
     const auto count = static_cast<double>(changelog::CountRecords(
         base->relation, refresh.record.position, static_cast<int64>(most) + 1));
-    if (count > most)
+    if (full_refresh_fraction < 1 && count > most)
       return psprintf("more than %.0f rows of table %s have changed", most,
                       pg::QualifiedName(base->relation));
     changes += count;

@@ -257,8 +257,7 @@ void ChangePartitions(Changes *changes, const Step *step, pg::StoredRows *output
     NameShape(changes->names, "partition_rows", Numbered(DescribeRows(step->left), false));
     Query *query = Parse(
         psprintf("SELECT %s1::int8 AS weight FROM partition_rows r, partition_keys k WHERE %s",
-                 Columns("r", columns),
-                 SameKeys(step->equality, "r", "k", "c", patterns, pattern)),
+                 Columns("r", columns), SameKeys(step->equality, "r", "k", "c", patterns, pattern)),
         changes->names);
     Splice(query, "partition_rows",
            SubqueryEntry(PresentRows(changes->shape, changes->view->relation, step->left)));
