@@ -11,6 +11,9 @@ namespace helios::changelog {
 // `position` (a pg_snapshot as text) and the snapshot that runs the query.
 char *BuildChangesQuery(const TrackedTable &tracked, const char *position);
 
+// Stores its rows, as of the active snapshot; needs a connection to SPI.
+void StoreNetChanges(const TrackedTable &tracked, const char *position, pg::StoredRows *rows);
+
 // Builds a query that returns a row if this transaction has written the table.
 char *BuildOwnWritesQuery(const TrackedTable &tracked, FullTransactionId own);
 

@@ -128,7 +128,7 @@ void StoreChanges(Oid relation, const char *position, pg::StoredRows *rows) {
     elog(ERROR, "table \"%s\" is not tracked", get_rel_name(relation));
   OwnerScope owner;
   owner.Enter();
-  pg::StoreRows(BuildChangesQuery(tracked, position), true, rows);
+  StoreNetChanges(tracked, position, rows);
   owner.Leave();
 }
 

@@ -472,6 +472,24 @@ Oid CreateState(Oid view, int step, const Counted *node) {
   return state;
 }
 
+// Makes the indexes of a state: by hash, and where other parts of the query join its groups by single keys too. Keys
+// without a fixed length may be too long for a btree.
+void IndexState(const View &view, const Shape *shape, int step, const Counted *node) {
+  const char *state = QualifiedState(view.relation, step);
+  changelog::RunAsOwner(psprintf("CREATE INDEX ON %s (h)", state), false, SPI_OK_UTILITY);
+  const bool is_joined =
+      list_length(shape->steps) > 1 || bms_membership(Sources(shape->linear)) == BMS_MULTIPLE;
+  constexpr int kMostIndexed = 3;
+  for (int i = 1; is_joined && i <= node->key_count && i <= kMostIndexed; i++) {
+    const Form_pg_attribute key = TupleDescAttr(node->state, i);
+    const TypeCacheEntry *cache = lookup_type_cache(key->atttypid, TYPECACHE_BTREE_OPFAMILY);
+    const bool is_ordered = key->attlen > 0 && OidIsValid(cache->btree_opf);
+    changelog::RunAsOwner(
+        psprintf("CREATE INDEX ON %s USING %s (g%d)", state, is_ordered ? "btree" : "hash", i),
+        false, SPI_OK_UTILITY);
+  }
+}
+
 }  // namespace
 
 Query *OutputOfState(Oid view, int step, const Counted *node, bool *is_weighted) {
@@ -578,9 +596,7 @@ void BuildGroups(const View &view, const Shape *shape, int step, const Counted *
                  node->is_always_there || node->key_count > 0 ? "" : " WHERE n > 0"),
         names);
   tuplestore_end(groups.store);
-  changelog::RunAsOwner(
-      psprintf("CREATE INDEX %s_h ON %s (h)", StateName(view.relation, step), state), false,
-      SPI_OK_UTILITY);
+  IndexState(view, shape, step, node);
 }
 
 void DropGroups(Oid view) {

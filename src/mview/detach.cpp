@@ -12,6 +12,7 @@ extern "C" {
 #include "optimizer/optimizer.h"
 #include "parser/parsetree.h"
 #include "rewrite/rewriteManip.h"
+#include "utils/lsyscache.h"
 }
 #undef Min
 #undef Max
@@ -150,6 +151,29 @@ bool DetachSubquery(Compiler *compiler, const Query *original, const Left &left,
   return true;
 }
 
+// Keeps of a condition, if it has such, only that columns of one side equal those of the other: more rows match then,
+// but an index finds them.
+const Node *Equalities(const Node *match) {
+  if (match == nullptr) return nullptr;
+  List *kept = NIL;
+  ListCell *cell;
+  foreach (cell, make_ands_implicit(static_cast<Expr *>(copyObjectImpl(match)))) {
+    auto *comparison = static_cast<OpExpr *>(lfirst(cell));
+    if (!IsA(comparison, OpExpr) || list_length(comparison->args) != 2) continue;
+    auto *one = static_cast<Node *>(linitial(comparison->args));
+    auto *other = static_cast<Node *>(lsecond(comparison->args));
+    const Bitmapset *of_one = pull_varnos(nullptr, one);
+    const Bitmapset *of_other = pull_varnos(nullptr, other);
+    const bool is_across = bms_membership(of_one) == BMS_SINGLETON &&
+                           bms_membership(of_other) == BMS_SINGLETON &&
+                           !bms_overlap(of_one, of_other);
+    if (is_across && (op_mergejoinable(comparison->opno, exprType(one)) ||
+                      op_hashjoinable(comparison->opno, exprType(one))))
+      kept = lappend(kept, comparison);
+  }
+  return kept == NIL ? match : reinterpret_cast<Node *>(make_ands_explicit(kept));
+}
+
 // Adds a step of two sides; `combined` reads them.
 Query *AddApplied(Compiler *compiler, Query *left, Query *right, const Node *match,
                   Query *combined) {
@@ -157,7 +181,7 @@ Query *AddApplied(Compiler *compiler, Query *left, Query *right, const Node *mat
   step->kind = StepKind::kApplied;
   step->left = left;
   step->right = right;
-  step->match = reinterpret_cast<const Expr *>(match);
+  step->match = reinterpret_cast<const Expr *>(Equalities(match));
   step->combined = combined;
   step->output = DescribeRows(combined);
   return AddStep(compiler, step);

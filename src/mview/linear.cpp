@@ -36,8 +36,10 @@ struct Term {
   const Changes *changes;  // null: all sources are as they are
   const Shape *shape;
   Oid view;
-  int target;  // number of the source that its changes stand for
-  int next;    // number of the next source
+  Bitmapset *deltas;  // numbers of the sources that their changes stand for
+  int before;         // sources before this one are as they were
+  bool is_negative;   // whether the term is taken away
+  int next;           // number of the next source
 };
 
 // Counts the sources of a query.
@@ -101,10 +103,11 @@ Query *Before(const Term *term, const RangeTblEntry *entry, const ChangedPart *p
   }
   NameShape(names, "present", numbered_shape);
   NameRows(names, "changes", {part->rows.store, numbered});
-  Query *query =
-      Parse(psprintf("SELECT %s%s AS weight FROM present UNION ALL SELECT %s- weight FROM changes",
-                     columns.data, is_weighted ? "weight" : "1::int8", columns.data),
-            names);
+  // OFFSET keeps the changes a subquery, without which no index of the table could serve a join with both.
+  Query *query = Parse(psprintf("SELECT %s%s AS weight FROM present UNION ALL "
+                                "(SELECT %s- weight FROM changes OFFSET 0)",
+                                columns.data, is_weighted ? "weight" : "1::int8", columns.data),
+                       names);
   Splice(query, "present", present);
   Splice(query, "changes",
          RowsEntry(part->name, numbered,
@@ -130,11 +133,11 @@ RangeTblEntry *Replace(Term *term, RangeTblEntry *entry, AttrNumber *weight) {
   const int number = term->next++;
   const ChangedPart *part = PartOf(term->changes, entry);
   RangeTblEntry *replacement;
-  if (part != nullptr && number == term->target) {
+  if (part != nullptr && bms_is_member(number, term->deltas)) {
     replacement = RowsEntry(part->name, part->rows.desc,
                             static_cast<double>(tuplestore_tuple_count(part->rows.store)));
     is_weighted = true;
-  } else if (part != nullptr && number < term->target) {
+  } else if (part != nullptr && number < term->before) {
     replacement = SubqueryEntry(Before(term, entry, part));
     is_weighted = true;
   } else {
@@ -153,31 +156,44 @@ void AddUnitWeight(Query *side) {
                                         pstrdup("weight"), false));
 }
 
-// Builds a term of UNION ALL: the side with the target alone, or both sides if the target is elsewhere.
+// Tells whether a query has one of the sources that their changes stand for; the first of its own has a number.
+bool HasDelta(const Term *term, const Query *query) {
+  const int behind = term->next + CountSources(query);
+  const int found = bms_next_member(term->deltas, term->next - 1);
+  return found >= 0 && found < behind;
+}
+
+// Builds a term of UNION ALL: the side with changes alone, or both sides if the changes are elsewhere.
 Query *BuildUnion(Term *term, const Query *query, bool *is_weighted) {
-  Query *sides[2];
+  const Query *sides[2];
+  Query *built[2];
   bool has_weight[2];
+  for (int i = 0; i < 2; i++) sides[i] = list_nth_node(RangeTblEntry, query->rtable, i)->subquery;
   for (int i = 0; i < 2; i++) {
-    const Query *side = list_nth_node(RangeTblEntry, query->rtable, i)->subquery;
-    const int first = term->next;
-    const int behind = first + CountSources(side);
-    sides[i] = BuildTerm(term, side, &has_weight[i]);
-    if (term->target < first || term->target >= behind) continue;
+    const bool has_delta = HasDelta(term, sides[i]);
+    built[i] = BuildTerm(term, sides[i], &has_weight[i]);
+    if (!has_delta) continue;
     *is_weighted = has_weight[i];
-    if (i == 0)
-      term->next += CountSources(list_nth_node(RangeTblEntry, query->rtable, 1)->subquery);
-    return sides[i];
+    if (i == 0) term->next += CountSources(sides[1]);
+    return built[i];
   }
   *is_weighted = has_weight[0] || has_weight[1];
   QueryEnvironment *names = create_queryEnv();
   constexpr const char *kSides[] = {"a", "b"};
   for (int i = 0; i < 2; i++) {
-    if (*is_weighted && !has_weight[i]) AddUnitWeight(sides[i]);
-    NameShape(names, kSides[i], DescribeRows(sides[i]));
+    if (*is_weighted && !has_weight[i]) AddUnitWeight(built[i]);
+    NameShape(names, kSides[i], DescribeRows(built[i]));
   }
   Query *both = Parse("SELECT * FROM a UNION ALL SELECT * FROM b", names);
-  for (int i = 0; i < 2; i++) Splice(both, kSides[i], SubqueryEntry(sides[i]));
+  for (int i = 0; i < 2; i++) Splice(both, kSides[i], SubqueryEntry(built[i]));
   return both;
+}
+
+// Takes the rows of a query away instead of adding them.
+void Negate(Query *query) {
+  auto *weight = llast_node(TargetEntry, query->targetList);
+  weight->expr = reinterpret_cast<Expr *>(makeFuncExpr(
+      F_INT8UM, INT8OID, list_make1(weight->expr), InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL));
 }
 
 // Builds the query of a term; a weight is its last column.
@@ -206,6 +222,33 @@ Query *BuildTerm(Term *term, const Query *query, bool *is_weighted) {
               makeTargetEntry(product, static_cast<AttrNumber>(list_length(copy->targetList) + 1),
                               pstrdup("weight"), false));
   return copy;
+}
+
+// Takes the unions in a query apart: the query is the sum of the results. Conditions of joins reach the tables then.
+List *WithoutUnions(const Query *query) {
+  if (query->setOperations != nullptr) {
+    return list_concat(WithoutUnions(linitial_node(RangeTblEntry, query->rtable)->subquery),
+                       WithoutUnions(lsecond_node(RangeTblEntry, query->rtable)->subquery));
+  }
+  List *products = list_make1(copyObjectImpl(query));
+  Bitmapset *sources = Sources(query);
+  for (int i = bms_next_member(sources, -1); i >= 0; i = bms_next_member(sources, i)) {
+    if (rt_fetch(i, query->rtable)->rtekind != RTE_SUBQUERY) continue;
+    List *choices = WithoutUnions(rt_fetch(i, query->rtable)->subquery);
+    constexpr int kMostProducts = 16;
+    if (list_length(choices) * list_length(products) > kMostProducts) continue;
+    List *combined = NIL;
+    ListCell *product, *choice;
+    foreach (product, products) {
+      foreach (choice, choices) {
+        auto *copy = static_cast<Query *>(copyObjectImpl(lfirst(product)));
+        rt_fetch(i, copy->rtable)->subquery = static_cast<Query *>(copyObjectImpl(lfirst(choice)));
+        combined = lappend(combined, copy);
+      }
+    }
+    products = combined;
+  }
+  return products;
 }
 
 // Lists the sources of a query in the order of their numbers.
@@ -275,6 +318,50 @@ void ReadTable(Changes *changes, Oid relation) {
   changes->parts = lappend(changes->parts, part);
 }
 
+// True if a query, or one in its FROM, is a union.
+bool HasUnion(const Query *query) {
+  if (query->setOperations != nullptr) return true;
+  Bitmapset *sources = Sources(query);
+  for (int i = bms_next_member(sources, -1); i >= 0; i = bms_next_member(sources, i)) {
+    const auto *entry = rt_fetch(i, query->rtable);
+    if (entry->rtekind == RTE_SUBQUERY && HasUnion(entry->subquery)) return true;
+  }
+  return false;
+}
+
+// Adds the changes of a query without unions. Of few changed sources every combination is a term of its own, that reads
+// tables as they are; of many each is one term, that reads those before it as they were.
+void StoreProduct(Changes *changes, const Query *query, pg::StoredRows *rows) {
+  List *changed = NIL;
+  ListCell *cell;
+  List *sources = ListSources(query, NIL);
+  foreach (cell, sources) {
+    if (PartOf(changes, lfirst_node(RangeTblEntry, cell)) != nullptr)
+      changed = lappend_int(changed, foreach_current_index(cell));
+  }
+  constexpr int kFewSources = 5;
+  const int count = list_length(changed);
+  // Sides of unions that are left are sums, of which one term at a time changes.
+  const bool is_combined = count <= kFewSources && !HasUnion(query);
+  const uint32 terms = is_combined ? 1U << count : static_cast<uint32>(count) + 1;
+  for (uint32 i = 1; i < terms; i++) {
+    Term term = {changes, changes->shape, changes->view->relation, nullptr, -1, false, 0};
+    if (is_combined) {
+      for (int n = 0; n < count; n++)
+        if ((i >> n) & 1) term.deltas = bms_add_member(term.deltas, list_nth_int(changed, n));
+      term.is_negative = bms_num_members(term.deltas) % 2 == 0;
+    } else {
+      const int target = list_nth_int(changed, static_cast<int>(i) - 1);
+      term.deltas = bms_make_singleton(target);
+      term.before = target;
+    }
+    bool is_weighted;
+    Query *built = BuildTerm(&term, query, &is_weighted);
+    if (term.is_negative) Negate(built);
+    StorePart(changes, built, rows);
+  }
+}
+
 }  // namespace
 
 void ReadChanges(Changes *changes) {
@@ -332,17 +419,12 @@ void StoreLinear(Changes *changes, const Query *linear, pg::StoredRows *rows) {
     rows->desc = DescribeChanges(linear);
     rows->store = tuplestore_begin_heap(false, false, work_mem);
   }
-  List *sources = ListSources(linear, NIL);
-  for (int target = 0; target < list_length(sources); target++) {
-    if (PartOf(changes, list_nth_node(RangeTblEntry, sources, target)) == nullptr) continue;
-    Term term = {changes, changes->shape, changes->view->relation, target, 0};
-    bool is_weighted;
-    StorePart(changes, BuildTerm(&term, linear, &is_weighted), rows);
-  }
+  ListCell *cell;
+  foreach (cell, WithoutUnions(linear)) StoreProduct(changes, lfirst_node(Query, cell), rows);
 }
 
 Query *PresentRows(const Shape *shape, Oid view, const Query *linear) {
-  Term term = {nullptr, shape, view, -1, 0};
+  Term term = {nullptr, shape, view, nullptr, -1, false, 0};
   bool is_weighted;
   Query *query = BuildTerm(&term, linear, &is_weighted);
   if (!is_weighted) return query;

@@ -1,5 +1,5 @@
-// Changes of queries that add up: the sum, over the tables that changed, of the query with a table's changes in its
-// place; tables before it as they were, tables behind it as they are.
+// Changes of queries that add up: with the changes of a table in its place, the query gives the change of its rows. Of
+// several changed tables A * B changes by dA * B + A * dB - dA * dB, where A and B are as they are now.
 #pragma once
 
 #include "pg/pg.hpp"
