@@ -298,20 +298,21 @@ void ComputeAnew(Changes *changes, const Counted *node, pg::StoredRows *fresh) {
     appendStringInfoString(&sql, " FROM s");
     Query *query = Parse(sql.data, changes->names);
     FillSource(query, view, changes->shape, node);
-    Store(query, changes->names, fresh);
+    StorePart(changes, query, fresh);
     return;
   }
   ListCell *cell;
-  foreach (cell, NullPatterns("k", changes->names)) {
+  const List *patterns = NullPatterns("k", changes->names);
+  foreach (cell, patterns) {
     const int64 pattern = *static_cast<int64 *>(lfirst(cell));
     resetStringInfo(&sql);
     appendStringInfoString(&sql, "SELECT k.id, count(*) AS n");
     AppendFromRows(&sql, node);
-    appendStringInfo(&sql, " FROM k, s WHERE k.pattern = " INT64_FORMAT " AND %s GROUP BY k.id",
-                     pattern, SameKeys(node->equality, "s", "k", "g", pattern));
+    appendStringInfo(&sql, " FROM k, s WHERE %s GROUP BY k.id",
+                     SameKeys(node->equality, "s", "k", "g", patterns, pattern));
     Query *query = Parse(sql.data, changes->names);
     FillSource(query, view, changes->shape, node);
-    Store(query, changes->names, fresh);
+    StorePart(changes, query, fresh);
   }
 }
 
@@ -516,6 +517,10 @@ void ChangeGroups(Changes *changes, int step, const Counted *node, pg::StoredRow
   NameRows(changes->names, "source_changes", source);
   pg::StoredRows pairs = Named(changes->names, "p", PairWithState(changes, step, node));
   pg::StoredRows fresh = Named(changes->names, "f", RedoGroups(changes, node));
+  if (changes->is_too_costly) {
+    for (pg::StoredRows *rows : {&source, &pairs, &fresh}) tuplestore_end(rows->store);
+    return;
+  }
   pg::StoredRows merged = MergePairs(changes, node);
 
   StringInfoData columns;

@@ -3,6 +3,7 @@
 #include "mview/counted.hpp"
 #include "mview/linear.hpp"
 #include "mview/netting.hpp"
+#include "mview/settings.hpp"
 #include "mview/shape.hpp"
 #include "mview/steps.hpp"
 #include "mview/trees.hpp"
@@ -20,6 +21,8 @@ extern "C" {
 #undef Min
 #undef Max
 #undef Abs
+
+#include <limits>
 
 namespace helios::mview {
 
@@ -84,8 +87,13 @@ void Describe(Shape *shape, const Compiler &compiler) {
   explanation->method = MethodOf(shape);
 }
 
-// Makes the rows of a linear query those of the view.
-void Hand(const pg::StoredRows &rows, Delta *delta) { Net(rows, &delta->added, &delta->taken); }
+// Estimates what a full refresh costs. Below the smallest cost it makes no difference.
+double FullCost(const Shape *shape) {
+  if (full_refresh_fraction >= 1) return std::numeric_limits<double>::infinity();
+  constexpr double kSmallest = 10000;
+  const double cost = CostOfRows(Plan(shape->query));
+  return cost > kSmallest ? cost : kSmallest;
+}
 
 }  // namespace
 
@@ -112,7 +120,7 @@ const Explanation &Explain(const Shape *shape) { return shape->explanation; }
 
 void ComputeDelta(const View &view, const Shape *shape, Delta *delta) {
   *delta = {};
-  Changes changes = {&view, shape, create_queryEnv(), NIL, 0};
+  Changes changes = {&view, shape, create_queryEnv(), NIL, 0, 0, FullCost(shape), false};
   ReadChanges(&changes);
   delta->changes = changes.count;
   if (changes.parts == NIL) return;
@@ -121,12 +129,19 @@ void ComputeDelta(const View &view, const Shape *shape, Delta *delta) {
     const auto *step = static_cast<Step *>(lfirst(cell));
     pg::StoredRows output = {};
     ChangeStep(&changes, step, &output);
-    if (output.store != nullptr && tuplestore_tuple_count(output.store) > 0)
+    if (output.store == nullptr) continue;
+    if (tuplestore_tuple_count(output.store) > 0) {
       AddPart(&changes, step->number, output);
+    } else {
+      tuplestore_end(output.store);
+    }
   }
   pg::StoredRows rows = {};
   StoreLinear(&changes, shape->linear, &rows);
-  Hand(rows, delta);
+  Net(rows, &delta->added, &delta->taken);
+  tuplestore_end(rows.store);
+  DropParts(&changes);
+  delta->is_too_costly = changes.is_too_costly;
 }
 
 void BuildState(const View &view, const Shape *shape) {

@@ -63,7 +63,10 @@ struct Delta {
   const AttrNumber *key;
   pg::StoredRows taken;  // store may be null: none
   pg::StoredRows added;
-  int64 changes;  // changed rows of the bases that were read
+  // Changed rows of the bases that were read.
+  int64 changes;
+  // A full refresh is cheaper: this is no difference, and the state must be made anew.
+  bool is_too_costly;
 };
 
 // Computes the difference between the position and the active snapshot, and brings the state that belongs to the shape

@@ -54,10 +54,12 @@ List *NullPatterns(const char *rows, QueryEnvironment *names) {
 }
 
 char *SameKeys(List *equality, const char *left, const char *right, const char *letter,
-               int64 pattern) {
+               const List *patterns, int64 pattern) {
   StringInfoData sql;
   initStringInfo(&sql);
   appendStringInfoString(&sql, "true");
+  if (list_length(patterns) > 1)
+    appendStringInfo(&sql, " AND %s.pattern = " INT64_FORMAT, right, pattern);
   for (int i = 1; i <= list_length(equality); i++) {
     if ((pattern >> (i - 1)) & 1) {
       appendStringInfo(&sql, " AND %s.%s%d IS NULL", left, letter, i);

@@ -22,8 +22,10 @@ char *NullPattern(int key_count, const char *column);
 // Lists which numbers (int64) the column "pattern" of named rows has.
 List *NullPatterns(const char *rows, QueryEnvironment *names);
 
-// Writes the condition that the keys (`letter`1, `letter`2, …) of two aliases are equal, for rows of a pattern.
+// Writes the condition that the keys (`letter`1, `letter`2, …) of two aliases are equal, for rows of the right one
+// with one of the patterns. Where that is the only one, nothing is asked of it: the planner would think that few rows
+// have it.
 char *SameKeys(List *equality, const char *left, const char *right, const char *letter,
-               int64 pattern);
+               const List *patterns, int64 pattern);
 
 }  // namespace helios::mview

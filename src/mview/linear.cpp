@@ -12,6 +12,7 @@ extern "C" {
 #include "lib/stringinfo.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "nodes/plannodes.h"
 #include "parser/parsetree.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -300,6 +301,30 @@ const ChangedPart *FindPart(const Changes *changes, Oid relation, int step) {
   return nullptr;
 }
 
+double CostOfRows(const PlannedStmt *plan) {
+  constexpr double kCostOfKeeping = 0.1;
+  return plan->planTree->total_cost + plan->planTree->plan_rows * kCostOfKeeping;
+}
+
+void StorePart(Changes *changes, const Query *query, pg::StoredRows *rows) {
+  PlannedStmt *plan = Plan(query);
+  changes->cost += CostOfRows(plan);
+  changes->is_too_costly |= changes->cost > changes->limit;
+  TupleDesc desc = DescribeRows(query);
+  if (!changes->is_too_costly) {
+    StorePlanned(plan, desc, changes->names, rows);
+  } else if (rows->store == nullptr) {
+    *rows = {tuplestore_begin_heap(false, false, work_mem), desc};
+  }
+}
+
+void DropParts(Changes *changes) {
+  ListCell *cell;
+  foreach (cell, changes->parts)
+    tuplestore_end(static_cast<ChangedPart *>(lfirst(cell))->rows.store);
+  changes->parts = NIL;
+}
+
 TupleDesc DescribeChanges(const Query *linear) { return WithWeight(DescribeRows(linear)); }
 
 void StoreLinear(Changes *changes, const Query *linear, pg::StoredRows *rows) {
@@ -312,7 +337,7 @@ void StoreLinear(Changes *changes, const Query *linear, pg::StoredRows *rows) {
     if (PartOf(changes, list_nth_node(RangeTblEntry, sources, target)) == nullptr) continue;
     Term term = {changes, changes->shape, changes->view->relation, target, 0};
     bool is_weighted;
-    Store(BuildTerm(&term, linear, &is_weighted), changes->names, rows);
+    StorePart(changes, BuildTerm(&term, linear, &is_weighted), rows);
   }
 }
 

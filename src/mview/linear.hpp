@@ -7,6 +7,7 @@
 #include "mview/shape.hpp"
 
 extern "C" {
+#include "nodes/plannodes.h"
 #include "utils/queryenvironment.h"
 }
 #undef Min
@@ -20,8 +21,11 @@ struct Changes {
   const View *view;
   const Shape *shape;
   QueryEnvironment *names;
-  List *parts;  // of ChangedPart
-  int64 count;  // changed rows of tables
+  List *parts;   // of ChangedPart
+  int64 count;   // changed rows of tables
+  double cost;   // of what has been computed from tables, as the planner estimates it
+  double limit;  // what a full refresh costs; above it nothing is computed any more
+  bool is_too_costly;
 };
 
 // The changes of a table (columns c1, c2, …, dropped ones null, and the weight) or of a step.
@@ -40,6 +44,15 @@ void AddPart(Changes *changes, int step, const pg::StoredRows &rows);
 
 // Finds the changes of a table, or of a step, or null if there are none.
 const ChangedPart *FindPart(const Changes *changes, Oid relation, int step);
+
+// Estimates what it costs to compute rows, keep and compare them.
+double CostOfRows(const PlannedStmt *plan);
+
+// Runs a query and adds its rows, unless all together costs more than a full refresh: then it adds none.
+void StorePart(Changes *changes, const Query *query, pg::StoredRows *rows);
+
+// Frees the changes of tables and steps.
+void DropParts(Changes *changes);
 
 // Adds the changes of a linear query to rows: its columns and a weight.
 void StoreLinear(Changes *changes, const Query *linear, pg::StoredRows *rows);

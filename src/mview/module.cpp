@@ -25,11 +25,12 @@ void InitMview() {
                   .meaning = "Maintains materialized views that are created without saying "
                              "auto_refresh."},
                  &auto_refresh_by_default, false, PGC_USERSET);
-  pg::DefineReal({.name = "heliosdb.mv_full_refresh_fraction",
-                  .meaning = "Part of a table's rows that may have changed; with more a view is "
-                             "computed anew instead of incrementally.",
-                  .range = "0 to 1, from 1,000 changes on."},
-                 &full_refresh_fraction, kDefaultFraction, 0, 1, PGC_USERSET);
+  pg::DefineReal(
+      {.name = "heliosdb.mv_full_refresh_fraction",
+       .meaning = "Part of a table's rows that may have changed; with more a view is "
+                  "computed anew instead of incrementally.",
+       .range = "0 to 1, from 1,000 changes on; 1: always incrementally, whatever it costs."},
+      &full_refresh_fraction, kDefaultFraction, 0, 1, PGC_USERSET);
   pg::DefineReal({.name = "heliosdb.mv_idle_load",
                   .meaning = "Load average for each core below which views with lazy_update are "
                              "refreshed.",

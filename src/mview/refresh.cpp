@@ -117,7 +117,7 @@ const char *WhyNotWorthIt(const Refresh &refresh) {
     const double most = std::fmax(extent.rows * full_refresh_fraction, kSmallBacklog);
     const auto count = static_cast<double>(changelog::CountRecords(
         base->relation, refresh.record.position, static_cast<int64>(most) + 1));
-    if (count > most)
+    if (full_refresh_fraction < 1 && count > most)
       return psprintf("more than %.0f rows of table %s have changed", most,
                       pg::QualifiedName(base->relation));
     changes += count;
@@ -223,8 +223,8 @@ void EndRows(pg::StoredRows *rows) {
   *rows = {};
 }
 
-// Refreshes a view by what has changed; false if its rows are not what they should be.
-bool ApplyChanges(const Refresh &refresh, Applied *applied, int64 *changes) {
+// Refreshes a view by what has changed; returns why that cannot be done, or null.
+const char *ApplyChanges(const Refresh &refresh, Applied *applied, int64 *changes) {
   Delta delta = {};
   ViewOwnerScope owner;
   owner.Enter(refresh.view);
@@ -233,14 +233,19 @@ bool ApplyChanges(const Refresh &refresh, Applied *applied, int64 *changes) {
                refresh.shape, &delta);
   pg::Pause("mview_delta");
   Relation view = table_open(refresh.view, NoLock);
-  const bool fits = ApplyDelta(view, delta, applied);
+  const char *why = nullptr;
+  if (delta.is_too_costly) {
+    why = "computing what its changes change costs more";
+  } else if (!ApplyDelta(view, delta, applied)) {
+    why = "rows that were to be removed were not there";
+  }
   table_close(view, NoLock);
   owner.Leave();
   EndRows(&delta.taken);
   EndRows(&delta.added);
   *changes = delta.changes;
   pg::Pause("mview_applied");
-  return fits;
+  return why;
 }
 
 }  // namespace
@@ -316,12 +321,14 @@ const char *RefreshInPlace(Refresh *refresh, Wanted wanted) {
   Applied applied = {};
   const char *reason = wanted == Wanted::kFull ? "it was asked for" : WhyFull(*refresh);
   int64 changes = 0;
-  if (reason == nullptr && ApplyChanges(*refresh, &applied, &changes)) {
-    Save(*refresh, applied, changes, nullptr);
-    EndRefresh();
-    return nullptr;
+  if (reason == nullptr) {
+    reason = ApplyChanges(*refresh, &applied, &changes);
+    if (reason == nullptr) {
+      Save(*refresh, applied, changes, nullptr);
+      EndRefresh();
+      return nullptr;
+    }
   }
-  if (reason == nullptr) reason = "rows that were to be removed were not there";
   if (wanted == Wanted::kOnlyIncremental) {
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("materialized view %s cannot be refreshed incrementally",

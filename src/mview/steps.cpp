@@ -112,7 +112,7 @@ void StoreMatching(Changes *changes, const Step *step, bool left_is_outer, const
   if (present != nullptr)
     Splice(query, outer_name, SubqueryEntry(static_cast<Query *>(copyObjectImpl(present))));
   pg::StoredRows part = {};
-  Store(query, changes->names, &part);
+  StorePart(changes, query, &part);
   if (found->store == nullptr) {
     *found = part;
     return;
@@ -144,13 +144,14 @@ pg::StoredRows RowsBefore(Changes *changes, const char *present_name, const char
       psprintf("SELECT %sr.weight FROM %s r UNION ALL SELECT %s- r.weight AS weight FROM %s r",
                Columns("r", columns), present_name, Columns("r", columns), changes_name),
       changes->names, &rows);
-  pg::StoredRows netted = {}, none = {};
-  Net(rows, &netted, &none);
+  pg::StoredRows netted = {};
+  Net(rows, &netted, nullptr);
   tuplestore_end(rows.store);
   if (netted.store == nullptr) netted = {tuplestore_begin_heap(false, false, work_mem), rows.desc};
   NameWeighted(changes, result_name, &netted);
   pg::StoredRows repeated = Repeated(changes, result_name, columns);
   NameRows(changes->names, result_name, repeated);
+  tuplestore_end(netted.store);
   return repeated;
 }
 
@@ -173,7 +174,7 @@ void StoreCombined(Changes *changes, const Step *step, const char *left_name,
       lappend(query->targetList,
               makeTargetEntry(weight, static_cast<AttrNumber>(list_length(query->targetList) + 1),
                               pstrdup("weight"), false));
-  Store(query, changes->names, output);
+  StorePart(changes, query, output);
 }
 
 // Left rows that the changes may touch get what the right rows make of them now, and lose what those made of them
@@ -181,7 +182,11 @@ void StoreCombined(Changes *changes, const Step *step, const char *left_name,
 void ChangeApplied(Changes *changes, const Step *step, pg::StoredRows *output) {
   pg::StoredRows left = ChangesOf(changes, step->left, "left_changes");
   pg::StoredRows right = ChangesOf(changes, step->right, "right_changes");
-  if (CountRows(left) == 0 && CountRows(right) == 0) return;
+  if (CountRows(left) == 0 && CountRows(right) == 0) {
+    tuplestore_end(left.store);
+    tuplestore_end(right.store);
+    return;
+  }
   const Oid view = changes->view->relation;
   const int right_columns = list_length(step->right->targetList);
   pg::StoredRows touched = NoChanges(step->left);
@@ -224,13 +229,16 @@ void StorePartitions(Changes *changes, const Step *step, const char *name,
                                    Columns("o", desc->natts), is_negative ? -1 : 1),
                           changes->names);
   Splice(weighted, "partitions", SubqueryEntry(query));
-  Store(weighted, changes->names, output);
+  StorePart(changes, weighted, output);
 }
 
 // Computes partitions that have changed rows from the rows that they have now and had before.
 void ChangePartitions(Changes *changes, const Step *step, pg::StoredRows *output) {
   pg::StoredRows changed = ChangesOf(changes, step->left, "partition_changes");
-  if (CountRows(changed) == 0) return;
+  if (CountRows(changed) == 0) {
+    tuplestore_end(changed.store);
+    return;
+  }
   const int columns = list_length(step->left->targetList);
   StringInfoData sql;
   initStringInfo(&sql);
@@ -243,17 +251,17 @@ void ChangePartitions(Changes *changes, const Step *step, pg::StoredRows *output
   NameRows(changes->names, "partition_keys", keys);
   pg::StoredRows present = {};
   ListCell *cell;
-  foreach (cell, NullPatterns("partition_keys", changes->names)) {
+  const List *patterns = NullPatterns("partition_keys", changes->names);
+  foreach (cell, patterns) {
     const int64 pattern = *static_cast<int64 *>(lfirst(cell));
     NameShape(changes->names, "partition_rows", Numbered(DescribeRows(step->left), false));
     Query *query = Parse(
-        psprintf("SELECT %s1::int8 AS weight FROM partition_rows r, partition_keys k "
-                 "WHERE k.pattern = " INT64_FORMAT " AND %s",
-                 Columns("r", columns), pattern, SameKeys(step->equality, "r", "k", "c", pattern)),
+        psprintf("SELECT %s1::int8 AS weight FROM partition_rows r, partition_keys k WHERE %s",
+                 Columns("r", columns), SameKeys(step->equality, "r", "k", "c", patterns, pattern)),
         changes->names);
     Splice(query, "partition_rows",
            SubqueryEntry(PresentRows(changes->shape, changes->view->relation, step->left)));
-    Store(query, changes->names, &present);
+    StorePart(changes, query, &present);
   }
   NameWeighted(changes, "partition_weighted", &present);
   pg::StoredRows before =
