@@ -205,6 +205,10 @@ SELECT * FROM elsewhere.renamed ORDER BY 1;
 SET enable_seqscan = off;
 SELECT id FROM elsewhere.renamed WHERE id * 2 = 4 AND id > 1;
 RESET enable_seqscan;
+-- What changes without a change of a table is not known.
+CREATE MATERIALIZED VIEW timely WITH (auto_refresh) AS SELECT * FROM late WHERE now() > '2020-01-01';
+SELECT pending, current FROM state WHERE view = 'timely'::regclass;
+DROP MATERIALIZED VIEW timely;
 -- Not maintained any more, and again.
 ALTER MATERIALIZED VIEW low RESET (auto_refresh);
 SELECT count(*) FROM state WHERE view = 'low'::regclass;

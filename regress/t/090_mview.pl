@@ -111,6 +111,23 @@ sql(q{CREATE ROLE owner; GRANT CREATE ON SCHEMA public TO owner; CREATE TABLE se
 await(is_current('of_owned'), 'a view of somebody else');
 is(sql('SELECT who FROM of_owned WHERE id = 2'), 'owner pg_catalog, pg_temp', 'runs with the rights of its owner');
 
+# ---- Nobody waits for a lock that somebody holds on a table, neither the job nor who asks how old views are ----
+my $holder = IPC::Run::start([ 'psql', '-X', '-q', '-d', $node->connstr('postgres'), '-c', 'BEGIN; LOCK TABLE numbers; SELECT pg_sleep(4); COMMIT' ], '>', '/dev/null');
+await(q{SELECT count(*) = 1 FROM pg_locks WHERE relation = 'numbers'::regclass AND mode = 'AccessExclusiveLock'}, 'a table is locked');
+is(sql(q{SELECT pending_changes IS NULL, is_current IS NULL FROM heliosdb.materialized_views WHERE view = 'inverse'::regclass}), 't|t', 'its view: not known for now');
+sql('UPDATE orders SET amount = amount + 1 WHERE id = 2');
+await(is_current('test_mv'), 'other views are refreshed meanwhile');
+is(sql(q{SELECT count(*) FROM pg_locks WHERE NOT granted}), '0', 'nobody waits');
+is(sql(q{SELECT count(*) FROM pg_locks WHERE relation = 'numbers'::regclass AND mode = 'AccessExclusiveLock'}), '1', 'all the while');
+$holder->finish;
+
+# ---- Policies and views in the query ----
+sql(q{CREATE VIEW between AS SELECT * FROM small WHERE id < 4; CREATE MATERIALIZED VIEW of_between AS SELECT * FROM between WITH (auto_refresh = true)});
+is(sql('SELECT count(*) FROM of_between'), '3', 'a view in the query');
+sql('CREATE OR REPLACE VIEW between AS SELECT * FROM small WHERE id < 3');
+await('SELECT count(*) = 2 FROM of_between', 'when it is replaced the materialized view follows');
+like(last_of('of_between'), qr/^full\|auto\|a view or policy that its query goes through has changed/, 'in full');
+
 # ---- Options of the background ----
 sql(q{ALTER MATERIALIZED VIEW of_small SET (auto_refresh = false)});
 sql('INSERT INTO small VALUES (7)');
@@ -202,6 +219,13 @@ ok($node->poll_query_until('parallel', is_current('test_mv')), 'and maintained t
 sql(q{DROP TABLE orders, small, fresh, numbers, loose, busy CASCADE});
 is(sql(q{SELECT count(*) FROM heliosdb.mviews}) . sql('SELECT count(*) FROM heliosdb.consumers') . sql('SELECT count(*) FROM heliosdb.mview_bases'), '000', 'all views are forgotten');
 is(sql(q{SELECT count(*) FROM pg_class WHERE relnamespace IN ('heliosdb_mview'::regnamespace) AND relkind = 'r'}), '0', 'and their state');
+sql('CREATE TABLE kept (id int); CREATE MATERIALIZED VIEW of_kept AS SELECT * FROM kept WITH (auto_refresh = true, priority = 2)');
+sql('DROP EXTENSION heliosdb CASCADE');
+is(sql('REFRESH MATERIALIZED VIEW of_kept; ALTER MATERIALIZED VIEW of_kept SET (fillfactor = 90); ALTER MATERIALIZED VIEW of_kept RESET (priority); SELECT count(*) FROM of_kept'), '0', 'without the extension a view is an ordinary one');
+($status, $out, $err) = $node->psql('postgres', 'ALTER MATERIALIZED VIEW of_kept SET (priority = 1)');
+like($err, qr/options of extension heliosdb, which is not created in this database/, 'that takes no options of ours');
+sql('CREATE EXTENSION heliosdb; ALTER MATERIALIZED VIEW of_kept SET (priority = 1)');
+await(is_current('of_kept'), 'until the extension is there again');
 sql('DROP EXTENSION heliosdb CASCADE');
 unlike(slurp_file($node->logfile), qr/PANIC|TRAP|terminated by signal|cache lookup/, 'the log of the server');
 $node->stop;

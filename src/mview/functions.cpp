@@ -2,6 +2,7 @@
 #include "mview/bases.hpp"
 
 #include "changelog/changelog.hpp"
+#include "mview/backlog.hpp"
 #include "mview/catalog.hpp"
 #include "mview/delta.hpp"
 #include "mview/options.hpp"
@@ -96,9 +97,9 @@ bool DescribeState(Oid view, Datum *values, bool *nulls) {
     return ObjectIdGetDatum(static_cast<const Base *>(lfirst(cell))->relation);
   });
   values[kPending] = Int64GetDatum(backlog.changes);
-  nulls[kPending] = !backlog.is_known;
+  nulls[kPending] = !backlog.is_counted;
   values[kIsCurrent] = BoolGetDatum(backlog.is_current);
-  nulls[kIsCurrent] = backlog.is_current && !backlog.is_known;
+  nulls[kIsCurrent] = backlog.is_locked || (backlog.is_current && !backlog.is_known);
   values[kIsRefreshing] = BoolGetDatum(IsRefreshing(view));
   return true;
 }

@@ -9,19 +9,20 @@
 
 #include "budget/budget.hpp"
 #include "changelog/changelog.hpp"
+#include "mview/backlog.hpp"
 #include "mview/catalog.hpp"
 #include "mview/options.hpp"
 #include "mview/refresh.hpp"
 #include "mview/settings.hpp"
 
 extern "C" {
-#include "access/table.h"
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "executor/spi.h"
 #include "utils/lsyscache.h"
-#include "utils/rel.h"
 #include "utils/resowner.h"
+#include "utils/syscache.h"
 }
 #undef Min
 #undef Max
@@ -33,6 +34,40 @@ namespace {
 
 constexpr double kHundredPercent = 100;
 
+// Runs something in a subtransaction; returns the error if it fails.
+template <typename Fn>
+ErrorData *Try(Fn fn) {
+  MemoryContext context = CurrentMemoryContext;
+  ResourceOwner owner = CurrentResourceOwner;
+  ErrorData *error = nullptr;
+  BeginInternalSubTransaction(nullptr);
+  MemoryContextSwitchTo(context);
+  try {
+    pg::Call([&] {
+      pg::Enter(fn);
+      ReleaseCurrentSubTransaction();
+    });
+  } catch (const pg::Error &failure) {
+    error = failure.data();
+  }
+  MemoryContextSwitchTo(context);
+  if (error != nullptr) RollbackAndReleaseCurrentSubTransaction();
+  MemoryContextSwitchTo(context);
+  CurrentResourceOwner = owner;
+  return error;
+}
+
+// True if an error is an order to end.
+bool IsEnd(const ErrorData *error) {
+  return error->sqlerrcode == ERRCODE_QUERY_CANCELED || error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN;
+}
+
+// True if an error says nothing about the view.
+bool IsPassing(const ErrorData *error) {
+  return IsEnd(error) || error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
+         error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
+}
+
 // A maintained view with what is known of it.
 struct Candidate {
   Oid view;
@@ -42,26 +77,25 @@ struct Candidate {
   Backlog backlog;
 };
 
+// Tells whether a view has data; nobody alters it meanwhile.
 bool IsPopulated(Oid view) {
-  Relation relation = try_table_open(view, AccessShareLock);
-  if (relation == nullptr) return false;
-  const bool is_populated =
-      relation->rd_rel->relkind == RELKIND_MATVIEW && RelationIsPopulated(relation);
-  table_close(relation, AccessShareLock);
+  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(view));
+  if (!HeapTupleIsValid(tuple)) return false;
+  const bool is_populated = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relispopulated;
+  ReleaseSysCache(tuple);
   return is_populated;
 }
 
-// Reads what is known of a view; false if it is not to be refreshed in the background.
+// Reads what is known of a view; false if it is not to be refreshed in the background, or not to be had now.
 bool Examine(Oid view, Candidate *candidate) {
   *candidate = {};
   candidate->view = view;
-  if (!FindRecord(view, false, &candidate->record) || !IsPopulated(view)) return false;
-  candidate->options = ReadOptions(view);
-  if (!candidate->options.auto_refresh || candidate->options.strategy == Strategy::kManual)
-    return false;
+  if (!FindRecord(view, false, &candidate->record)) return false;
   candidate->bases = ReadBases(view);
   candidate->backlog = FindBacklog(view, candidate->record, candidate->bases, 1);
-  return true;
+  if (candidate->backlog.is_locked || !IsPopulated(view)) return false;
+  candidate->options = ReadOptions(view);
+  return candidate->options.auto_refresh && candidate->options.strategy != Strategy::kManual;
 }
 
 // Microseconds since the snapshot that a view shows; as long as can be if it shows none.
@@ -114,36 +148,6 @@ bool HasReaders(Oid view) {
   return SPI_processed > 0;
 }
 
-// Refreshes a view in a subtransaction; returns the error if it fails.
-ErrorData *TryRefresh(Oid view, const char *trigger, Wanted wanted) {
-  MemoryContext context = CurrentMemoryContext;
-  ResourceOwner owner = CurrentResourceOwner;
-  ErrorData *error = nullptr;
-  BeginInternalSubTransaction(nullptr);
-  MemoryContextSwitchTo(context);
-  try {
-    pg::Call([&] {
-      pg::Enter([&] { (void)RefreshInPlace(BeginRefresh(view, trigger), wanted); });
-      ReleaseCurrentSubTransaction();
-    });
-  } catch (const pg::Error &failure) {
-    error = failure.data();
-  }
-  MemoryContextSwitchTo(context);
-  if (error != nullptr) RollbackAndReleaseCurrentSubTransaction();
-  MemoryContextSwitchTo(context);
-  CurrentResourceOwner = owner;
-  return error;
-}
-
-// True if an error says nothing about the view.
-bool IsPassing(const ErrorData *error) {
-  return error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-         error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN ||
-         error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
-         error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
-}
-
 class RefreshKind final : public budget::JobKind {
  public:
   // The lock of a writer: VACUUM and ANALYZE do not pass the view by.
@@ -162,8 +166,20 @@ class RefreshKind final : public budget::JobKind {
     ListCell *cell;
     foreach (cell, views) {
       Candidate candidate;
-      if (Examine(lfirst_oid(cell), &candidate) && IsDue(candidate) && !MustWait(candidate))
-        findings->Add(candidate.view, 0, PriorityOf(candidate));
+      bool is_due = false;
+      // One view that cannot be looked at keeps no other from being found.
+      ErrorData *error = Try([&] {
+        SPI_connect();
+        is_due = Examine(lfirst_oid(cell), &candidate) && IsDue(candidate) && !MustWait(candidate);
+        SPI_finish();
+      });
+      if (error != nullptr && !IsPassing(error)) {
+        ereport(LOG,
+                (errcode(error->sqlerrcode), errmsg("materialized view %u cannot be looked at: %s",
+                                                    lfirst_oid(cell), error->message)));
+      }
+      if (error != nullptr && IsEnd(error)) ReThrowError(error);
+      if (error == nullptr && is_due) findings->Add(candidate.view, 0, PriorityOf(candidate));
     }
     SPI_finish();
   }
@@ -193,7 +209,8 @@ class RefreshKind final : public budget::JobKind {
     budget::Report("refreshing", -1, candidate.backlog.changes);
     const double cpu = CpuSeconds();
     const TimestampTz begun = GetCurrentTimestamp();
-    slice->failure = TryRefresh(view, is_stale ? kStale : kAutomatic, wanted);
+    slice->failure = Try(
+        [&] { (void)RefreshInPlace(BeginRefresh(view, is_stale ? kStale : kAutomatic), wanted); });
     if (slice->failure != nullptr) return Fail(slice, begun, CpuSeconds() - cpu);
     (void)budget::Throttle();
     slice->rest_seconds = (CpuSeconds() - cpu) * kHundredPercent / (percent * budget::Cores());

@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "changelog/changelog.hpp"
+#include "mview/backlog.hpp"
 #include "mview/settings.hpp"
 #include "pg/compat.hpp"
 #include "pg/names.hpp"
@@ -14,7 +15,6 @@ extern "C" {
 #include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
-#include "common/hashfn.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "executor/tstoreReceiver.h"
@@ -36,25 +36,6 @@ namespace helios::mview {
 namespace {
 
 constexpr double kSecondsPerMinute = 60;
-
-// Hashes a query with all that was expanded in it.
-int64 HashOf(const Query *query) {
-  const char *text = nodeToString(query);
-  return static_cast<int64>(hash_bytes_extended(reinterpret_cast<const unsigned char *>(text),
-                                                static_cast<int>(strlen(text)), 0));
-}
-
-// Tells whether views or policies that the query of a view goes through have changed since its last refresh.
-bool HasQueryChanged(Oid view, const Record &record) {
-  Relation relation = try_table_open(view, AccessShareLock);
-  if (relation == nullptr) return false;
-  ViewOwnerScope owner;
-  owner.Enter(view);
-  const bool has_changed = HashOf(FindReads(view).expanded) != record.query_hash;
-  owner.Leave();
-  table_close(relation, NoLock);
-  return has_changed;
-}
 
 // Raises an error unless the owner may read all that the query reads.
 bool CheckPermissions(Node *node, void *context) {
@@ -396,31 +377,6 @@ bool PrepareBases(Oid view) {
   PopActiveSnapshot();
   SPI_finish();
   return has_begun;
-}
-
-Backlog FindBacklog(Oid view, const Record &record, List *bases, int64 limit) {
-  Backlog backlog = {true, record.position != nullptr && record.recompute == nullptr, 0};
-  if (backlog.is_current && HasQueryChanged(view, record)) backlog.is_current = false;
-  if (record.position == nullptr) backlog.is_known = false;
-  ListCell *cell;
-  foreach (cell, bases) {
-    const auto *base = static_cast<const Base *>(lfirst(cell));
-    if (base->kind == BaseKind::kView) {
-      Record read;
-      if (!FindRecord(base->relation, false, &read) || read.generation != base->generation)
-        backlog.is_current = false;
-    } else if (base->kind == BaseKind::kUnknown ||
-               !changelog::KnowsChanges(base->relation, base->started_at)) {
-      backlog.is_known = false;
-      // Of an unknown base nobody knows; of a table whose history began anew it is certain.
-      if (base->kind == BaseKind::kTable) backlog.is_current = false;
-    } else if (record.position != nullptr && backlog.changes < limit) {
-      backlog.changes +=
-          changelog::CountRecords(base->relation, record.position, limit - backlog.changes);
-    }
-  }
-  if (backlog.changes > 0) backlog.is_current = false;
-  return backlog;
 }
 
 }  // namespace helios::mview

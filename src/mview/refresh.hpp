@@ -63,14 +63,6 @@ const char *RefreshInPlace(Refresh *refresh, Wanted wanted);
 // there was something to do. The caller holds LockRefresh; SPI is not connected.
 bool PrepareBases(Oid view);
 
-// How far a view is behind, as of its last refresh.
-struct Backlog {
-  bool is_known;    // changes of all bases are known
-  bool is_current;  // nothing has changed
-  int64 changes;    // records in logs, up to the limit
-};
-Backlog FindBacklog(Oid view, const Record &record, List *bases, int64 limit);
-
 // CPU time of this process in seconds.
 double CpuSeconds();
 

@@ -266,11 +266,13 @@ bool ChangesOptions(const AlterTableStmt *alter) {
 }
 
 // Begins or ends to maintain a view whose options have changed.
-void Adapt(Oid view, bool was_maintained) {
-  const bool is_maintained = ReadOptions(view).is_maintained;
-  if (is_maintained == was_maintained) return;
+void Adapt(Oid view) {
+  if (!OidIsValid(get_extension_oid("heliosdb", true))) return;
+  const bool is_to_be = ReadOptions(view).is_maintained;
+  const bool is_maintained = IsMaintained(view);
+  if (is_maintained == is_to_be) return;
   SPI_connect();
-  if (is_maintained) {
+  if (is_to_be) {
     CreateRecord(view, "it was not computed since it is maintained");
   } else {
     DropState(view);
@@ -287,7 +289,6 @@ void Alter(const Call &call, const AlterTableStmt *original) {
   if (!OidIsValid(view) || get_rel_relkind(view) != RELKIND_MATVIEW) return GoOn(call);
   auto *statement =
       static_cast<AlterTableStmt *>(copyObjectImpl(const_cast<AlterTableStmt *>(original)));
-  const bool was_maintained = ReadOptions(view).is_maintained;
   List *set = NIL, *reset = NIL, *left = NIL;
   ListCell *cell;
   foreach (cell, statement->cmds) {
@@ -304,13 +305,13 @@ void Alter(const Call &call, const AlterTableStmt *original) {
     if (stock != NIL) left = lappend(left, command);
   }
   statement->cmds = left;
-  if (set == NIL && reset == NIL && !was_maintained) return GoOn(call);
-  CheckExtension(original->relation->relname);
+  if (set == NIL && reset == NIL && !ReadOptions(view).is_maintained) return GoOn(call);
+  if (set != NIL) CheckExtension(original->relation->relname);
   const Datum taken = TakeOptions(view);
   if (left != NIL) GoOn(WithStatement(call, reinterpret_cast<Node *>(statement)));
   CommandCounterIncrement();
   PutOptions(view, taken, set, reset);
-  Adapt(view, was_maintained);
+  Adapt(view);
 }
 
 // Leads EXPLAIN of CREATE past our options; EXPLAIN ANALYZE, which would create the view, is refused.
