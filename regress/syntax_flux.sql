@@ -133,13 +133,15 @@ RESET heliosdb.syntax;
 SET heliosdb.extended_syntax = off;
 SELECT name, vartype, boot_val, context FROM pg_settings WHERE name IN ('heliosdb.syntax', 'heliosdb.flux_sql', 'flux_sql') ORDER BY name;
 
--- Options of incremental materialized views, until there are such views: refused by name wherever they may stand.
+-- Options of maintained materialized views, wherever they may stand.
 CREATE MATERIALIZED VIEW mv WITH (auto_refresh = true) AS SELECT 1 AS a;
 CREATE MATERIALIZED VIEW IF NOT EXISTS public.mv WITH (fillfactor = 70, max_cpu_percent = 20) AS SELECT 1 AS a WITH NO DATA;
-EXPLAIN CREATE MATERIALIZED VIEW mv WITH (threshold_table_size = '1GB') AS SELECT 1 AS a;
+EXPLAIN (COSTS off) CREATE MATERIALIZED VIEW mv2 WITH (threshold_table_size = '1GB') AS SELECT 1 AS a;
 EXPLAIN ANALYZE CREATE MATERIALIZED VIEW mv WITH (lazy_update) AS SELECT 1 AS a;
 PREPARE p AS CREATE MATERIALIZED VIEW mv WITH (auto_refresh) AS SELECT 1;
+DROP MATERIALIZED VIEW mv;
 DO $$ BEGIN CREATE MATERIALIZED VIEW mv WITH (threshold_dml_rate = 100) AS SELECT 1 AS a; END $$;
+DROP MATERIALIZED VIEW mv;
 CREATE MATERIALIZED VIEW mv WITH (fillfactor = 70) AS SELECT 1 AS a;
 ALTER MATERIALIZED VIEW mv SET (max_cpu_percent = 25);
 ALTER MATERIALIZED VIEW IF EXISTS mv SET (fillfactor = 71, "priority" = 1);

@@ -23,7 +23,8 @@ CREATE TABLE heliosdb.tracked (
   reason text NOT NULL,
   started_at timestamptz NOT NULL,
   key smallint[] NOT NULL,
-  retention interval CHECK (retention >= interval '0')
+  retention interval CHECK (retention >= interval '0'),
+  automatic boolean NOT NULL
 );
 COMMENT ON TABLE heliosdb.tracked IS 'tables whose changes are recorded; see the view heliosdb.tracked_tables';
 COMMENT ON COLUMN heliosdb.tracked.log IS 'relation with the dead versions; 0 for a partitioned table';
@@ -35,6 +36,7 @@ COMMENT ON COLUMN heliosdb.tracked.since_scn IS 'of a trimmed log: the SCN from 
 COMMENT ON COLUMN heliosdb.tracked.reason IS 'why history starts there';
 COMMENT ON COLUMN heliosdb.tracked.started_at IS 'when recording began, or began anew; trimming does not move it';
 COMMENT ON COLUMN heliosdb.tracked.key IS 'columns of the primary key; none: the table is a bag';
+COMMENT ON COLUMN heliosdb.tracked.automatic IS 'only for consumers, by nobody''s order: recording ends with the last one';
 COMMENT ON COLUMN heliosdb.tracked.retention IS 'age up to which records are kept; null: heliosdb.time_travel_retention';
 
 CREATE TABLE heliosdb_log.subxacts (sub xid8 PRIMARY KEY, top xid8 NOT NULL);

@@ -5,6 +5,7 @@
 #include "budget/budget.hpp"
 #include "changelog/changelog.hpp"
 #include "hnsw/hnsw.hpp"
+#include "mview/mview.hpp"
 #include "pg/module.hpp"
 #include "settings/settings.hpp"
 #include "syntax/syntax.hpp"
@@ -26,6 +27,7 @@ void _PG_init(void) {
   helios::changelog::InitChangelog();
   helios::timetravel::InitTimetravel();
   helios::branch::InitBranch();
+  helios::mview::InitMview();
   helios::pg::FinishPg();
 }
 }

@@ -101,9 +101,10 @@ foreach (@statements)
 
 foreach my $option (qw(auto_refresh max_cpu_percent threshold_table_size threshold_dml_rate lazy_update))
 {
-	my $refused = qq{0A000 option "$option" of materialized view "mv" is not supported yet};
-	my @texts = ("CREATE MATERIALIZED VIEW mv AS SELECT 1 AS a WITH ($option = 1)", "CREATE MATERIALIZED VIEW mv AS SELECT 1 AS a WITH (fillfactor = 70, $option) WITH NO DATA",
-		"CREATE MATERIALIZED VIEW mv AS FROM items WITH ($option = 'true')");
+	my $refused = $option eq 'threshold_table_size' ? '22023 invalid size: "no"' : qq{22023 invalid value "maybe" for option "$option" of materialized view "mv"};
+	my $value = $option eq 'threshold_table_size' ? 'no' : 'maybe';
+	my @texts = ("CREATE MATERIALIZED VIEW mv AS SELECT 1 AS a WITH ($option = $value)", "CREATE MATERIALIZED VIEW mv AS SELECT 1 AS a WITH (fillfactor = 70, $option = '$value') WITH NO DATA",
+		"CREATE MATERIALIZED VIEW mv AS FROM items WITH ($option = '$value')");
 	foreach my $way (sort keys %ways)
 	{
 		is(outcome($way, $_), $refused, "$way: $_") for $way eq 'simple protocol' ? @texts : $texts[0];

@@ -25,6 +25,9 @@ struct Slice {
   int64 cursor;  // the kind's own: 0 at the beginning of a pass, then what the last slice left
   bool is_done;  // set it when the pass is over
   double rest_seconds;  // and then, how long the object stays away at least
+  // What the work failed of, where the kind has caught that in a subtransaction and noted it: counts as a failure
+  // though the transaction commits. Lives in the memory of the slice.
+  ErrorData *failure = nullptr;
 };
 
 // Where a kind says which objects have work.
@@ -74,6 +77,9 @@ bool Throttle();
 // Tells what the present slice is about: shown in heliosdb.background_activity. The phase lives forever; progress is
 // from 0 to 1, the backlog in units of the kind; negative: unknown.
 void Report(const char *phase, double progress, int64 backlog);
+
+// Tells how many cores 100 percent of the machine stand for.
+double Cores();
 
 // Has a worker look for work in this database soon.
 void Awaken();

@@ -212,12 +212,7 @@ HELIOS_FUNCTION(background_budgets) {
 HELIOS_FUNCTION(background_cores) {
   (void)fcinfo;
   if (shared == nullptr) PG_RETURN_NULL();
-  double cores;
-  {
-    Locked locked;
-    cores = shared->cores;
-  }
-  PG_RETURN_FLOAT8(cores);
+  PG_RETURN_FLOAT8(Cores());
 }
 
 // pause_background(): ends all background work until resume_background() or a restart.

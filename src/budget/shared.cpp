@@ -204,4 +204,10 @@ void Awaken() {
   WakeLauncher();
 }
 
+double Cores() {
+  if (shared == nullptr) return 1;
+  Locked locked;
+  return shared->cores;
+}
+
 }  // namespace helios::budget

@@ -115,6 +115,7 @@ void PinSettings() {
       {"synchronize_seqscans", "off"},
       {"zero_damaged_pages", "off"},
       {"heliosdb.as_of", ""},
+      {"heliosdb.branch", ""},
   };
   for (const auto &[name, value] : kPinned) SetConfigOption(name, value, PGC_SUSET, PGC_S_OVERRIDE);
 }

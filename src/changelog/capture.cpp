@@ -362,6 +362,18 @@ void Capture(const TriggerData *data) {
 
 }  // namespace
 
+void RecordInserted(Relation relation, HeapTuple row) {
+  Appender log(relation);
+  log.AppendNew(row);
+  log.Close();
+}
+
+void RecordDeleted(Relation relation, HeapTuple row) {
+  Appender log(relation);
+  log.AppendOld(row, kOpDelete);
+  log.Close();
+}
+
 HELIOS_FUNCTION(changelog_capture) {
   if (!CALLED_AS_TRIGGER(fcinfo)) {
     ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),

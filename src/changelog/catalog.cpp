@@ -35,9 +35,9 @@ namespace helios::changelog {
 
 namespace {
 
-constexpr const char *kReasons[] = {kTracked,           kTruncated,  kRewritten,
-                                    kColumnTypeChanged, kKeyChanged, kTriggerWasDisabled,
-                                    kPartitionsChanged, kTrimmed};
+constexpr const char *kReasons[] = {kTracked,           kTruncated,         kRewritten,
+                                    kColumnTypeChanged, kKeyChanged,        kTriggerWasDisabled,
+                                    kComputedAnew,      kPartitionsChanged, kTrimmed};
 
 // Columns of heliosdb.tracked.
 enum TrackedColumn {
@@ -52,7 +52,8 @@ enum TrackedColumn {
   kStartedAt,
   kKey,
   kRetention,
-  kTrackedColumns = kRetention
+  kAutomatic,
+  kTrackedColumns = kAutomatic
 };
 
 struct CacheEntry {
@@ -106,6 +107,7 @@ void Decode(HeapTuple tuple, TupleDesc desc, TrackedTable *tracked) {
   tracked->since_scn = DatumGetInt64(values[kSinceScn - 1]);
   tracked->reason = KnownReason(TextDatumGetCString(values[kReason - 1]));
   tracked->started_at = DatumGetTimestampTz(values[kStartedAt - 1]);
+  tracked->is_automatic = DatumGetBool(values[kAutomatic - 1]);
   ArrayType *key = DatumGetArrayTypeP(values[kKey - 1]);
   tracked->key_count = ArrayGetNItems(ARR_NDIM(key), ARR_DIMS(key));
   if (tracked->key_count > INDEX_MAX_KEYS) elog(ERROR, "key of tracked table is too long");
@@ -202,6 +204,7 @@ void SaveTracked(const TrackedTable &tracked) {
   values[kKey - 1] = PointerGetDatum(
       construct_array(key, tracked.key_count, INT2OID, sizeof(int16), true, TYPALIGN_SHORT));
   nulls[kRetention - 1] = true;
+  values[kAutomatic - 1] = BoolGetDatum(tracked.is_automatic);
   for (bool &replace : replaced) replace = true;
   replaced[kRetention - 1] = false;
 

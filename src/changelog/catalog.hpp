@@ -25,6 +25,7 @@ inline constexpr const char *kRewritten = "rewritten";
 inline constexpr const char *kColumnTypeChanged = "column type changed";
 inline constexpr const char *kKeyChanged = "primary key changed";
 inline constexpr const char *kTriggerWasDisabled = "trigger was disabled";
+inline constexpr const char *kComputedAnew = "materialized view computed anew";
 inline constexpr const char *kPartitionsChanged = "partitions changed";
 
 // Finds one of the extension's own relations; an error if the extension is not created here.
@@ -51,22 +52,6 @@ void RememberSubtransaction();
 
 // The same for all subtransactions of the transaction so far, which may have written before a table was tracked.
 void RememberSubtransactions();
-
-// Runs as the owner of the extension, with nothing of the user's on the search path, until Leave; the
-// abort of the transaction ends it as well.
-class OwnerScope {
- public:
-  void Enter();
-  void Leave();
-
- private:
-  Oid user_;
-  int context_;
-  int settings_;
-};
-
-// Runs a statement as the owner of the extension; the result is in SPI. Up to `limit` rows, 0: all.
-void RunAsOwner(const char *sql, bool read_only, int expected, long limit = 0);
 
 // Runs a query as the owner of the extension, in the caller's snapshot, and stores its rows; needs SPI.
 void StoreAsOwner(const char *sql, const ReturnSetInfo *result);

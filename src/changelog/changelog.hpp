@@ -16,6 +16,7 @@
 
 extern "C" {
 #include "access/attnum.h"
+#include "access/htup.h"
 #include "access/transam.h"
 #include "nodes/pg_list.h"
 #include "utils/relcache.h"
@@ -47,6 +48,7 @@ struct TrackedTable {
   int64 since_scn;          // of a trimmed log: history holds for this SCN and later ones; else 0
   const char *reason;       // why history starts there; lives forever
   TimestampTz started_at;   // when recording began or began anew; trimming leaves it
+  bool is_automatic;        // for consumers only: nobody has asked for the history
   int key_count;            // columns of the primary key; 0: the table is a bag
   AttrNumber key[INDEX_MAX_KEYS];
 };
@@ -152,6 +154,61 @@ bool HasRecords(const TrackedTable &leaf, FullTransactionId xid, bool read_only)
 // a table that it is a partition of, as cn. Nothing checks here whether the user may see that.
 void ReadVersions(const TrackedTable &leaf, Relation shape, const Effects &effects, bool read_only,
                   pg::StoredRows *versions);
+
+// For rooms that keep positions of their own in heliosdb.consumers; with SPI connected where rows are read.
+//
+// Writes a snapshot as type pg_snapshot does, with this transaction as one in progress.
+char *PositionOf(Snapshot snapshot);
+
+// Begins the history of a table, or of a partitioned table and all its partitions, if it has none. Writers are kept
+// out until the end of the transaction, also where it had one already.
+void TrackForConsumers(Oid relation);
+
+// Ends a history that nobody but consumers has asked for, when there is none any more and the lock is to be had at
+// once. Needs SPI.
+void UntrackUnused(Oid relation);
+
+// Records changes of a tracked materialized view, which has no triggers: a row as it was inserted, and as it was before
+// it was deleted. A change of all rows at once lets the history begin anew.
+void RecordInserted(Relation relation, HeapTuple row);
+void RecordDeleted(Relation relation, HeapTuple row);
+void RestartHistory(Oid relation);
+
+// Tells why a table or materialized view cannot be tracked, or null.
+const char *WhyNotTrackable(Oid relation);
+
+// Tells whether all changes of a table that are visible now and were not in a position are in its log, where the
+// position was taken when the table's recording had begun at `started_at`.
+bool KnowsChanges(Oid relation, TimestampTz started_at);
+
+// Tells whether a position of this transaction holds: it misses no change that is older than the history of the table, and
+// this transaction has not changed the table.
+bool CanBegin(Oid relation, const char *position);
+
+// Tells whether this transaction has changed a tracked table, or may have.
+bool HasOwnChanges(Oid relation);
+
+// Stores the net changes of a table between a position and the active snapshot: (op "char", old row, new row).
+void StoreChanges(Oid relation, const char *position, pg::StoredRows *rows);
+
+// Counts records after a position, up to a limit.
+int64 CountRecords(Oid relation, const char *position, int64 limit);
+
+// Works as the owner of the extension, with nothing of the user's on the search path, until Leave; the
+// abort of the transaction ends it as well.
+class OwnerScope {
+ public:
+  void Enter();
+  void Leave();
+
+ private:
+  Oid user_;
+  int context_;
+  int settings_;
+};
+
+// Runs a statement as the owner of the extension; the result is in SPI. Up to `limit` rows, 0: all.
+void RunAsOwner(const char *sql, bool read_only, int expected, long limit = 0);
 
 // Microseconds that history is kept where a table says nothing else.
 int64 DefaultRetention();

@@ -75,43 +75,50 @@ void AppendRecent(StringInfo sql, const TrackedTable &tracked, const char *posit
                    pg::QualifiedName(tracked.log), position, position);
 }
 
-// Net changes by key: the version at the position, if any, and the current row, if any.
-void AppendKeyed(StringInfo sql, Relation shape, Relation leaf, const TrackedTable &tracked,
-                 const char *position) {
-  Relation primary = index_open(RelationGetPrimaryKeyIndex(leaf), AccessShareLock);
-  StringInfoData keys, of_old, of_new;
+// Writes the keys that have records, each with the version at the position, if there was one: (c…, old, has_old).
+void AppendChangedKeys(StringInfo sql, Relation shape, Relation leaf, const TrackedTable &tracked,
+                       const char *position) {
+  StringInfoData keys;
   initStringInfo(&keys);
-  initStringInfo(&of_old);
+  for (int i = 0; i < tracked.key_count; i++)
+    appendStringInfo(&keys, "%sc%d", i == 0 ? "" : ", ", tracked.key[i]);
+  appendStringInfoString(sql, "(WITH recent AS (");
+  AppendRecent(sql, tracked, position);
+  appendStringInfo(sql,
+                   "), seen AS (SELECT r.*, r.op <> 'I' AND %s AS is_old FROM recent r) "
+                   "SELECT %s, (pg_catalog.array_agg(",
+                   CreatedBefore("r", position), keys.data);
+  AppendRow(sql, shape, leaf, "s", true);
+  appendStringInfo(sql,
+                   ") FILTER (WHERE s.is_old))[1] AS old, pg_catalog.bool_or(s.is_old) AS has_old "
+                   "FROM seen s GROUP BY %s)",
+                   keys.data);
+}
+
+// Net changes of the keys of `changed_keys`: the version at the position, if any, and the current row, if any.
+void AppendKeyed(StringInfo sql, Relation shape, Relation leaf, const TrackedTable &tracked,
+                 const char *changed_keys) {
+  Relation primary = index_open(RelationGetPrimaryKeyIndex(leaf), AccessShareLock);
+  StringInfoData of_new;
   initStringInfo(&of_new);
   for (int i = 0; i < tracked.key_count; i++) {
     const int key = tracked.key[i];
-    const char *op = OperatorText(primary, i);
-    appendStringInfo(&keys, "%sc%d", i == 0 ? "" : ", ", key);
-    appendStringInfo(&of_old, "%so.c%d %s k.c%d", i == 0 ? "" : " AND ", key, op, key);
     appendStringInfo(
         &of_new, "%sn.%s %s k.c%d", i == 0 ? "" : " AND ",
-        quote_identifier(NameStr(TupleDescAttr(RelationGetDescr(leaf), key - 1)->attname)), op,
-        key);
+        quote_identifier(NameStr(TupleDescAttr(RelationGetDescr(leaf), key - 1)->attname)),
+        OperatorText(primary, i), key);
   }
   index_close(primary, NoLock);
-  appendStringInfoString(sql, "(WITH recent AS MATERIALIZED (");
-  AppendRecent(sql, tracked, position);
-  appendStringInfo(sql,
-                   "), k AS (SELECT DISTINCT %s FROM recent), o AS MATERIALIZED "
-                   "(SELECT * FROM recent r WHERE r.op <> 'I' AND %s), "
-                   "pair AS (SELECT CASE WHEN o.xid IS NOT NULL THEN ",
-                   keys.data, CreatedBefore("r", position));
-  AppendRow(sql, shape, leaf, "o", true);
-  appendStringInfoString(sql, " END AS old, CASE WHEN n.ctid IS NOT NULL THEN ");
+  appendStringInfoString(
+      sql, "(WITH pair AS (SELECT k.old, k.has_old, CASE WHEN n.ctid IS NOT NULL THEN ");
   AppendRow(sql, shape, leaf, "n", false);
   appendStringInfo(
       sql,
-      " END AS new, o.xid IS NOT NULL AS has_old, n.ctid IS NOT NULL AS has_new "
-      "FROM k LEFT JOIN o ON %s LEFT JOIN ONLY %s n ON %s) "
+      " END AS new, n.ctid IS NOT NULL AS has_new FROM %s k LEFT JOIN ONLY %s n ON %s) "
       "SELECT (CASE WHEN NOT has_old THEN 'I' WHEN has_new THEN 'U' ELSE 'D' END)::\"char\", "
       "old, new FROM pair "
       "WHERE has_old <> has_new OR has_old AND NOT old OPERATOR(pg_catalog.*=) new)",
-      of_old.data, pg::QualifiedName(tracked.relation), of_new.data);
+      changed_keys, pg::QualifiedName(tracked.relation), of_new.data);
 }
 
 // Net changes of a bag: how many more or fewer of each image there are.
@@ -167,7 +174,10 @@ char *BuildChangesQuery(const TrackedTable &tracked, const char *position) {
     if (sql.len > 0) appendStringInfoString(&sql, " UNION ALL ");
     Relation table = table_open(leaf.relation, AccessShareLock);
     if (leaf.key_count > 0) {
-      AppendKeyed(&sql, shape, table, leaf, literal);
+      StringInfoData keys;
+      initStringInfo(&keys);
+      AppendChangedKeys(&keys, shape, table, leaf, literal);
+      AppendKeyed(&sql, shape, table, leaf, keys.data);
     } else {
       AppendBag(&sql, shape, table, leaf, literal);
     }
@@ -178,6 +188,53 @@ char *BuildChangesQuery(const TrackedTable &tracked, const char *position) {
     appendStringInfo(&sql, "SELECT NULL::\"char\", NULL::%s, NULL::%s WHERE false",
                      pg::QualifiedName(tracked.relation), pg::QualifiedName(tracked.relation));
   }
+  return sql.data;
+}
+
+void StoreNetChanges(const TrackedTable &tracked, const char *position, pg::StoredRows *rows) {
+  constexpr const char *kChangedKeys = "changed_keys";
+  const char *literal = psprintf("%s::pg_catalog.pg_snapshot", quote_literal_cstr(position));
+  Relation shape = table_open(tracked.relation, AccessShareLock);
+  ForEachLeaf(tracked, [&](const TrackedTable &leaf) {
+    CheckCapture(leaf.relation);
+    Relation table = table_open(leaf.relation, AccessShareLock);
+    StringInfoData sql;
+    initStringInfo(&sql);
+    pg::StoredRows keys = {};
+    if (leaf.key_count == 0) {
+      AppendBag(&sql, shape, table, leaf, literal);
+    } else {
+      // How many records there are nobody can estimate: the join with the table is planned when that is known.
+      AppendChangedKeys(&sql, shape, table, leaf, literal);
+      pg::StoreRows(sql.data, true, &keys);
+      pg::NameRows(kChangedKeys, keys);
+      resetStringInfo(&sql);
+      AppendKeyed(&sql, shape, table, leaf, kChangedKeys);
+    }
+    pg::StoreRows(sql.data, true, rows);
+    if (keys.store != nullptr) pg::DropRows(kChangedKeys, &keys);
+    table_close(table, NoLock);
+  });
+  table_close(shape, NoLock);
+  if (rows->store == nullptr) pg::StoreRows(BuildChangesQuery(tracked, position), true, rows);
+}
+
+char *BuildCountQuery(const TrackedTable &tracked, const char *position, int64 limit) {
+  const char *literal = psprintf("%s::pg_catalog.pg_snapshot", quote_literal_cstr(position));
+  StringInfoData sql;
+  initStringInfo(&sql);
+  appendStringInfoString(&sql, "SELECT pg_catalog.count(*) FROM (SELECT FROM (");
+  const char *separator = "";
+  ForEachLeaf(tracked, [&](const TrackedTable &leaf) {
+    appendStringInfoString(&sql, separator);
+    appendStringInfo(&sql,
+                     "(SELECT FROM %s WHERE xid >= pg_catalog.pg_snapshot_xmin(%s) "
+                     "AND NOT pg_catalog.pg_visible_in_snapshot(xid, %s) LIMIT " INT64_FORMAT ")",
+                     pg::QualifiedName(leaf.log), literal, literal, limit);
+    separator = " UNION ALL ";
+  });
+  if (separator[0] == '\0') appendStringInfoString(&sql, "SELECT WHERE false");
+  appendStringInfo(&sql, ") leaves LIMIT " INT64_FORMAT ") records", limit);
   return sql.data;
 }
 

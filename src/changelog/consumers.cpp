@@ -8,11 +8,9 @@
 extern "C" {
 #include "access/table.h"
 #include "access/xact.h"
-#include "catalog/pg_inherits.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
-#include "pgstat.h"
 #include "storage/lmgr.h"
 #include "tcop/utility.h"
 #include "utils/lsyscache.h"
@@ -64,13 +62,6 @@ Consumer ReadConsumer(const char *name) {
   return consumer;
 }
 
-// True if a transaction is visible in a position.
-bool IsVisible(FullTransactionId xid, const char *position) {
-  const Datum snapshot = DirectFunctionCall1(pg_snapshot_in, CStringGetDatum(position));
-  return DatumGetBool(
-      DirectFunctionCall2(pg_visible_in_snapshot, FullTransactionIdGetDatum(xid), snapshot));
-}
-
 // Raises an error if what came after the position is not in the log any more.
 TrackedTable CheckPosition(const char *name, const Consumer &consumer) {
   LockRelationOid(consumer.relation, AccessShareLock);
@@ -112,17 +103,6 @@ void Advance(const char *name, const Consumer &consumer, const char *position) {
   ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
                   errmsg("consumer \"%s\" was advanced by another transaction", name),
                   errhint("Read its changes again.")));
-}
-
-// True if this transaction has written a table or a partition of it, or may have.
-bool HasWritten(Oid relation) {
-  if (!pgstat_track_counts) return true;
-  ListCell *cell;
-  foreach (cell, find_all_inheritors(relation, NoLock, nullptr)) {
-    const PgStat_TableStatus *counts = find_tabstat_entry(lfirst_oid(cell));
-    if (counts != nullptr && counts->trans != nullptr) return true;
-  }
-  return false;
 }
 
 char *NameArgument(FunctionCallInfo fcinfo) { return text_to_cstring(PG_GETARG_TEXT_PP(0)); }

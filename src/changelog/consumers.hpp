@@ -5,17 +5,13 @@
 
 #include "changelog/changelog.hpp"
 
-extern "C" {
-#include "utils/snapshot.h"
-}
-#undef Min
-#undef Max
-#undef Abs
-
 namespace helios::changelog {
 
-// Writes a snapshot as type pg_snapshot does, with this transaction as one in progress.
-char *PositionOf(Snapshot snapshot);
+// True if a transaction is visible in a position.
+bool IsVisible(FullTransactionId xid, const char *position);
+
+// True if this transaction has written a table or a partition of it, or may have.
+bool HasWritten(Oid relation);
 
 // Drops the consumers of a table that is gone.
 void DropConsumersOf(Oid relation);

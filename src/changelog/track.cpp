@@ -34,34 +34,18 @@ namespace helios::changelog {
 
 namespace {
 
-// Tells why a table cannot be tracked, or null.
-const char *Obstacle(Relation table) {
-  const Form_pg_class form = table->rd_rel;
-  if (form->relkind != RELKIND_RELATION && form->relkind != RELKIND_PARTITIONED_TABLE)
-    return "Only tables can be tracked.";
-  if (IsCatalogRelation(table) || form->relnamespace == get_namespace_oid(kLogSchema, false) ||
-      form->relnamespace == get_namespace_oid(kAdminSchema, false)) {
-    return "It belongs to the system.";
-  }
-  if (form->relpersistence == RELPERSISTENCE_TEMP) return "Temporary tables have no history.";
-  if (form->relpersistence == RELPERSISTENCE_UNLOGGED)
-    return "Unlogged tables have no history: a crash empties them.";
-  if (!form->relispartition && has_superclass(RelationGetRelid(table)))
-    return "It inherits from another table; only partitions can be tracked through a parent.";
-  if (form->relkind == RELKIND_RELATION && has_subclass(RelationGetRelid(table)) &&
-      find_inheritance_children(RelationGetRelid(table), NoLock) != NIL) {
-    return "Other tables inherit from it.";
-  }
-  return nullptr;
+constexpr const char *kOnlyTables = "Only tables can be tracked.";
+
+[[noreturn]] void RefuseTracking(Oid relation, const char *obstacle) {
+  ereport(ERROR,
+          (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+           errmsg("cannot track \"%s\"", get_rel_name(relation)), errdetail("%s", obstacle)));
 }
 
 // Raises an error if a table cannot be tracked.
 void CheckTrackable(Relation table) {
   const char *obstacle = Obstacle(table);
-  if (obstacle == nullptr) return;
-  ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-                  errmsg("cannot track \"%s\"", RelationGetRelationName(table)),
-                  errdetail("%s", obstacle)));
+  if (obstacle != nullptr) RefuseTracking(RelationGetRelid(table), obstacle);
 }
 
 // Raises an error if DDL has made a tracked table one that cannot be tracked.
@@ -148,10 +132,31 @@ void TrackLeaf(Relation table, Oid root) {
   tracked.log = CreateLog(table);
   StartNow(&tracked, kTracked);
   SaveTracked(tracked);
-  RepairTriggers(relation);
+  if (table->rd_rel->relkind == RELKIND_RELATION) RepairTriggers(relation);
 }
 
 }  // namespace
+
+const char *Obstacle(Relation table) {
+  const Form_pg_class form = table->rd_rel;
+  if (form->relkind != RELKIND_RELATION && form->relkind != RELKIND_PARTITIONED_TABLE &&
+      form->relkind != RELKIND_MATVIEW)
+    return kOnlyTables;
+  if (IsCatalogRelation(table) || form->relnamespace == get_namespace_oid(kLogSchema, false) ||
+      form->relnamespace == get_namespace_oid(kAdminSchema, false)) {
+    return "It belongs to the system.";
+  }
+  if (form->relpersistence == RELPERSISTENCE_TEMP) return "Temporary tables have no history.";
+  if (form->relpersistence == RELPERSISTENCE_UNLOGGED)
+    return "Unlogged tables have no history: a crash empties them.";
+  if (!form->relispartition && has_superclass(RelationGetRelid(table)))
+    return "It inherits from another table; only partitions can be tracked through a parent.";
+  if (form->relkind == RELKIND_RELATION && has_subclass(RelationGetRelid(table)) &&
+      find_inheritance_children(RelationGetRelid(table), NoLock) != NIL) {
+    return "Other tables inherit from it.";
+  }
+  return nullptr;
+}
 
 void CheckOwner(Oid relation) {
   if (get_rel_relkind(relation) == '\0') {
@@ -175,7 +180,7 @@ void LockOwned(Oid relation) {
 void Track(Oid relation, Oid root) {
   Relation table = table_open(relation, ShareRowExclusiveLock);
   CheckTrackable(table);
-  if (table->rd_rel->relkind == RELKIND_RELATION) {
+  if (table->rd_rel->relkind != RELKIND_PARTITIONED_TABLE) {
     TrackLeaf(table, root);
   } else {
     TrackedTable tracked = {};
@@ -352,7 +357,14 @@ HELIOS_FUNCTION(track) {
   PreventCommandIfReadOnly("heliosdb.track()");
   const Oid relation = PG_GETARG_OID(0);
   LockOwned(relation);
+  // Who changes its rows without triggers has to record that.
+  if (get_rel_relkind(relation) == RELKIND_MATVIEW) RefuseTracking(relation, kOnlyTables);
   Track(relation, InvalidOid);
+  TrackedTable tracked;
+  if (FindTracked(relation, &tracked) && tracked.is_automatic) {
+    tracked.is_automatic = false;
+    SaveTracked(tracked);
+  }
   PG_RETURN_VOID();
 }
 

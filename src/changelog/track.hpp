@@ -10,6 +10,9 @@ namespace helios::changelog {
 // Names of the triggers, to which PostgreSQL appends their OIDs: of rows, and of TRUNCATE.
 inline constexpr const char *kTriggerNames[] = {"heliosdb_capture", "heliosdb_truncate"};
 
+// Tells why a table cannot be tracked, or null.
+const char *Obstacle(Relation table);
+
 // Begins the history of a table, or of a partitioned table and all its partitions; the caller has
 // checked the right to do so. `root` is the partitioned table that it belongs to, if any.
 void Track(Oid relation, Oid root);

@@ -79,6 +79,8 @@ void EnableAlways(Oid relation) {
 Oid CaptureFunction() { return pg::FindFunction(kAdminSchema, "changelog_capture", {}); }
 
 Triggers InspectTriggers(Oid relation) {
+  // A materialized view can have none; who changes it records that.
+  if (get_rel_relkind(relation) == RELKIND_MATVIEW) return Triggers::kInPlace;
   Relation table = table_open(relation, AccessShareLock);
   int present, enabled, always;
   CollectEvents(table, &present, &enabled, &always);

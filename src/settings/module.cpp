@@ -85,7 +85,7 @@ void DefineBudgets() {
          &ceiling_percent, kDefaultCeiling);
   define({.name = "heliosdb.incremental_mv_cpu",
           .meaning = "CPU time for keeping materialized views fresh.",
-          .awaits = "limit the background refresh of incremental materialized views",
+          .of_server = "limits the background refresh of materialized views",
           .effective = [] { return CurrentShares().incremental_mv; }},
          &incremental_mv_percent, kDefaultIncrementalMv);
   define({.name = "heliosdb.adaptive_indexing_cpu",

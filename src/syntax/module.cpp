@@ -3,7 +3,6 @@
 #include "pg/guc.hpp"
 #include "pg/pg.hpp"
 #include "syntax/install.hpp"
-#include "syntax/matview.hpp"
 #include "syntax/settings.hpp"
 
 namespace helios::syntax {
@@ -35,7 +34,6 @@ void InitSyntax() {
                   .flags = GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE},
                  &unfinished_forms, false, PGC_SUSET);
 #endif
-  InitMatview();
   if (preloading) InstallRedirect();
 }
 

@@ -51,6 +51,22 @@ TEST(Forms, MaterializedViewOptionsLast) {
         "EXPLAIN ANALYZE CREATE MATERIALIZED VIEW v WITH (x = 1) AS SELECT a FROM t"}});
 }
 
+TEST(Forms, MaterializedViews) {
+  ExpectForms(
+      {{"REFRESH MATERIALIZED VIEW v INCREMENTALLY",
+        "ALTER MATERIALIZED VIEW v SET (heliosdb.refresh = 'incrementally')"},
+       {"REFRESH MATERIALIZED VIEW CONCURRENTLY s.\"V\" INCREMENTALLY",
+        "ALTER MATERIALIZED VIEW s.\"V\" SET (heliosdb.refresh = 'incrementally')"},
+       {"REFRESH MATERIALIZED VIEW v", "same"},
+       {"REFRESH MATERIALIZED VIEW v INCREMENTALLY WITH NO DATA", "same"},
+       {"ALTER MATERIALIZED VIEW s.v SET auto_refresh = true",
+        "ALTER MATERIALIZED VIEW s.v SET (auto_refresh = true)"},
+       {"ALTER MATERIALIZED VIEW IF EXISTS v SET priority = 2",
+        "ALTER MATERIALIZED VIEW IF EXISTS v SET (priority = 2)"},
+       {"ALTER MATERIALIZED VIEW v SET (priority = 2)", "same"},
+       {"ALTER MATERIALIZED VIEW v SET SCHEMA s", "same"}});
+}
+
 TEST(Forms, CreateBranch) {
   ExpectForms(
       {{"CREATE BRANCH b", "CREATE DATABASE b WITH branch_from = 'current'"},

@@ -19,6 +19,15 @@ constexpr Form kForms[] = {
      "CREATE MATERIALIZED VIEW $head WITH $options [ TABLESPACE $space ] AS $query [ WITH $data ]",
      "options of a materialized view behind its query"},
 
+    {"refresh_incrementally", FormPlace::kStatement, true,
+     "REFRESH MATERIALIZED VIEW [ CONCURRENTLY ] <view:first> INCREMENTALLY",
+     "ALTER MATERIALIZED VIEW $view SET ( heliosdb . refresh = 'incrementally' )",
+     "refresh of a materialized view by what has changed"},
+    {"materialized_view_option", FormPlace::kStatement, true,
+     "ALTER MATERIALIZED VIEW <view:first> SET <option:name> = <value:rest>",
+     "ALTER MATERIALIZED VIEW $view SET ( $option = $value )",
+     "option of a materialized view without parentheses"},
+
     {"hybrid_storage_column", FormPlace::kStatement, true,
      "SET <scope:first> HYBRID_STORAGE { = | TO } COLUMN", "SET $scope hybrid_storage = 'column'",
      "a value of the setting that is a reserved word"},

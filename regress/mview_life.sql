@@ -1,0 +1,286 @@
+-- The life of a maintained materialized view: its options, what it reads, when it is computed anew.
+\set VERBOSITY default
+SET jit = off;
+CREATE TABLE items (id int PRIMARY KEY, kind text, price numeric);
+INSERT INTO items SELECT i, 'k' || i % 3, i FROM generate_series(1, 12) i;
+CREATE VIEW history AS
+  SELECT replace(name, 'public.', '') AS name, strategy, trigger, reason, rows_inserted AS ins, rows_deleted AS del, changes
+  FROM heliosdb.materialized_view_refreshes ORDER BY id;
+CREATE VIEW state AS
+  SELECT v.view, v.auto_refresh, v.bases, v.pending_changes AS pending, v.is_current AS current, v.recompute
+  FROM heliosdb.materialized_views v ORDER BY v.view::text COLLATE "C";
+-- Created and computed at once; options lie with the view.
+CREATE MATERIALIZED VIEW totals WITH (auto_refresh = true, max_cpu_percent = 12.5, fillfactor = 90) AS
+  SELECT kind, sum(price) AS total, count(*) AS n FROM items GROUP BY kind;
+SELECT reloptions FROM pg_class WHERE relname = 'totals';
+SELECT * FROM totals ORDER BY kind;
+TABLE state;
+SELECT incremental, why_not, tables FROM heliosdb.mv_explain('totals');
+SELECT relation, regexp_replace(consumers::text, '\d+', 'N', 'g') FROM heliosdb.tracked_tables;
+-- Options: unknown ones, wrong values, twice; nothing is left behind.
+CREATE MATERIALIZED VIEW other WITH (auto_refresh, nonsense = 1) AS SELECT 1 AS a;
+CREATE MATERIALIZED VIEW other WITH (auto_refresh = maybe) AS SELECT 1 AS a;
+CREATE MATERIALIZED VIEW other WITH (max_cpu_percent = 0) AS SELECT 1 AS a;
+CREATE MATERIALIZED VIEW other WITH (max_cpu_percent = 'nan') AS SELECT 1 AS a;
+CREATE MATERIALIZED VIEW other WITH (threshold_table_size = '1 XB') AS SELECT 1 AS a;
+CREATE MATERIALIZED VIEW other WITH (threshold_dml_rate = -1) AS SELECT 1 AS a;
+CREATE MATERIALIZED VIEW other WITH (lazy_catchup_window = '-1 hour') AS SELECT 1 AS a;
+CREATE MATERIALIZED VIEW other WITH (staleness_threshold = 0) AS SELECT 1 AS a;
+CREATE MATERIALIZED VIEW other WITH (refresh_strategy = hybrid) AS SELECT 1 AS a;
+CREATE MATERIALIZED VIEW other WITH (refresh_mode = immediate) AS SELECT 1 AS a;
+CREATE MATERIALIZED VIEW other WITH (priority = 4) AS SELECT 1 AS a;
+CREATE MATERIALIZED VIEW other WITH (auto_refresh, auto_refresh) AS SELECT 1 AS a;
+CREATE TABLE other WITH (auto_refresh = true) AS SELECT 1 AS a;
+CREATE MATERIALIZED VIEW IF NOT EXISTS totals WITH (priority = 3) AS SELECT 1 AS a;
+EXPLAIN (COSTS off) CREATE MATERIALIZED VIEW other WITH (auto_refresh) AS SELECT 1 AS a;
+EXPLAIN (ANALYZE) CREATE MATERIALIZED VIEW other WITH (auto_refresh) AS SELECT 1 AS a;
+SELECT relname FROM pg_class WHERE relname = 'other';
+ALTER MATERIALIZED VIEW totals SET (priority = 3, fillfactor = 80, distribution = 'hash(kind)');
+ALTER MATERIALIZED VIEW totals SET (autovacuum_enabled = off);
+ALTER MATERIALIZED VIEW totals SET (priority = 9);
+ALTER MATERIALIZED VIEW totals SET (nonsense = 9);
+ALTER MATERIALIZED VIEW totals SET (heliosdb.refresh = 'nonsense');
+ALTER MATERIALIZED VIEW totals RESET (fillfactor, max_cpu_percent, distribution);
+ALTER TABLE totals SET (lazy_update = on);
+SELECT reloptions FROM pg_class WHERE relname = 'totals';
+SELECT mv_name, auto_refresh_enabled, threshold_seconds, is_refreshing, refresh_strategy, base_table_count FROM pg_mv_auto_refresh_status();
+-- Changes: counted, then applied; what stays the same is not touched.
+CREATE UNIQUE INDEX ON totals (kind);
+INSERT INTO items VALUES (13, 'k1', 100), (14, 'new', 1);
+UPDATE items SET price = price + 1 WHERE id = 3;
+SELECT view_name, base_tables, pending_changes, status FROM pg_mv_staleness();
+CREATE TEMP TABLE before AS SELECT ctid AS place, kind FROM totals;
+ALTER MATERIALIZED VIEW totals SET (heliosdb.refresh = 'incrementally');
+SELECT * FROM totals ORDER BY kind;
+SELECT b.kind FROM before b JOIN totals t ON t.ctid = b.place AND t.kind = b.kind;
+TABLE state;
+TABLE history;
+-- By hand: as PostgreSQL does, and beside readers, which needs no unique index here.
+DROP INDEX totals_kind_idx;
+DELETE FROM items WHERE id = 14;
+REFRESH MATERIALIZED VIEW CONCURRENTLY totals;
+INSERT INTO items VALUES (14, 'new', 1);
+REFRESH MATERIALIZED VIEW totals;
+SELECT * FROM history OFFSET 2;
+SELECT * FROM totals ORDER BY kind;
+-- No data, and data again.
+REFRESH MATERIALIZED VIEW totals WITH NO DATA;
+TABLE totals;
+TABLE state;
+REFRESH MATERIALIZED VIEW CONCURRENTLY totals;
+ALTER MATERIALIZED VIEW totals SET (heliosdb.refresh = 'incrementally');
+SELECT * FROM totals ORDER BY kind;
+TABLE state;
+-- What makes a refresh a full one: the history of a table begins anew, the transaction has written a table itself,
+-- a view in the query is replaced, many changes, options.
+CREATE VIEW cheap AS SELECT * FROM items WHERE price < 10;
+CREATE MATERIALIZED VIEW low WITH (auto_refresh) AS SELECT id, price FROM cheap;
+SELECT count(*) FROM low;
+TRUNCATE items;
+INSERT INTO items SELECT i, 'k', i FROM generate_series(1, 5) i;
+SELECT view_name, pending_changes, status FROM pg_mv_staleness() WHERE view_name = 'low';
+ALTER MATERIALIZED VIEW low SET (heliosdb.refresh = 'incrementally');
+SELECT count(*) FROM low;
+BEGIN;
+INSERT INTO items VALUES (6, 'k', 6);
+ALTER MATERIALIZED VIEW low SET (heliosdb.refresh = 'incrementally');
+SELECT count(*) FROM low;
+COMMIT;
+SELECT recompute FROM state WHERE view = 'low'::regclass;
+ALTER MATERIALIZED VIEW low SET (heliosdb.refresh = 'incrementally');
+CREATE OR REPLACE VIEW cheap AS SELECT * FROM items WHERE price < 3;
+ALTER MATERIALIZED VIEW low SET (heliosdb.refresh = 'incrementally');
+SELECT count(*) FROM low;
+ALTER MATERIALIZED VIEW low SET (incremental_enabled = off);
+ALTER MATERIALIZED VIEW low SET (heliosdb.refresh = 'incrementally');
+ALTER MATERIALIZED VIEW low RESET (incremental_enabled);
+ALTER MATERIALIZED VIEW low SET (threshold_table_size = '1GB');
+ALTER MATERIALIZED VIEW low SET (heliosdb.refresh = 'incrementally');
+ALTER MATERIALIZED VIEW low RESET (threshold_table_size);
+INSERT INTO items SELECT i, 'k', 1 FROM generate_series(100, 1200) i;
+ALTER MATERIALIZED VIEW low SET (heliosdb.refresh = 'incrementally');
+INSERT INTO items VALUES (2000, 'k', 1);
+ALTER MATERIALIZED VIEW low SET (heliosdb.refresh = 'incrementally');
+SELECT count(*) FROM low;
+-- In a transaction whose snapshot is older than the history, and in one that sees nothing amiss.
+CREATE TABLE late (id int PRIMARY KEY);
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT 1 AS snapshot;
+CREATE MATERIALIZED VIEW of_late WITH (auto_refresh) AS SELECT * FROM late;
+COMMIT;
+SELECT recompute FROM state WHERE view = 'of_late'::regclass;
+ALTER MATERIALIZED VIEW of_late SET (heliosdb.refresh = 'incrementally');
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT 1 AS snapshot;
+ALTER MATERIALIZED VIEW of_late SET (heliosdb.refresh = 'incrementally');
+COMMIT;
+SELECT recompute FROM state WHERE view = 'of_late'::regclass;
+BEGIN;
+INSERT INTO late VALUES (1);
+SAVEPOINT a;
+ALTER MATERIALIZED VIEW of_late SET (heliosdb.refresh = 'incrementally');
+ROLLBACK TO a;
+COMMIT;
+ALTER MATERIALIZED VIEW of_late SET (heliosdb.refresh = 'incrementally');
+TABLE of_late;
+-- What cannot be tracked, or is not ours to track.
+CREATE UNLOGGED TABLE loose (id int);
+CREATE MATERIALIZED VIEW of_loose WITH (auto_refresh) AS SELECT * FROM loose;
+SELECT incremental, why_not, tables FROM heliosdb.mv_explain('of_loose');
+SELECT current, pending FROM state WHERE view = 'of_loose'::regclass;
+ALTER MATERIALIZED VIEW of_loose SET (heliosdb.refresh = 'incrementally');
+CREATE ROLE mview_user;
+GRANT CREATE ON SCHEMA public TO mview_user;
+GRANT SELECT ON late TO mview_user;
+CREATE TABLE foreign_to_user (id int PRIMARY KEY);
+GRANT SELECT ON foreign_to_user, items TO mview_user;
+SET ROLE mview_user;
+CREATE MATERIALIZED VIEW of_user WITH (auto_refresh) AS SELECT id FROM foreign_to_user;
+CREATE MATERIALIZED VIEW of_user2 WITH (auto_refresh) AS SELECT id FROM late;
+SELECT incremental, why_not FROM heliosdb.mv_explain('of_user');
+SELECT incremental, why_not FROM heliosdb.mv_explain('of_user2');
+REFRESH MATERIALIZED VIEW totals;
+ALTER MATERIALIZED VIEW totals SET (heliosdb.refresh = 'incrementally');
+ALTER MATERIALIZED VIEW totals SET (priority = 0);
+SELECT count(*) > 0 FROM pg_mv_staleness();
+TABLE heliosdb.mviews;
+SELECT count(*) FROM pg_mv_refresh_history(3);
+RESET ROLE;
+-- Rights are those of the owner at the time of the refresh.
+REVOKE SELECT ON late FROM mview_user;
+INSERT INTO late VALUES (2);
+ALTER MATERIALIZED VIEW of_user2 SET (heliosdb.refresh = 'incrementally');
+GRANT SELECT ON late TO mview_user;
+ALTER MATERIALIZED VIEW of_user2 SET (heliosdb.refresh = 'incrementally');
+TABLE of_user2;
+ALTER TABLE late ENABLE ROW LEVEL SECURITY;
+CREATE POLICY one ON late USING (id = 1);
+ALTER MATERIALIZED VIEW of_user2 SET (heliosdb.refresh = 'incrementally');
+TABLE of_user2;
+SELECT incremental, why_not FROM heliosdb.mv_explain('of_user2');
+ALTER TABLE late DISABLE ROW LEVEL SECURITY;
+DROP POLICY one ON late;
+-- Views over views: one that is maintained is a table like others, whichever way its rows change.
+CREATE MATERIALIZED VIEW upper WITH (auto_refresh) AS SELECT id % 2 AS odd, count(*) AS n FROM of_late GROUP BY 1;
+CREATE MATERIALIZED VIEW plain AS SELECT count(*) AS n FROM of_late;
+CREATE MATERIALIZED VIEW over_plain WITH (auto_refresh) AS SELECT * FROM plain;
+SELECT incremental, why_not, tables FROM heliosdb.mv_explain('upper');
+SELECT incremental, why_not, tables FROM heliosdb.mv_explain('over_plain');
+INSERT INTO late VALUES (3);
+ALTER MATERIALIZED VIEW upper SET (heliosdb.refresh = 'incrementally');
+SELECT pending, current FROM state WHERE view = 'upper'::regclass;
+ALTER MATERIALIZED VIEW of_late SET (heliosdb.refresh = 'incrementally');
+SELECT pending, current FROM state WHERE view = 'upper'::regclass;
+ALTER MATERIALIZED VIEW upper SET (heliosdb.refresh = 'incrementally');
+SELECT * FROM upper ORDER BY odd;
+UPDATE late SET id = 5 WHERE id = 3;
+DELETE FROM late WHERE id = 2;
+REFRESH MATERIALIZED VIEW CONCURRENTLY of_late;
+SELECT pending, current FROM state WHERE view = 'upper'::regclass;
+ALTER MATERIALIZED VIEW upper SET (heliosdb.refresh = 'incrementally');
+SELECT * FROM upper ORDER BY odd;
+INSERT INTO late VALUES (2);
+REFRESH MATERIALIZED VIEW of_late;
+SELECT pending, current FROM state WHERE view = 'upper'::regclass;
+ALTER MATERIALIZED VIEW upper SET (heliosdb.refresh = 'incrementally');
+SELECT * FROM upper ORDER BY odd;
+BEGIN;
+INSERT INTO late VALUES (7);
+ALTER MATERIALIZED VIEW of_late SET (heliosdb.refresh = 'incrementally');
+ALTER MATERIALIZED VIEW upper SET (heliosdb.refresh = 'incrementally');
+SELECT * FROM upper ORDER BY odd;
+ROLLBACK;
+SELECT heliosdb.track('of_late');
+-- Names, schemas and owners are the view's own; unique indexes see no state between.
+CREATE SCHEMA elsewhere;
+ALTER MATERIALIZED VIEW of_late RENAME TO renamed;
+ALTER MATERIALIZED VIEW renamed SET SCHEMA elsewhere;
+CREATE UNIQUE INDEX ON elsewhere.renamed (id);
+CREATE INDEX ON elsewhere.renamed ((id * 2)) WHERE id > 1;
+ALTER TABLE late RENAME COLUMN id TO nr;
+UPDATE late SET nr = nr + 100;
+UPDATE late SET nr = CASE nr WHEN 101 THEN 2 WHEN 102 THEN 5 ELSE 1 END;
+ALTER MATERIALIZED VIEW elsewhere.renamed SET (heliosdb.refresh = 'incrementally');
+SELECT * FROM elsewhere.renamed ORDER BY 1;
+SET enable_seqscan = off;
+SELECT id FROM elsewhere.renamed WHERE id * 2 = 4 AND id > 1;
+RESET enable_seqscan;
+-- What changes without a change of a table is not known.
+CREATE MATERIALIZED VIEW timely WITH (auto_refresh) AS SELECT * FROM late WHERE now() > '2020-01-01';
+SELECT pending, current FROM state WHERE view = 'timely'::regclass;
+DROP MATERIALIZED VIEW timely;
+-- Not maintained any more, and again.
+ALTER MATERIALIZED VIEW low RESET (auto_refresh);
+SELECT count(*) FROM state WHERE view = 'low'::regclass;
+ALTER MATERIALIZED VIEW low SET (heliosdb.refresh = 'incrementally');
+ALTER MATERIALIZED VIEW low SET (auto_refresh = off);
+SELECT recompute FROM state WHERE view = 'low'::regclass;
+SET heliosdb.mv_auto_refresh = on;
+CREATE MATERIALIZED VIEW by_default AS SELECT 1 AS one;
+CREATE MATERIALIZED VIEW not_by_default WITH (auto_refresh = off) AS SELECT 1 AS one;
+RESET heliosdb.mv_auto_refresh;
+SELECT relname, reloptions FROM pg_class WHERE relname LIKE '%by_default' ORDER BY 1;
+-- With the last view its tables are tracked no more, unless somebody has asked for their history.
+CREATE TABLE asked (id int PRIMARY KEY);
+CREATE TABLE unasked (id int PRIMARY KEY) PARTITION BY RANGE (id);
+CREATE TABLE part PARTITION OF unasked DEFAULT;
+CREATE MATERIALIZED VIEW one WITH (auto_refresh) AS SELECT * FROM asked, unasked u (x);
+CREATE MATERIALIZED VIEW two WITH (auto_refresh) AS SELECT * FROM unasked;
+SELECT heliosdb.track('asked');
+DROP MATERIALIZED VIEW one;
+SELECT relation FROM heliosdb.tracked_tables WHERE relation::text ~ 'ask|part' ORDER BY relation::text;
+ALTER MATERIALIZED VIEW two RESET (auto_refresh);
+SELECT relation FROM heliosdb.tracked_tables WHERE relation::text ~ 'ask|part' ORDER BY relation::text;
+INSERT INTO unasked VALUES (1);
+DROP TABLE asked, unasked CASCADE;
+-- Differences beyond the memory are applied in parts; rows take the place of others where no index has to be told.
+SET maintenance_work_mem = '1MB';
+SET heliosdb.mv_full_refresh_fraction = 1;
+CREATE TABLE large (id int PRIMARY KEY, n int, pad text);
+INSERT INTO large SELECT i, i % 7, repeat('x', 50) FROM generate_series(1, 20000) i;
+ANALYZE large;
+CREATE MATERIALIZED VIEW copy WITH (auto_refresh) AS SELECT id, n, pad FROM large WHERE n > 0;
+CREATE MATERIALIZED VIEW ranks WITH (auto_refresh) AS SELECT n, id, rank() OVER (PARTITION BY n ORDER BY id) FROM large;
+CREATE UNIQUE INDEX ON copy (id);
+CREATE VIEW wrong AS
+  SELECT (SELECT count(*) FROM ((SELECT id, n, pad FROM large WHERE n > 0 EXCEPT ALL TABLE copy) UNION ALL (TABLE copy EXCEPT ALL SELECT id, n, pad FROM large WHERE n > 0)) x) AS copy,
+         (SELECT count(*) FROM ((SELECT n, id, rank() OVER (PARTITION BY n ORDER BY id) FROM large EXCEPT ALL TABLE ranks) UNION ALL (TABLE ranks EXCEPT ALL SELECT n, id, rank() OVER (PARTITION BY n ORDER BY id) FROM large)) x) AS ranks;
+UPDATE large SET n = (n + 1) % 7 WHERE id % 2 = 0;
+ALTER MATERIALIZED VIEW copy SET (heliosdb.refresh = 'incrementally');
+ALTER MATERIALIZED VIEW ranks SET (heliosdb.refresh = 'incrementally');
+TABLE wrong;
+DELETE FROM large WHERE id % 3 = 0;
+INSERT INTO large SELECT i, 3, 'y' FROM generate_series(1, 3000, 3) i ON CONFLICT (id) DO UPDATE SET n = 3;
+REFRESH MATERIALIZED VIEW CONCURRENTLY copy;
+REFRESH MATERIALIZED VIEW CONCURRENTLY ranks;
+TABLE wrong;
+RESET maintenance_work_mem;
+VACUUM copy;
+CREATE TEMP TABLE places AS SELECT id, ctid AS place FROM copy;
+UPDATE large SET pad = 'z' WHERE id % 1000 = 1;
+ALTER MATERIALIZED VIEW copy SET (heliosdb.refresh = 'incrementally');
+SELECT count(*) AS moved FROM places p JOIN copy c USING (id) WHERE p.place <> c.ctid;
+UPDATE large SET id = id + 100000 WHERE id % 1000 = 2;
+ALTER MATERIALIZED VIEW copy SET (heliosdb.refresh = 'incrementally');
+ALTER MATERIALIZED VIEW ranks SET (heliosdb.refresh = 'incrementally');
+TABLE wrong;
+SELECT name, strategy, ins = del AS paired FROM history WHERE name = 'copy' OFFSET 1;
+-- Rows that are not what they should be are noticed when they are to go.
+UPDATE pg_class SET relkind = 'r', relhasrules = false WHERE relname = 'copy';
+DELETE FROM copy WHERE id = 100002;
+UPDATE pg_class SET relkind = 'm', relhasrules = true WHERE relname = 'copy';
+DELETE FROM large WHERE id = 100002;
+ALTER MATERIALIZED VIEW copy SET (heliosdb.refresh = 'incrementally');
+SELECT copy FROM wrong;
+RESET heliosdb.mv_full_refresh_fraction;
+DROP TABLE large CASCADE;
+-- Dropped: nothing is left of it.
+DROP TABLE items, late, loose, foreign_to_user CASCADE;
+DROP MATERIALIZED VIEW by_default, not_by_default;
+TABLE state;
+SELECT * FROM heliosdb.consumers;
+SELECT * FROM heliosdb.mview_bases;
+SELECT relname FROM pg_class WHERE relnamespace = 'heliosdb_mview'::regnamespace;
+DROP SCHEMA elsewhere;
+DROP OWNED BY mview_user;
+DROP ROLE mview_user;

@@ -1,0 +1,228 @@
+#include "mview/catalog.hpp"
+
+#include "changelog/changelog.hpp"
+#include "pg/names.hpp"
+
+extern "C" {
+#include "access/xact.h"
+#include "catalog/pg_class.h"
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "storage/lmgr.h"
+#include "utils/lsyscache.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+namespace helios::mview {
+
+namespace {
+
+using changelog::RunAsOwner;
+
+constexpr int kHistoryLength = 1000;
+
+// The part of a view that the lock of refreshes stands for.
+constexpr uint16 kRefreshPart = 1;
+
+char *TextAt(uint64 row, int column) {
+  return SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
+}
+
+// Reads a column of the last result; 0 for null.
+Datum DatumAt(uint64 row, int column) {
+  bool is_null;
+  const Datum value =
+      SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &is_null);
+  return is_null ? 0 : value;
+}
+
+char *LiteralOrNull(const char *text) {
+  return text != nullptr ? quote_literal_cstr(text) : pstrdup("NULL");
+}
+
+// Writes an instant so that no setting of the session changes it.
+char *InstantLiteral(TimestampTz at) {
+  if (at == 0) return pstrdup("NULL");
+  return psprintf(
+      "('2000-01-01 00:00:00+00'::timestamptz + " INT64_FORMAT " * interval '1 microsecond')", at);
+}
+
+LOCKTAG RefreshLock(Oid view) {
+  LOCKTAG tag;
+  SET_LOCKTAG_OBJECT(tag, MyDatabaseId, RelationRelationId, view, kRefreshPart);
+  return tag;
+}
+
+}  // namespace
+
+bool FindRecord(Oid view, bool lock, Record *record) {
+  RunAsOwner(
+      psprintf("SELECT position::text, recompute, generation, failures, refreshed_at, query_hash "
+               "FROM heliosdb.mviews WHERE relid = %u%s",
+               view, lock ? " FOR NO KEY UPDATE" : ""),
+      !lock, SPI_OK_SELECT);
+  if (SPI_processed == 0) return false;
+  *record = {TextAt(0, 1),
+             TextAt(0, 2),
+             DatumGetInt64(DatumAt(0, 6)),
+             DatumGetInt64(DatumAt(0, 3)),
+             DatumGetInt32(DatumAt(0, 4)),
+             DatumGetTimestampTz(DatumAt(0, 5))};
+  return true;
+}
+
+void CreateRecord(Oid view, const char *recompute) {
+  RunAsOwner(psprintf("INSERT INTO heliosdb.mviews (relid, recompute) VALUES (%u, %s) "
+                      "ON CONFLICT DO NOTHING",
+                      view, LiteralOrNull(recompute)),
+             false, SPI_OK_INSERT);
+}
+
+void DropRecord(Oid view) {
+  List *bases = ReadBases(view);
+  KeepConsumers(view, NIL);
+  RunAsOwner(psprintf("DELETE FROM heliosdb.mview_bases WHERE view = %u", view), false,
+             SPI_OK_DELETE);
+  RunAsOwner(psprintf("DELETE FROM heliosdb.mviews WHERE relid = %u", view), false, SPI_OK_DELETE);
+  ListCell *cell;
+  foreach (cell, bases) {
+    const auto *base = static_cast<const Base *>(lfirst(cell));
+    if (base->kind == BaseKind::kTable && get_rel_relkind(base->relation) != '\0')
+      changelog::UntrackUnused(base->relation);
+  }
+}
+
+void RequireRecompute(Oid view, const char *reason) {
+  RunAsOwner(psprintf("UPDATE heliosdb.mviews SET recompute = %s, "
+                      "generation = generation + 1 WHERE relid = %u",
+                      quote_literal_cstr(reason), view),
+             false, SPI_OK_UPDATE);
+}
+
+char *ConsumerName(Oid view, Oid base) {
+  return psprintf("materialized view %u of table %u", view, base);
+}
+
+List *ReadBases(Oid view) {
+  RunAsOwner(
+      psprintf("SELECT b.relid, b.kind, b.generation, c.started_at FROM heliosdb.mview_bases b "
+               "LEFT JOIN heliosdb.consumers c ON c.relid = b.relid AND b.kind = 't' AND c.name = "
+               "'materialized view ' || b.view || ' of table ' || b.relid "
+               "WHERE b.view = %u ORDER BY b.relid",
+               view),
+      true, SPI_OK_SELECT);
+  List *bases = NIL;
+  for (uint64 row = 0; row < SPI_processed; row++) {
+    auto *base = static_cast<Base *>(palloc(sizeof(Base)));
+    *base = {DatumGetObjectId(DatumAt(row, 1)),
+             static_cast<BaseKind>(DatumGetChar(DatumAt(row, 2))), DatumGetInt64(DatumAt(row, 3)),
+             DatumGetTimestampTz(DatumAt(row, 4))};
+    bases = lappend(bases, base);
+  }
+  return bases;
+}
+
+void PutConsumer(Oid view, Oid base, const char *position) {
+  RunAsOwner(psprintf("INSERT INTO heliosdb.consumers (name, relid, position, started_at) "
+                      "SELECT %s, %u, %s, started_at FROM heliosdb.tracked WHERE relid = %u "
+                      "ON CONFLICT (name) DO UPDATE SET position = EXCLUDED.position, "
+                      "started_at = EXCLUDED.started_at, advanced_at = pg_catalog.now()",
+                      quote_literal_cstr(ConsumerName(view, base)), base,
+                      quote_literal_cstr(position), base),
+             false, SPI_OK_INSERT);
+}
+
+void KeepConsumers(Oid view, List *bases) {
+  StringInfoData kept;
+  initStringInfo(&kept);
+  ListCell *cell;
+  foreach (cell, bases) {
+    const auto *base = static_cast<const Base *>(lfirst(cell));
+    if (base->kind == BaseKind::kTable) appendStringInfo(&kept, ", %u", base->relation);
+  }
+  RunAsOwner(psprintf("DELETE FROM heliosdb.consumers WHERE name LIKE 'materialized view %u of "
+                      "table %%' AND relid NOT IN (0%s)",
+                      view, kept.data),
+             false, SPI_OK_DELETE);
+}
+
+void SaveBases(Oid view, List *bases) {
+  StringInfoData rows;
+  initStringInfo(&rows);
+  ListCell *cell;
+  foreach (cell, bases) {
+    const auto *base = static_cast<const Base *>(lfirst(cell));
+    appendStringInfo(&rows, "%s(%u, %u, '%c', " INT64_FORMAT ")", rows.len > 0 ? ", " : "", view,
+                     base->relation, static_cast<char>(base->kind), base->generation);
+  }
+  RunAsOwner(psprintf("DELETE FROM heliosdb.mview_bases WHERE view = %u", view), false,
+             SPI_OK_DELETE);
+  if (rows.len == 0) return;
+  RunAsOwner(psprintf("INSERT INTO heliosdb.mview_bases (view, relid, kind, generation) VALUES %s",
+                      rows.data),
+             false, SPI_OK_INSERT);
+}
+
+void SaveRefresh(Oid view, const char *position, TimestampTz at, const char *recompute, List *bases,
+                 int64 query_hash, bool has_changed) {
+  ListCell *cell;
+  foreach (cell, bases) {
+    const auto *base = static_cast<const Base *>(lfirst(cell));
+    if (base->kind == BaseKind::kTable && position != nullptr)
+      PutConsumer(view, base->relation, position);
+  }
+  KeepConsumers(view, position != nullptr ? bases : NIL);
+  SaveBases(view, bases);
+  RunAsOwner(
+      psprintf("UPDATE heliosdb.mviews SET position = %s, refreshed_at = %s, recompute = %s, "
+               "query_hash = " INT64_FORMAT
+               ", generation = generation + %d, failures = 0, last_error = NULL, "
+               "failed_at = NULL WHERE relid = %u",
+               LiteralOrNull(position), InstantLiteral(at), LiteralOrNull(recompute), query_hash,
+               has_changed ? 1 : 0, view),
+      false, SPI_OK_UPDATE);
+}
+
+void AddEvent(Oid view, const Event &event) {
+  RunAsOwner(
+      psprintf("INSERT INTO heliosdb.mview_history (relid, name, started_at, ended_at, error, "
+               "strategy, trigger, reason, rows_inserted, rows_deleted, changes, cpu_seconds) "
+               "VALUES (%u, %s, %s, pg_catalog.clock_timestamp(), %s, %s, %s, %s, " INT64_FORMAT
+               ", " INT64_FORMAT ", " INT64_FORMAT ", %.6f)",
+               view, quote_literal_cstr(pg::QualifiedName(view)), InstantLiteral(event.started_at),
+               LiteralOrNull(event.error), quote_literal_cstr(event.strategy),
+               quote_literal_cstr(event.trigger), LiteralOrNull(event.reason), event.inserted,
+               event.deleted, event.changes, event.cpu_seconds),
+      false, SPI_OK_INSERT);
+  // There two that forget the same lines would fail.
+  if (IsolationUsesXactSnapshot()) return;
+  RunAsOwner(psprintf("DELETE FROM heliosdb.mview_history WHERE id IN (SELECT h.id FROM "
+                      "heliosdb.mview_history h WHERE h.id <= (SELECT pg_catalog.max(m.id) FROM "
+                      "heliosdb.mview_history m) - %d FOR UPDATE SKIP LOCKED)",
+                      kHistoryLength),
+             false, SPI_OK_DELETE);
+}
+
+int NoteFailure(Oid view, const char *error) {
+  RunAsOwner(psprintf("UPDATE heliosdb.mviews SET failures = failures + 1, last_error = %s, "
+                      "failed_at = pg_catalog.now() WHERE relid = %u RETURNING failures",
+                      quote_literal_cstr(error), view),
+             false, SPI_OK_UPDATE_RETURNING);
+  return SPI_processed > 0 ? DatumGetInt32(DatumAt(0, 1)) : 0;
+}
+
+bool LockRefresh(Oid view, bool wait) {
+  const LOCKTAG tag = RefreshLock(view);
+  return LockAcquire(&tag, ExclusiveLock, false, !wait) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+bool IsRefreshing(Oid view) {
+  const LOCKTAG tag = RefreshLock(view);
+  int holders;
+  (void)GetLockConflicts(&tag, ExclusiveLock, &holders);
+  return holders > 0;
+}
+
+}  // namespace helios::mview

@@ -1,0 +1,627 @@
+// The state of groups: a table of their keys and counters, found by a hash of the keys.
+//
+//   heliosdb_mview.state_<view>_<node>
+//     h bigint   hash of the keys, indexed; 0 without keys
+//     g1, g2, …  keys, as the first row of the group had them
+//     n bigint   rows of the group
+//     m1, m2, …  measures of the aggregates
+//
+// A change of rows is summed up by group, joined with the state, and put to it. Groups whose measures do not follow
+// from that (the least value is gone, an aggregate has no counter) are computed anew from their rows, all of them in
+// one query. The rows of the state before and after, put through the projection, are the change of the output.
+#include "mview/counted.hpp"
+
+#include "changelog/changelog.hpp"
+#include "mview/keys.hpp"
+#include "mview/netting.hpp"
+#include "mview/trees.hpp"
+#include "pg/compat.hpp"
+#include "pg/names.hpp"
+
+extern "C" {
+#include "access/htup_details.h"
+#include "access/stratnum.h"
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/heap.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_type.h"
+#include "catalog/toasting.h"
+#include "commands/extension.h"
+#include "executor/spi.h"
+#include "executor/tuptable.h"
+#include "lib/stringinfo.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "storage/lmgr.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+#include <cstring>
+
+namespace helios::mview {
+
+namespace {
+
+constexpr const char *kSchema = "heliosdb_mview";
+
+char *StateName(Oid view, int number) { return psprintf("state_%u_%d", view, number); }
+
+char *QualifiedState(Oid view, int step) {
+  return psprintf("%s.%s", kSchema, StateName(view, step));
+}
+
+// Writes the operator that tells whether a value is as extreme as another one, or more.
+char *AsExtreme(Oid type, MeasureKind kind) {
+  const TypeCacheEntry *cache = lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY);
+  return OperatorText(get_opfamily_member(
+      cache->btree_opf, cache->btree_opintype, cache->btree_opintype,
+      kind == MeasureKind::kMin ? BTLessEqualStrategyNumber : BTGreaterEqualStrategyNumber));
+}
+
+bool IsExtreme(MeasureKind kind) { return kind == MeasureKind::kMin || kind == MeasureKind::kMax; }
+
+// One column of the state that a text is written for.
+struct Column {
+  int number;
+  const Measure *measure;
+  const char *type;  // of the column
+  Oid type_oid;
+  Oid argument_type;
+};
+
+template <typename Write>
+void ForEachMeasure(const Counted *node, Write write) {
+  ListCell *cell;
+  foreach (cell, node->measures) {
+    const auto *measure = static_cast<Measure *>(lfirst(cell));
+    const int number = foreach_current_index(cell) + 1;
+    const Form_pg_attribute attribute = TupleDescAttr(node->state, node->key_count + 1 + number);
+    Oid argument_type = InvalidOid;
+    if (measure->argument > 0) {
+      const auto *target = list_nth_node(TargetEntry, node->source->targetList,
+                                         node->key_count + measure->argument - 1);
+      argument_type = exprType(reinterpret_cast<Node *>(target->expr));
+    }
+    write(Column{number, measure, format_type_be_qualified(attribute->atttypid),
+                 attribute->atttypid, argument_type});
+  }
+}
+
+// Appends "letter1, letter2, …" of an alias, each with a separator behind it.
+void AppendKeys(StringInfo sql, const Counted *node, const char *format) {
+  for (int i = 1; i <= node->key_count; i++) appendStringInfo(sql, format, i, i);
+}
+
+// Writes the hash of the keys of an alias.
+char *HashText(const Counted *node, const char *alias) {
+  if (node->key_count == 0) return pstrdup("0::int8");
+  StringInfoData sql;
+  initStringInfo(&sql);
+  appendStringInfoString(&sql, "hash_record_extended(ROW(");
+  for (int i = 1; i <= node->key_count; i++)
+    appendStringInfo(&sql, "%s%s.g%d", i == 1 ? "" : ", ", alias, i);
+  appendStringInfoString(&sql, "), 0)");
+  return sql.data;
+}
+
+// Appends the measures of rows "s" as PostgreSQL aggregates them.
+void AppendFromRows(StringInfo sql, const Counted *node) {
+  ForEachMeasure(node, [&](const Column &column) {
+    const int a = column.measure->argument;
+    switch (column.measure->kind) {
+      case MeasureKind::kCount:
+        appendStringInfo(sql, ", count(s.a%d)", a);
+        break;
+      case MeasureKind::kSum:
+        appendStringInfo(sql, ", coalesce(sum(s.a%d), 0)::int8", a);
+        break;
+      case MeasureKind::kBigSum:
+        appendStringInfo(sql, ", coalesce(sum(s.a%d), 0)::numeric", a);
+        break;
+      case MeasureKind::kSquares:
+        appendStringInfo(sql, ", coalesce(sum(s.a%d::numeric * s.a%d::numeric), 0)", a, a);
+        break;
+      case MeasureKind::kMin:
+        appendStringInfo(sql, ", min(s.a%d)", a);
+        break;
+      case MeasureKind::kMax:
+        appendStringInfo(sql, ", max(s.a%d)", a);
+        break;
+      case MeasureKind::kWhole:
+        appendStringInfo(sql, ", NULL::%s", column.type);
+        break;
+    }
+    appendStringInfo(sql, " AS m%d", column.number);
+  });
+}
+
+// Appends the measures of changed rows "d", and whether the group must be computed anew whatever its state is.
+void AppendFromChanges(StringInfo sql, const Counted *node) {
+  StringInfoData again;
+  initStringInfo(&again);
+  appendStringInfoString(&again, "false");
+  ForEachMeasure(node, [&](const Column &column) {
+    const int a = column.measure->argument;
+    switch (column.measure->kind) {
+      case MeasureKind::kCount:
+        appendStringInfo(sql, ", coalesce(sum(d.weight) FILTER (WHERE d.a%d IS NOT NULL), 0)::int8",
+                         a);
+        break;
+      case MeasureKind::kSum:
+        appendStringInfo(sql, ", coalesce(sum(d.a%d::int8 * d.weight), 0)::int8", a);
+        break;
+      case MeasureKind::kBigSum:
+        appendStringInfo(sql, ", coalesce(sum(d.a%d::numeric * d.weight::numeric), 0)", a);
+        break;
+      case MeasureKind::kSquares:
+        appendStringInfo(
+            sql, ", coalesce(sum(d.a%d::numeric * d.a%d::numeric * d.weight::numeric), 0)", a, a);
+        break;
+      case MeasureKind::kMin:
+      case MeasureKind::kMax: {
+        const char *name = column.measure->kind == MeasureKind::kMin ? "min" : "max";
+        appendStringInfo(
+            sql,
+            ", %s(d.a%d) FILTER (WHERE d.weight < 0) AS o%d, %s(d.a%d) FILTER (WHERE d.weight > 0)",
+            name, a, column.number, name, a);
+        break;
+      }
+      case MeasureKind::kWhole:
+        appendStringInfo(sql, ", NULL::%s", column.type);
+        appendStringInfoString(&again, " OR true");
+        break;
+    }
+    appendStringInfo(sql, " AS m%d", column.number);
+    const bool may_be_special =
+        column.measure->kind == MeasureKind::kBigSum && column.argument_type == NUMERICOID;
+    // Not-a-number and infinity do not go away by subtraction.
+    if (may_be_special) {
+      appendStringInfo(&again,
+                       " OR coalesce(bool_or(d.weight < 0 AND d.a%d IN ('NaN', 'Infinity', "
+                       "'-Infinity')), false)",
+                       a);
+    }
+  });
+  appendStringInfo(sql, ", %s AS again", again.data);
+}
+
+// Writes whether the state and the changes of a pair "p" do not tell a measure.
+void AppendRedo(StringInfo sql, const Counted *node) {
+  appendStringInfoString(sql, "(p.again");
+  ForEachMeasure(node, [&](const Column &column) {
+    if (!IsExtreme(column.measure->kind)) return;
+    const int i = column.number;
+    const char *op = AsExtreme(column.type_oid, column.measure->kind);
+    appendStringInfo(sql,
+                     " OR p.o%d IS NOT NULL AND coalesce(p.o%d %s p.s_m%d, true) "
+                     "AND NOT coalesce(p.m%d %s p.s_m%d, false)",
+                     i, i, op, i, i, op, i);
+  });
+  appendStringInfoString(sql, ")");
+}
+
+// Appends the measures of a pair "p" put together; of groups computed anew those of "f".
+void AppendMerged(StringInfo sql, const Counted *node) {
+  ForEachMeasure(node, [&](const Column &column) {
+    const int i = column.number;
+    appendStringInfoString(sql, ", CASE WHEN p.redo THEN ");
+    if (column.measure->kind == MeasureKind::kWhole) {
+      appendStringInfo(sql, "f.m%d END", i);
+    } else if (IsExtreme(column.measure->kind)) {
+      appendStringInfo(sql,
+                       "f.m%d WHEN p.s_m%d IS NULL OR p.m%d %s p.s_m%d THEN p.m%d ELSE p.s_m%d END",
+                       i, i, i, AsExtreme(column.type_oid, column.measure->kind), i, i, i);
+    } else {
+      appendStringInfo(sql, "f.m%d ELSE coalesce(p.s_m%d, 0) + p.m%d END", i, i, i);
+    }
+    appendStringInfo(sql, " AS m%d", i);
+  });
+}
+
+// Writes the condition that rows of two aliases have the same keys, where nulls are equal.
+char *SameKeysOrNulls(const Counted *node, const char *left, const char *right) {
+  StringInfoData sql;
+  initStringInfo(&sql);
+  appendStringInfoString(&sql, "true");
+  for (int i = 1; i <= node->key_count; i++) {
+    appendStringInfo(&sql, " AND (%s.g%d %s %s.g%d OR %s.g%d IS NULL AND %s.g%d IS NULL)", left, i,
+                     OperatorText(list_nth_oid(node->equality, i - 1)), right, i, left, i, right,
+                     i);
+  }
+  return sql.data;
+}
+
+struct RetargetContext {
+  int rows;
+  int offset;
+};
+
+// Points columns of the first range table entry to another one, with their numbers moved.
+Node *RetargetMutator(Node *node, RetargetContext *context) {
+  if (node == nullptr) return nullptr;
+  if (IsA(node, Var)) {
+    auto *var = static_cast<Var *>(copyObjectImpl(node));
+    if (var->varlevelsup > 0) return reinterpret_cast<Node *>(var);
+    var->varno = context->rows;
+    var->varattno = static_cast<AttrNumber>(var->varattno + context->offset);
+    return reinterpret_cast<Node *>(var);
+  }
+  return expression_tree_mutator(node, pg::AsMutator(RetargetMutator), context);
+}
+
+// Finishes a query over rows "s": aggregates without counters in their columns, the source in place of "s".
+void FillSource(Query *query, const View &view, const Shape *shape, const Counted *node) {
+  int rows = 0;
+  ListCell *cell;
+  foreach (cell, query->rtable) {
+    const auto *entry = lfirst_node(RangeTblEntry, cell);
+    if (entry->rtekind == RTE_NAMEDTUPLESTORE && strcmp(entry->enrname, "s") == 0)
+      rows = foreach_current_index(cell) + 1;
+  }
+  ForEachMeasure(node, [&](const Column &column) {
+    if (column.measure->kind != MeasureKind::kWhole) return;
+    ListCell *at;
+    foreach (at, query->targetList) {
+      auto *target = lfirst_node(TargetEntry, at);
+      if (target->resname == nullptr ||
+          strcmp(target->resname, psprintf("m%d", column.number)) != 0)
+        continue;
+      RetargetContext context = {rows, node->key_count};
+      target->expr = reinterpret_cast<Expr *>(RetargetMutator(
+          reinterpret_cast<Node *>(const_cast<Aggref *>(column.measure->whole)), &context));
+    }
+  });
+  Splice(query, "s", SubqueryEntry(PresentRows(shape, view.relation, node->source)));
+}
+
+// Computes groups anew from their rows: those of the named rows "k" (id, g1…, pattern).
+void ComputeAnew(Changes *changes, const Counted *node, pg::StoredRows *fresh) {
+  const View &view = *changes->view;
+  NameShape(changes->names, "s", DescribeRows(node->source));
+  StringInfoData sql;
+  initStringInfo(&sql);
+  if (node->key_count == 0) {
+    appendStringInfoString(&sql, "SELECT 1::int8 AS id, count(*) AS n");
+    AppendFromRows(&sql, node);
+    appendStringInfoString(&sql, " FROM s");
+    Query *query = Parse(sql.data, changes->names);
+    FillSource(query, view, changes->shape, node);
+    StorePart(changes, query, fresh);
+    return;
+  }
+  ListCell *cell;
+  const List *patterns = NullPatterns("k", changes->names);
+  foreach (cell, patterns) {
+    const int64 pattern = *static_cast<int64 *>(lfirst(cell));
+    resetStringInfo(&sql);
+    appendStringInfoString(&sql, "SELECT k.id, count(*) AS n");
+    AppendFromRows(&sql, node);
+    appendStringInfo(&sql, " FROM k, s WHERE %s GROUP BY k.id",
+                     SameKeys(node->equality, "s", "k", "g", patterns, pattern));
+    Query *query = Parse(sql.data, changes->names);
+    FillSource(query, view, changes->shape, node);
+    StorePart(changes, query, fresh);
+  }
+}
+
+// Reads rows with the rights of the owner of the extension.
+void StoreTextAsOwner(const char *text, QueryEnvironment *names, pg::StoredRows *rows) {
+  changelog::OwnerScope owner;
+  owner.Enter();
+  StoreText(text, names, rows);
+  owner.Leave();
+}
+
+// Puts rows of the state, known by a name, through the projection of a node.
+void Project(QueryEnvironment *names, const Counted *node, const char *rows_name,
+             const pg::StoredRows &rows, bool is_negative, pg::StoredRows *output) {
+  auto *query = static_cast<Query *>(copyObjectImpl(node->projection));
+  Splice(
+      query, kStateRows,
+      RowsEntry(rows_name, node->state, static_cast<double>(tuplestore_tuple_count(rows.store))));
+  if (is_negative) {
+    auto *weight = llast_node(TargetEntry, query->targetList);
+    weight->expr = reinterpret_cast<Expr *>(makeFuncExpr(
+        F_INT8UM, INT8OID, list_make1(weight->expr), InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL));
+  }
+  Store(query, names, output);
+}
+
+// Names rows and returns the same.
+pg::StoredRows Named(QueryEnvironment *names, const char *name, const pg::StoredRows &rows) {
+  NameRows(names, name, rows);
+  return rows;
+}
+
+// Joins the changes of rows, by group, with the state.
+pg::StoredRows PairWithState(Changes *changes, int step, const Counted *node) {
+  StringInfoData sql;
+  initStringInfo(&sql);
+  appendStringInfo(&sql, "WITH d AS (SELECT %s AS h, ", HashText(node, "d"));
+  AppendKeys(&sql, node, "d.g%d AS g%d, ");
+  appendStringInfoString(&sql, "sum(d.weight)::int8 AS n");
+  AppendFromChanges(&sql, node);
+  appendStringInfoString(&sql, " FROM source_changes d");
+  for (int i = 1; i <= node->key_count; i++)
+    appendStringInfo(&sql, "%s d.g%d", i == 1 ? " GROUP BY" : ",", i);
+  appendStringInfoString(
+      &sql, "), p AS (SELECT row_number() OVER () AS id, d.*, s.ctid AS tid, s.n AS s_n");
+  AppendKeys(&sql, node, ", s.g%d AS s_g%d");
+  ForEachMeasure(node, [&](const Column &column) {
+    appendStringInfo(&sql, ", s.m%d AS s_m%d", column.number, column.number);
+  });
+  appendStringInfo(&sql, " FROM d LEFT JOIN %s s ON s.h = d.h AND %s) SELECT p.*, ",
+                   QualifiedState(changes->view->relation, step), SameKeysOrNulls(node, "s", "d"));
+  AppendRedo(&sql, node);
+  appendStringInfoString(&sql, " AS redo FROM p");
+  pg::StoredRows pairs = {};
+  StoreTextAsOwner(sql.data, changes->names, &pairs);
+  return pairs;
+}
+
+// Computes the groups of pairs anew that need it; the result may be empty.
+pg::StoredRows RedoGroups(Changes *changes, const Counted *node) {
+  StringInfoData sql;
+  initStringInfo(&sql);
+  appendStringInfoString(&sql, "SELECT p.id");
+  AppendKeys(&sql, node, ", p.g%d AS g%d");
+  appendStringInfoString(&sql, ", ");
+  appendStringInfo(&sql, "%s AS pattern FROM p WHERE p.redo", NullPattern(node->key_count, "p.g"));
+  pg::StoredRows keys = {};
+  StoreText(sql.data, changes->names, &keys);
+  pg::StoredRows fresh = {};
+  if (tuplestore_tuple_count(keys.store) > 0) {
+    NameRows(changes->names, "k", keys);
+    ComputeAnew(changes, node, &fresh);
+  }
+  tuplestore_end(keys.store);
+  if (fresh.store == nullptr) {
+    resetStringInfo(&sql);
+    appendStringInfoString(&sql, "SELECT 0::int8 AS id, 0::int8 AS n");
+    ForEachMeasure(node, [&](const Column &column) {
+      appendStringInfo(&sql, ", NULL::%s AS m%d", column.type, column.number);
+    });
+    StoreText(sql.data, changes->names, &fresh);
+  }
+  return fresh;
+}
+
+// Puts pairs together to rows (tid, and the columns of the state), and checks them.
+pg::StoredRows MergePairs(Changes *changes, const Counted *node) {
+  StringInfoData sql;
+  initStringInfo(&sql);
+  appendStringInfoString(&sql, "SELECT p.tid, p.h, ");
+  AppendKeys(&sql, node, "CASE WHEN p.tid IS NULL THEN p.g%d ELSE p.s_g%d END, ");
+  appendStringInfoString(
+      &sql, "CASE WHEN p.redo THEN coalesce(f.n, 0) ELSE coalesce(p.s_n, 0) + p.n END AS n");
+  AppendMerged(&sql, node);
+  appendStringInfoString(&sql, " FROM p LEFT JOIN f ON f.id = p.id");
+  pg::StoredRows merged = {};
+  StoreTextAsOwner(sql.data, changes->names, &merged);
+  // Names of keys were lost behind CASE.
+  for (int i = 1; i <= node->key_count; i++)
+    namestrcpy(&TupleDescAttr(merged.desc, i + 1)->attname, psprintf("g%d", i));
+  NameRows(changes->names, "after", merged);
+  pg::StoredRows wrong = {};
+  StoreText("SELECT FROM after WHERE n < 0 LIMIT 1", changes->names, &wrong);
+  if (tuplestore_tuple_count(wrong.store) > 0) {
+    ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+                    errmsg("state of materialized view \"%s\" does not agree with its tables",
+                           get_rel_name(changes->view->relation)),
+                    errhint("Run REFRESH MATERIALIZED VIEW, which computes both anew.")));
+  }
+  tuplestore_end(wrong.store);
+  return merged;
+}
+
+// Writes merged rows to the state.
+void WriteState(Changes *changes, int step, const Counted *node) {
+  const char *state = QualifiedState(changes->view->relation, step);
+  if (!node->is_always_there)
+    Write(psprintf("DELETE FROM %s s USING after a WHERE s.ctid = a.tid AND a.n = 0", state),
+          changes->names);
+  StringInfoData sql;
+  initStringInfo(&sql);
+  appendStringInfo(&sql, "UPDATE %s s SET n = a.n", state);
+  ForEachMeasure(node, [&](const Column &column) {
+    appendStringInfo(&sql, ", m%d = a.m%d", column.number, column.number);
+  });
+  appendStringInfo(&sql, " FROM after a WHERE s.ctid = a.tid%s",
+                   node->is_always_there ? "" : " AND a.n > 0");
+  Write(sql.data, changes->names);
+  if (node->is_always_there) return;
+  resetStringInfo(&sql);
+  appendStringInfo(&sql, "INSERT INTO %s SELECT a.h", state);
+  AppendKeys(&sql, node, ", a.g%d AS g%d");
+  appendStringInfoString(&sql, ", a.n");
+  ForEachMeasure(node,
+                 [&](const Column &column) { appendStringInfo(&sql, ", a.m%d", column.number); });
+  appendStringInfoString(&sql, " FROM after a WHERE a.tid IS NULL AND a.n > 0");
+  Write(sql.data, changes->names);
+}
+
+// Makes the table of a state, empty.
+Oid CreateState(Oid view, int step, const Counted *node) {
+  changelog::OwnerScope owner;
+  owner.Enter();
+  const Oid state = heap_create_with_catalog(
+      StateName(view, step), get_namespace_oid(kSchema, false), InvalidOid, InvalidOid, InvalidOid,
+      InvalidOid, GetUserId(), HEAP_TABLE_AM_OID, node->state, NIL, RELKIND_RELATION,
+      RELPERSISTENCE_PERMANENT, false, false, ONCOMMIT_NOOP, static_cast<Datum>(0), false, false,
+      true, InvalidOid, nullptr);
+  CommandCounterIncrement();
+  NewRelationCreateToastTable(state, static_cast<Datum>(0));
+  CommandCounterIncrement();
+  ObjectAddress self, extension;
+  ObjectAddressSet(self, RelationRelationId, state);
+  ObjectAddressSet(extension, ExtensionRelationId, get_extension_oid("heliosdb", false));
+  recordDependencyOn(&self, &extension, DEPENDENCY_EXTENSION);
+  owner.Leave();
+  return state;
+}
+
+// Makes the indexes of a state: by hash, and where other parts of the query join its groups by single keys too. Keys
+// without a fixed length may be too long for a btree.
+void IndexState(const View &view, const Shape *shape, int step, const Counted *node) {
+  const char *state = QualifiedState(view.relation, step);
+  changelog::RunAsOwner(psprintf("CREATE INDEX ON %s (h)", state), false, SPI_OK_UTILITY);
+  const bool is_joined =
+      list_length(shape->steps) > 1 || bms_membership(Sources(shape->linear)) == BMS_MULTIPLE;
+  constexpr int kMostIndexed = 3;
+  for (int i = 1; is_joined && i <= node->key_count && i <= kMostIndexed; i++) {
+    const Form_pg_attribute key = TupleDescAttr(node->state, i);
+    const TypeCacheEntry *cache = lookup_type_cache(key->atttypid, TYPECACHE_BTREE_OPFAMILY);
+    const bool is_ordered = key->attlen > 0 && OidIsValid(cache->btree_opf);
+    changelog::RunAsOwner(
+        psprintf("CREATE INDEX ON %s USING %s (g%d)", state, is_ordered ? "btree" : "hash", i),
+        false, SPI_OK_UTILITY);
+  }
+}
+
+}  // namespace
+
+Query *OutputOfState(Oid view, int step, const Counted *node, bool *is_weighted) {
+  const Oid state = get_relname_relid(StateName(view, step), get_namespace_oid(kSchema, false));
+  if (!OidIsValid(state)) {
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+                    errmsg("materialized view \"%s\" has lost its state", get_rel_name(view)),
+                    errhint("Run REFRESH MATERIALIZED VIEW, which makes it anew.")));
+  }
+  LockRelationOid(state, AccessShareLock);
+  auto *query = static_cast<Query *>(copyObjectImpl(node->projection));
+  RangeTblEntry *entry = RowsEntry(kStateRows, node->state, -1);
+  entry->rtekind = RTE_RELATION;
+  entry->relid = state;
+  entry->relkind = RELKIND_RELATION;
+  entry->rellockmode = AccessShareLock;
+  entry->enrname = nullptr;
+  entry->enrtuples = 0;
+  entry->coltypes = entry->coltypmods = entry->colcollations = NIL;
+  Splice(query, kStateRows, entry);
+  *is_weighted = node->is_multiple;
+  if (!node->is_multiple) {
+    query->targetList = list_delete_last(query->targetList);
+    return query;
+  }
+  QueryEnvironment *names = create_queryEnv();
+  TupleDesc desc = DescribeRows(query);
+  namestrcpy(&TupleDescAttr(desc, desc->natts - 1)->attname, "positive_weight");
+  NameShape(names, "o", desc);
+  Query *present = Parse("SELECT * FROM o WHERE positive_weight > 0", names);
+  Splice(present, "o", SubqueryEntry(query));
+  return present;
+}
+
+void ChangeGroups(Changes *changes, int step, const Counted *node, pg::StoredRows *output) {
+  pg::StoredRows source = {};
+  StoreLinear(changes, node->source, &source);
+  NetInPlace(&source);
+  if (tuplestore_tuple_count(source.store) == 0) {
+    tuplestore_end(source.store);
+    return;
+  }
+  NameRows(changes->names, "source_changes", source);
+  pg::StoredRows pairs = Named(changes->names, "p", PairWithState(changes, step, node));
+  pg::StoredRows fresh = Named(changes->names, "f", RedoGroups(changes, node));
+  if (changes->is_too_costly) {
+    for (pg::StoredRows *rows : {&source, &pairs, &fresh}) tuplestore_end(rows->store);
+    return;
+  }
+  pg::StoredRows merged = MergePairs(changes, node);
+
+  StringInfoData columns;
+  initStringInfo(&columns);
+  AppendKeys(&columns, node, ", a.g%d AS g%d");
+  appendStringInfoString(&columns, ", a.n");
+  ForEachMeasure(
+      node, [&](const Column &column) { appendStringInfo(&columns, ", a.m%d", column.number); });
+  pg::StoredRows before = {}, after = {};
+  StringInfoData sql;
+  initStringInfo(&sql);
+  appendStringInfoString(&sql, "SELECT p.h");
+  AppendKeys(&sql, node, ", p.s_g%d AS g%d");
+  appendStringInfoString(&sql, ", p.s_n AS n");
+  ForEachMeasure(node, [&](const Column &column) {
+    appendStringInfo(&sql, ", p.s_m%d AS m%d", column.number, column.number);
+  });
+  appendStringInfoString(&sql, " FROM p WHERE p.tid IS NOT NULL");
+  StoreText(sql.data, changes->names, &before);
+  StoreText(psprintf("SELECT a.h%s FROM after a%s", columns.data,
+                     node->is_always_there ? "" : " WHERE a.n > 0"),
+            changes->names, &after);
+  NameRows(changes->names, "before_state", before);
+  NameRows(changes->names, "after_state", after);
+  Project(changes->names, node, "before_state", before, true, output);
+  Project(changes->names, node, "after_state", after, false, output);
+  NetInPlace(output);
+  WriteState(changes, step, node);
+  for (const char *name : {"source_changes", "p", "f", "after", "before_state", "after_state"})
+    unregister_ENR(changes->names, name);
+  for (pg::StoredRows *rows : {&source, &pairs, &fresh, &merged, &before, &after})
+    tuplestore_end(rows->store);
+}
+
+void BuildGroups(const View &view, const Shape *shape, int step, const Counted *node) {
+  CreateState(view.relation, step, node);
+  QueryEnvironment *names = create_queryEnv();
+  NameShape(names, "s", DescribeRows(node->source));
+  StringInfoData sql;
+  initStringInfo(&sql);
+  appendStringInfo(&sql, "SELECT %s AS h", HashText(node, "s"));
+  AppendKeys(&sql, node, ", s.g%d AS g%d");
+  appendStringInfoString(&sql, ", count(*) AS n");
+  AppendFromRows(&sql, node);
+  appendStringInfoString(&sql, " FROM s");
+  for (int i = 1; i <= node->key_count; i++)
+    appendStringInfo(&sql, "%s s.g%d", i == 1 ? " GROUP BY" : ",", i);
+  Query *query = Parse(sql.data, names);
+  FillSource(query, view, shape, node);
+  pg::StoredRows groups = {};
+  Store(query, names, &groups);
+  NameRows(names, "groups", groups);
+  const char *state = QualifiedState(view.relation, step);
+  Write(psprintf("INSERT INTO %s SELECT * FROM groups%s", state,
+                 node->is_always_there || node->key_count > 0 ? "" : " WHERE n > 0"),
+        names);
+  tuplestore_end(groups.store);
+  IndexState(view, shape, step, node);
+}
+
+void DropGroups(Oid view) {
+  const Oid schema = get_namespace_oid(kSchema, true);
+  if (!OidIsValid(schema)) return;
+  // Steps without a state leave gaps in the numbers.
+  changelog::RunAsOwner(
+      psprintf("SELECT oid FROM pg_catalog.pg_class WHERE relnamespace = %u AND relname LIKE "
+               "'state\\_%u\\_%%'",
+               schema, view),
+      true, SPI_OK_SELECT);
+  const uint64 count = SPI_processed;
+  const SPITupleTable *found = SPI_tuptable;
+  for (uint64 i = 0; i < count; i++) {
+    bool is_null;
+    const Oid state = DatumGetObjectId(SPI_getbinval(found->vals[i], found->tupdesc, 1, &is_null));
+    if (get_rel_relkind(state) != RELKIND_RELATION) continue;
+    ObjectAddress self;
+    ObjectAddressSet(self, RelationRelationId, state);
+    deleteDependencyRecordsForClass(RelationRelationId, state, ExtensionRelationId,
+                                    DEPENDENCY_EXTENSION);
+    CommandCounterIncrement();
+    performDeletion(&self, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+    CommandCounterIncrement();
+  }
+}
+
+}  // namespace helios::mview

@@ -1,0 +1,13 @@
+// Statements about materialized views: CREATE, ALTER and REFRESH.
+#pragma once
+
+#include "pg/pg.hpp"
+
+namespace helios::mview {
+
+// Tells whether a statement of ours is computing a view anew, and will note the position.
+bool IsBeingRefreshed(Oid view);
+
+void InitStatements();
+
+}  // namespace helios::mview

@@ -1,0 +1,309 @@
+#include "mview/steps.hpp"
+
+#include "mview/counted.hpp"
+#include "mview/keys.hpp"
+#include "mview/netting.hpp"
+#include "mview/trees.hpp"
+#include "pg/compat.hpp"
+
+extern "C" {
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "rewrite/rewriteManip.h"
+#include "utils/fmgroids.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+namespace helios::mview {
+
+namespace {
+
+int64 CountRows(const pg::StoredRows &rows) {
+  return rows.store == nullptr ? 0 : tuplestore_tuple_count(rows.store);
+}
+
+// Names columns "c1", "c2", …, and a weight behind them "weight".
+TupleDesc Numbered(TupleDesc desc, bool is_weighted) {
+  TupleDesc numbered = CreateTupleDescCopy(desc);
+  for (int i = 0; i < desc->natts; i++) {
+    const bool is_weight = is_weighted && i == desc->natts - 1;
+    namestrcpy(&TupleDescAttr(numbered, i)->attname, is_weight ? "weight" : psprintf("c%d", i + 1));
+  }
+  return numbered;
+}
+
+// Writes the columns of an alias, each with a comma behind it.
+char *Columns(const char *alias, int count) {
+  StringInfoData sql;
+  initStringInfo(&sql);
+  for (int i = 1; i <= count; i++) appendStringInfo(&sql, "%s.c%d, ", alias, i);
+  return sql.data;
+}
+
+// Gives rows with the columns of a query names; the weight is their last column.
+void NameWeighted(Changes *changes, const char *name, pg::StoredRows *rows) {
+  rows->desc = Numbered(rows->desc, true);
+  NameRows(changes->names, name, *rows);
+}
+
+// Makes an empty store of the changes of a query.
+pg::StoredRows NoChanges(const Query *linear) {
+  return {tuplestore_begin_heap(false, false, work_mem), Numbered(DescribeChanges(linear), true)};
+}
+
+// Computes and nets the changes of a query, and names them.
+pg::StoredRows ChangesOf(Changes *changes, const Query *linear, const char *name) {
+  pg::StoredRows rows = {};
+  StoreLinear(changes, linear, &rows);
+  NetInPlace(&rows);
+  NameWeighted(changes, name, &rows);
+  return rows;
+}
+
+// Points columns of the sides in a condition to where they stand below: one side a level up as entry 1.
+Node *MatchFrom(const Expr *match, bool left_is_outer) {
+  constexpr int kAside = 3;
+  auto *node = static_cast<Node *>(copyObjectImpl(match));
+  const int outer = left_is_outer ? 1 : 2;
+  const int inner = left_is_outer ? 2 : 1;
+  ChangeVarNodes(node, outer, kAside, 0);
+  ChangeVarNodes(node, inner, 1, 0);
+  IncrementVarSublevelsUp(node, 1, 0);
+  // All are one level up now; the inner ones come back.
+  struct Lower {
+    static Node *Mutate(Node *part, void *) {
+      if (part == nullptr) return nullptr;
+      if (IsA(part, Var)) {
+        auto *var = static_cast<Var *>(copyObjectImpl(part));
+        if (var->varlevelsup == 1 && var->varno == 1) {
+          var->varlevelsup = 0;
+        } else if (var->varlevelsup == 1 && var->varno == kAside) {
+          var->varno = 1;
+        }
+        return reinterpret_cast<Node *>(var);
+      }
+      return expression_tree_mutator(part, pg::AsMutator(Mutate), nullptr);
+    }
+  };
+  return Lower::Mutate(node, nullptr);
+}
+
+// Finds the rows of one side that match named rows of the other; the side's rows are `rows`, or named so.
+void StoreMatching(Changes *changes, const Step *step, bool left_is_outer, const Query *present,
+                   const char *outer_name, const char *inner_name, const char *weight,
+                   pg::StoredRows *found) {
+  const Query *side = left_is_outer ? step->left : step->right;
+  const int count = list_length(side->targetList);
+  if (present != nullptr)
+    NameShape(changes->names, outer_name, Numbered(DescribeRows(side), false));
+  Query *query =
+      Parse(psprintf("SELECT %s%s AS weight FROM %s o WHERE EXISTS (SELECT FROM %s i WHERE true)",
+                     Columns("o", count), weight, outer_name, inner_name),
+            changes->names);
+  if (step->match != nullptr) {
+    auto *exists = castNode(SubLink, query->jointree->quals);
+    reinterpret_cast<Query *>(exists->subselect)->jointree->quals =
+        MatchFrom(step->match, left_is_outer);
+  }
+  if (present != nullptr)
+    Splice(query, outer_name, SubqueryEntry(static_cast<Query *>(copyObjectImpl(present))));
+  pg::StoredRows part = {};
+  StorePart(changes, query, &part);
+  if (found->store == nullptr) {
+    *found = part;
+    return;
+  }
+  TupleTableSlot *slot = MakeSingleTupleTableSlot(part.desc, &TTSOpsMinimalTuple);
+  while (tuplestore_gettupleslot(part.store, true, false, slot))
+    tuplestore_puttupleslot(found->store, slot);
+  ExecDropSingleTupleTableSlot(slot);
+  tuplestore_end(part.store);
+}
+
+// Repeats rows as their weights say, and drops those with none.
+pg::StoredRows Repeated(Changes *changes, const char *name, int columns) {
+  pg::StoredRows rows = {};
+  StringInfoData sql;
+  initStringInfo(&sql);
+  appendStringInfoString(&sql, "SELECT ");
+  for (int i = 1; i <= columns; i++) appendStringInfo(&sql, "%sr.c%d", i == 1 ? "" : ", ", i);
+  appendStringInfo(&sql, " FROM %s r, generate_series(1, r.weight)", name);
+  StoreText(sql.data, changes->names, &rows);
+  return rows;
+}
+
+// Makes the rows that a side had before: those of now, less its changes. Both are named, and have weights.
+pg::StoredRows RowsBefore(Changes *changes, const char *present_name, const char *changes_name,
+                          const char *result_name, int columns) {
+  pg::StoredRows rows = {};
+  StoreText(
+      psprintf("SELECT %sr.weight FROM %s r UNION ALL SELECT %s- r.weight AS weight FROM %s r",
+               Columns("r", columns), present_name, Columns("r", columns), changes_name),
+      changes->names, &rows);
+  pg::StoredRows netted = {};
+  Net(rows, &netted, nullptr);
+  tuplestore_end(rows.store);
+  if (netted.store == nullptr) netted = {tuplestore_begin_heap(false, false, work_mem), rows.desc};
+  NameWeighted(changes, result_name, &netted);
+  pg::StoredRows repeated = Repeated(changes, result_name, columns);
+  NameRows(changes->names, result_name, repeated);
+  tuplestore_end(netted.store);
+  return repeated;
+}
+
+// Computes the output for named rows of the left side, which have weights, and of the right side, which have none.
+void StoreCombined(Changes *changes, const Step *step, const char *left_name,
+                   const pg::StoredRows &left, const char *right_name, const pg::StoredRows &right,
+                   bool is_negative, pg::StoredRows *output) {
+  auto *query = static_cast<Query *>(copyObjectImpl(step->combined));
+  const int columns = list_length(step->left->targetList);
+  Splice(query, kLeftRows, RowsEntry(left_name, left.desc, static_cast<double>(CountRows(left))));
+  Splice(query, kRightRows,
+         RowsEntry(right_name, right.desc, static_cast<double>(CountRows(right))));
+  auto *weight = reinterpret_cast<Expr *>(
+      makeVar(1, static_cast<AttrNumber>(columns + 1), INT8OID, -1, InvalidOid, 0));
+  if (is_negative) {
+    weight = reinterpret_cast<Expr *>(makeFuncExpr(F_INT8UM, INT8OID, list_make1(weight),
+                                                   InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL));
+  }
+  query->targetList =
+      lappend(query->targetList,
+              makeTargetEntry(weight, static_cast<AttrNumber>(list_length(query->targetList) + 1),
+                              pstrdup("weight"), false));
+  StorePart(changes, query, output);
+}
+
+// Left rows that the changes may touch get what the right rows make of them now, and lose what those made of them
+// before; changed left rows bring or take away what the right rows made of them before.
+void ChangeApplied(Changes *changes, const Step *step, pg::StoredRows *output) {
+  pg::StoredRows left = ChangesOf(changes, step->left, "left_changes");
+  pg::StoredRows right = ChangesOf(changes, step->right, "right_changes");
+  if (CountRows(left) == 0 && CountRows(right) == 0) {
+    tuplestore_end(left.store);
+    tuplestore_end(right.store);
+    return;
+  }
+  const Oid view = changes->view->relation;
+  const int right_columns = list_length(step->right->targetList);
+  pg::StoredRows touched = NoChanges(step->left);
+  if (CountRows(right) > 0) {
+    StoreMatching(changes, step, true, PresentRows(changes->shape, view, step->left),
+                  "left_present", "right_changes", "1::int8", &touched);
+  }
+  NameWeighted(changes, "left_touched", &touched);
+  // Right rows that any of these left rows need: as they are, and as they were.
+  pg::StoredRows wanted = {};
+  StoreText(psprintf("SELECT * FROM left_changes UNION ALL SELECT * FROM left_touched"),
+            changes->names, &wanted);
+  NameWeighted(changes, "left_wanted", &wanted);
+  pg::StoredRows present = {};
+  StoreMatching(changes, step, false, PresentRows(changes->shape, view, step->right),
+                "right_present", "left_wanted", "1::int8", &present);
+  NameWeighted(changes, "right_weighted", &present);
+  pg::StoredRows before =
+      RowsBefore(changes, "right_weighted", "right_changes", "right_before", right_columns);
+  pg::StoredRows now = Repeated(changes, "right_weighted", right_columns);
+  NameRows(changes->names, "right_now", now);
+  if (CountRows(touched) > 0) {
+    StoreCombined(changes, step, "left_touched", touched, "right_now", now, false, output);
+    StoreCombined(changes, step, "left_touched", touched, "right_before", before, true, output);
+  }
+  if (CountRows(left) > 0)
+    StoreCombined(changes, step, "left_changes", left, "right_before", before, false, output);
+  for (const pg::StoredRows *rows : {&left, &right, &touched, &wanted, &present, &before, &now})
+    tuplestore_end(rows->store);
+}
+
+// Adds a weight to the output of partitions computed from named rows.
+void StorePartitions(Changes *changes, const Step *step, const char *name,
+                     const pg::StoredRows &rows, bool is_negative, pg::StoredRows *output) {
+  auto *query = static_cast<Query *>(copyObjectImpl(step->combined));
+  Splice(query, kLeftRows, RowsEntry(name, rows.desc, static_cast<double>(CountRows(rows))));
+  TupleDesc desc = Numbered(DescribeRows(query), false);
+  NameShape(changes->names, "partitions", desc);
+  Query *weighted = Parse(psprintf("SELECT %s%d::int8 AS weight FROM partitions o",
+                                   Columns("o", desc->natts), is_negative ? -1 : 1),
+                          changes->names);
+  Splice(weighted, "partitions", SubqueryEntry(query));
+  StorePart(changes, weighted, output);
+}
+
+// Computes partitions that have changed rows from the rows that they have now and had before.
+void ChangePartitions(Changes *changes, const Step *step, pg::StoredRows *output) {
+  pg::StoredRows changed = ChangesOf(changes, step->left, "partition_changes");
+  if (CountRows(changed) == 0) {
+    tuplestore_end(changed.store);
+    return;
+  }
+  const int columns = list_length(step->left->targetList);
+  StringInfoData sql;
+  initStringInfo(&sql);
+  appendStringInfoString(&sql, "SELECT DISTINCT ");
+  for (int i = 1; i <= step->key_count; i++) appendStringInfo(&sql, "r.c%d, ", i);
+  appendStringInfo(&sql, "%s AS pattern FROM partition_changes r",
+                   NullPattern(step->key_count, "r.c"));
+  pg::StoredRows keys = {};
+  StoreText(sql.data, changes->names, &keys);
+  NameRows(changes->names, "partition_keys", keys);
+  pg::StoredRows present = {};
+  ListCell *cell;
+  const List *patterns = NullPatterns("partition_keys", changes->names);
+  foreach (cell, patterns) {
+    const int64 pattern = *static_cast<int64 *>(lfirst(cell));
+    NameShape(changes->names, "partition_rows", Numbered(DescribeRows(step->left), false));
+    Query *query = Parse(
+        psprintf("SELECT %s1::int8 AS weight FROM partition_rows r, partition_keys k WHERE %s",
+                 Columns("r", columns), SameKeys(step->equality, "r", "k", "c", patterns, pattern)),
+        changes->names);
+    Splice(query, "partition_rows",
+           SubqueryEntry(PresentRows(changes->shape, changes->view->relation, step->left)));
+    StorePart(changes, query, &present);
+  }
+  NameWeighted(changes, "partition_weighted", &present);
+  pg::StoredRows before =
+      RowsBefore(changes, "partition_weighted", "partition_changes", "partition_before", columns);
+  pg::StoredRows now = Repeated(changes, "partition_weighted", columns);
+  NameRows(changes->names, "partition_now", now);
+  StorePartitions(changes, step, "partition_now", now, false, output);
+  StorePartitions(changes, step, "partition_before", before, true, output);
+  for (const pg::StoredRows *rows : {&changed, &keys, &present, &before, &now})
+    tuplestore_end(rows->store);
+}
+
+}  // namespace
+
+const Step *StepAt(const Shape *shape, int number) {
+  return static_cast<const Step *>(list_nth(shape->steps, number - 1));
+}
+
+Query *PresentOutput(const Shape *shape, Oid view, const Step *step, bool *is_weighted) {
+  if (step->kind == StepKind::kCounted)
+    return OutputOfState(view, step->number, step->counted, is_weighted);
+  *is_weighted = false;
+  auto *query = static_cast<Query *>(copyObjectImpl(step->combined));
+  Splice(query, kLeftRows, SubqueryEntry(PresentRows(shape, view, step->left)));
+  if (step->right != nullptr)
+    Splice(query, kRightRows, SubqueryEntry(PresentRows(shape, view, step->right)));
+  return query;
+}
+
+void ChangeStep(Changes *changes, const Step *step, pg::StoredRows *output) {
+  switch (step->kind) {
+    case StepKind::kCounted:
+      ChangeGroups(changes, step->number, step->counted, output);
+      return;
+    case StepKind::kApplied:
+      ChangeApplied(changes, step, output);
+      break;
+    case StepKind::kPartition:
+      ChangePartitions(changes, step, output);
+      break;
+  }
+  NetInPlace(output);
+}
+
+}  // namespace helios::mview
