@@ -834,35 +834,87 @@ END
 $body$;
 COMMENT ON FUNCTION heliosdb.merge_delete(oid, text, text[]) IS 'step of a merge: deletes rows, all or those that are deleted late';
 
--- Rows that get values of a unique index which another modified row has still: X instead of U.
+-- Rows that get values of a unique index which another row has still:
+--
+--   one that is modified                    X instead of U: both are deleted and inserted anew
+--   one that is deleted late, or after it   Z instead of U, J instead of I: done when that has gone
 CREATE FUNCTION heliosdb.merge_find_exchanged(main oid, local oid) RETURNS void
   LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
   target text := heliosdb.branch_relation_name(main);
   i record;
+  takers text;  -- rows m that get what a row h has on main
+  found bigint;
+  changed bigint;
 BEGIN
-  FOR i IN SELECT string_agg(format('(%s) AS e%s', pg_get_indexdef(x.indexrelid, k.place::integer, true), k.place), ', ') AS entry,
-                  string_agg(format('n.e%1$s OPERATOR(%2$I.%3$s) h.e%1$s', k.place, s.nspname, o.oprname), ' AND ') AS same
-           FROM pg_index x CROSS JOIN LATERAL unnest(x.indclass::oid[]) WITH ORDINALITY k (opclass, place)
-             JOIN pg_opclass f ON f.oid = k.opclass
-             JOIN pg_amop m ON m.amopfamily = f.opcfamily AND m.amoplefttype = f.opcintype AND m.amoprighttype = f.opcintype AND m.amopstrategy = 3
-             JOIN pg_operator o ON o.oid = m.amopopr JOIN pg_namespace s ON s.oid = o.oprnamespace
-           WHERE x.indrelid = main AND x.indisunique AND x.indimmediate AND NOT x.indisprimary AND k.place <= x.indnkeyatts GROUP BY x.indexrelid LOOP
-    EXECUTE format($sql$
-      UPDATE pg_temp.%1$I g SET act = 'X'
-      FROM (SELECT m.ctid AS place
-            FROM pg_temp.%1$I m CROSS JOIN LATERAL (SELECT %2$s) k JOIN %3$s t ON %4$s CROSS JOIN LATERAL (SELECT %5$s FROM (%6$s) r) n
-              JOIN (SELECT o.ctid AS place, e.* FROM pg_temp.%1$I o CROSS JOIN LATERAL (SELECT %7$s) k JOIN %3$s t ON %4$s
-                      CROSS JOIN LATERAL (SELECT %5$s FROM (SELECT t.*) r) e WHERE o.act IN ('U', 'X')) h ON %8$s AND h.place <> m.ctid
-            WHERE m.act = 'U') r WHERE g.ctid = r.place$sql$,
-      'heliosdb_merge_' || main, heliosdb.merge_keys(main, 'm'), target, heliosdb.branch_same_row(main, 't', 'k'), i.entry,
-      heliosdb.merge_row(main, local, 'm', 't'), heliosdb.merge_keys(main, 'o'), i.same);
+  LOOP
+    changed := 0;
+    FOR i IN SELECT string_agg(format('(%s) AS e%s', pg_get_indexdef(x.indexrelid, k.place::integer, true), k.place), ', ') AS entry,
+                    string_agg(format('n.e%1$s OPERATOR(%2$I.%3$s) h.e%1$s', k.place, s.nspname, o.oprname), ' AND ') AS same
+             FROM pg_index x CROSS JOIN LATERAL unnest(x.indclass::oid[]) WITH ORDINALITY k (opclass, place)
+               JOIN pg_opclass f ON f.oid = k.opclass
+               JOIN pg_amop m ON m.amopfamily = f.opcfamily AND m.amoplefttype = f.opcintype AND m.amoprighttype = f.opcintype AND m.amopstrategy = 3
+               JOIN pg_operator o ON o.oid = m.amopopr JOIN pg_namespace s ON s.oid = o.oprnamespace
+             WHERE x.indrelid = main AND x.indisunique AND x.indimmediate AND NOT x.indisprimary AND k.place <= x.indnkeyatts GROUP BY x.indexrelid LOOP
+      takers := format($sql$
+        FROM pg_temp.%1$I m CROSS JOIN LATERAL (SELECT %2$s) k LEFT JOIN %3$s t ON %4$s CROSS JOIN LATERAL (SELECT %5$s FROM (%6$s) r) n
+          JOIN (SELECT o.ctid AS place, o.act, e.* FROM pg_temp.%1$I o CROSS JOIN LATERAL (SELECT %7$s) k JOIN %3$s t ON %4$s
+                  CROSS JOIN LATERAL (SELECT %5$s FROM (SELECT t.*) r) e WHERE o.act IN ('U', 'X', 'L', 'Z')) h ON %8$s AND h.place <> m.ctid$sql$,
+        'heliosdb_merge_' || main, heliosdb.merge_keys(main, 'm'), target, heliosdb.branch_same_row(main, 't', 'k'), i.entry,
+        heliosdb.merge_row(main, local, 'm', 't'), heliosdb.merge_keys(main, 'o'), i.same);
+      EXECUTE format($sql$
+        WITH hit AS (
+          UPDATE pg_temp.%1$I g SET act = CASE WHEN NOT r.late THEN 'X' WHEN g.act = 'I' THEN 'J' ELSE 'Z' END
+          FROM (SELECT m.ctid AS place, bool_or(h.act IN ('L', 'Z')) AS late %2$s WHERE m.act IN ('U', 'X', 'I') GROUP BY m.ctid) r
+          WHERE g.ctid = r.place AND (r.late OR g.act = 'U') RETURNING 1)
+        SELECT count(*) FROM hit$sql$, 'heliosdb_merge_' || main, takers) INTO found;
+      changed := changed + found;
+    END LOOP;
+    EXIT WHEN changed = 0;
   END LOOP;
 END
 $body$;
-COMMENT ON FUNCTION heliosdb.merge_find_exchanged(oid, oid) IS 'step of a merge: modified rows that an UPDATE would let meet half-way';
+COMMENT ON FUNCTION heliosdb.merge_find_exchanged(oid, oid) IS 'step of a merge: rows that would meet others half-way in a unique index';
 
-CREATE FUNCTION heliosdb.merge_exchange(main oid, local oid, caller text[]) RETURNS bigint
+CREATE FUNCTION heliosdb.merge_insert(main oid, local oid, what text, caller text[]) RETURNS bigint
+  LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+  columns text;
+  news text;
+BEGIN
+  IF NOT heliosdb.merge_has(main, format('act = %L', what)) THEN
+    RETURN 0;
+  END IF;
+  SELECT string_agg(quote_ident(a.attname), ', '), string_agg(format('m.v%s', a.attnum), ', ') INTO columns, news
+    FROM pg_attribute a JOIN pg_attribute l ON l.attrelid = local AND l.attname = a.attname AND NOT l.attisdropped
+    WHERE a.attrelid = main AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '';
+  RETURN heliosdb.merge_run(caller, format(
+    'WITH back AS (INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM pg_temp.%I m WHERE m.act OPERATOR(pg_catalog.=) %L RETURNING 1) '
+    'SELECT pg_catalog.count(*) FROM back', heliosdb.branch_relation_name(main), columns, news, 'heliosdb_merge_' || main, what));
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.merge_insert(oid, oid, text, text[]) IS 'step of a merge: inserts rows, all or those that are inserted late';
+
+CREATE FUNCTION heliosdb.merge_update(main oid, local oid, caller text[]) RETURNS bigint
+  LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+  changes text;
+BEGIN
+  SELECT string_agg(format('%I = m.v%s', a.attname, a.attnum), ', ') INTO changes
+    FROM pg_attribute a JOIN pg_attribute l ON l.attrelid = local AND l.attname = a.attname AND NOT l.attisdropped
+    WHERE a.attrelid = main AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' AND a.attidentity <> 'a' AND a.attnum <> ALL (heliosdb.branch_key(main));
+  IF changes IS NULL OR NOT heliosdb.merge_has(main, 'act = ''U''') THEN
+    RETURN 0;
+  END IF;
+  RETURN heliosdb.merge_run(caller, format(
+    'WITH changed AS (UPDATE %1$s t SET %2$s FROM pg_temp.%3$I m CROSS JOIN LATERAL (SELECT %4$s) k WHERE m.act OPERATOR(pg_catalog.=) ''U'' AND %5$s RETURNING 1) '
+    'SELECT pg_catalog.count(*) FROM changed', heliosdb.branch_relation_name(main), changes, 'heliosdb_merge_' || main,
+    heliosdb.merge_keys(main, 'm'), heliosdb.branch_same_row(main, 't', 'k')));
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.merge_update(oid, oid, text[]) IS 'step of a merge: updates rows';
+
+CREATE FUNCTION heliosdb.merge_exchange(main oid, local oid, what text, caller text[]) RETURNS bigint
   LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
   target text := heliosdb.branch_relation_name(main);
@@ -874,9 +926,12 @@ DECLARE
   numbered text;
   news text;
 BEGIN
+  IF NOT heliosdb.merge_has(main, format('act = %L', what)) THEN
+    RETURN 0;
+  END IF;
   FOR f IN SELECT k.oid, k.conname, k.conrelid FROM pg_constraint k WHERE k.contype = 'f' AND k.confrelid = main AND k.conparentid = 0 AND k.confdeltype <> 'a' LOOP
-    EXECUTE format('SELECT EXISTS (SELECT FROM pg_temp.%I m CROSS JOIN LATERAL (SELECT %s) k JOIN %s t ON %s JOIN %s c ON %s WHERE m.act = ''X'')',
-                   'heliosdb_merge_' || main, keys, target, same, heliosdb.branch_relation_name(f.conrelid), heliosdb.merge_refers(f.oid, 't', 'c')) INTO hit;
+    EXECUTE format('SELECT EXISTS (SELECT FROM pg_temp.%I m CROSS JOIN LATERAL (SELECT %s) k JOIN %s t ON %s JOIN %s c ON %s WHERE m.act = %L)',
+                   'heliosdb_merge_' || main, keys, target, same, heliosdb.branch_relation_name(f.conrelid), heliosdb.merge_refers(f.oid, 't', 'c'), what) INTO hit;
     IF hit THEN
       RAISE EXCEPTION 'rows of table % have exchanged values of unique columns, and table % refers to them', main::regclass, f.conrelid::regclass
         USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -892,13 +947,28 @@ BEGIN
   -- All are deleted before the first one is inserted, for that counts them.
   RETURN heliosdb.merge_run(caller, format($sql$
     WITH gone AS (
-      DELETE FROM %1$s t USING pg_temp.%2$I m CROSS JOIN LATERAL (SELECT %3$s) k WHERE m.act OPERATOR(pg_catalog.=) 'X' AND %4$s RETURNING %5$s
+      DELETE FROM %1$s t USING pg_temp.%2$I m CROSS JOIN LATERAL (SELECT %3$s) k WHERE m.act OPERATOR(pg_catalog.=) %8$L AND %4$s RETURNING %5$s
     ), back AS (
       INSERT INTO %1$s (%6$s) OVERRIDING SYSTEM VALUE SELECT %7$s FROM gone g WHERE (SELECT pg_catalog.count(*) FROM gone) IS NOT NULL RETURNING 1)
-    SELECT pg_catalog.count(*) FROM back$sql$, target, 'heliosdb_merge_' || main, keys, same, news, columns, numbered));
+    SELECT pg_catalog.count(*) FROM back$sql$, target, 'heliosdb_merge_' || main, keys, same, news, columns, numbered, what));
 END
 $body$;
-COMMENT ON FUNCTION heliosdb.merge_exchange(oid, oid, text[]) IS 'step of a merge: deletes rows that exchange values of unique columns, and inserts them anew';
+COMMENT ON FUNCTION heliosdb.merge_exchange(oid, oid, text, text[]) IS 'step of a merge: deletes rows that exchange values of unique columns, and inserts them anew';
+
+CREATE FUNCTION heliosdb.merge_check_count(main oid, condition text, counted bigint) RETURNS bigint
+  LANGUAGE plpgsql STABLE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+  wanted bigint;
+BEGIN
+  EXECUTE format('SELECT count(*) FROM pg_temp.%I WHERE %s', 'heliosdb_merge_' || main, condition) INTO wanted;
+  IF counted <> wanted THEN
+    RAISE EXCEPTION 'rows of table % were taken away while the branch was merged', main::regclass
+      USING ERRCODE = 'triggered_data_change_violation', DETAIL = 'A trigger or ON DELETE CASCADE did that.';
+  END IF;
+  RETURN counted;
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.merge_check_count(oid, text, bigint) IS 'step of a merge: the number of rows that were updated; an error if some were not there';
 
 -- What stands in the way is found before the first row is changed.
 CREATE FUNCTION heliosdb.merge_into_main(source text, options jsonb, preview boolean, caller text[], OUT inserted bigint, OUT updated bigint, OUT deleted bigint) RETURNS record
@@ -927,8 +997,6 @@ DECLARE
   sample text;
   keys text;
   columns text;
-  news text;
-  changes text;
   counted bigint;
 BEGIN
   inserted := 0;
@@ -1046,46 +1114,30 @@ BEGIN
   END LOOP;
   FOR relation IN SELECT l.relation FROM heliosdb.merge_levels(tables) l ORDER BY l.level, l.relation LOOP
     place := array_position(tables, relation);
-    SELECT string_agg(quote_ident(a.attname), ', '), string_agg(format('m.v%s', a.attnum), ', '),
-           string_agg(format('%I = m.v%s', a.attname, a.attnum), ', ') FILTER (WHERE a.attnum <> ALL (COALESCE(heliosdb.branch_key(relation), '{}')) AND a.attidentity <> 'a')
-      INTO columns, news, changes
-      FROM pg_attribute a JOIN pg_attribute l ON l.attrelid = locals[place] AND l.attname = a.attname AND NOT l.attisdropped
-      WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '';
     IF is_new[place] THEN
-      counted := heliosdb.merge_run(caller, format(
+      columns := heliosdb.merge_common_columns(relation, locals[place], false);
+      inserted := inserted + heliosdb.merge_run(caller, format(
         'WITH back AS (INSERT INTO %1$s (%2$s) OVERRIDING SYSTEM VALUE SELECT %2$s FROM %3$s RETURNING 1) SELECT pg_catalog.count(*) FROM back',
         heliosdb.branch_relation_name(relation), columns, heliosdb.branch_relation_name(locals[place])));
-      inserted := inserted + counted;
-      CONTINUE;
     ELSIF heliosdb.branch_key(relation) IS NULL THEN
       inserted := inserted + heliosdb.merge_bag_insert(relation, locals[place], caller);
-      CONTINUE;
-    END IF;
-    IF changes IS NOT NULL AND heliosdb.merge_has(relation, 'act = ''U''') THEN
-      EXECUTE format('SELECT count(*) FROM pg_temp.%I WHERE act = ''U''', 'heliosdb_merge_' || relation) INTO found;
+    ELSE
       PERFORM heliosdb.merge_find_exchanged(relation, locals[place]);
-      counted := heliosdb.merge_run(caller, format(
-        'WITH changed AS (UPDATE %1$s t SET %2$s FROM pg_temp.%3$I m CROSS JOIN LATERAL (SELECT %4$s) k WHERE m.act OPERATOR(pg_catalog.=) ''U'' AND %5$s RETURNING 1) '
-        'SELECT pg_catalog.count(*) FROM changed', heliosdb.branch_relation_name(relation), changes, 'heliosdb_merge_' || relation,
-        heliosdb.merge_keys(relation, 'm'), heliosdb.branch_same_row(relation, 't', 'k')));
-      IF heliosdb.merge_has(relation, 'act = ''X''') THEN
-        counted := counted + heliosdb.merge_exchange(relation, locals[place], caller);
-      END IF;
-      IF counted <> found THEN
-        RAISE EXCEPTION 'rows of table % were taken away while the branch was merged', relation::regclass
-          USING ERRCODE = 'triggered_data_change_violation', DETAIL = 'A trigger or ON DELETE CASCADE did that.';
-      END IF;
-      updated := updated + counted;
+      updated := updated + heliosdb.merge_check_count(relation, 'act IN (''U'', ''X'')',
+        heliosdb.merge_update(relation, locals[place], caller) + heliosdb.merge_exchange(relation, locals[place], 'X', caller));
+      inserted := inserted + heliosdb.merge_insert(relation, locals[place], 'I', caller);
     END IF;
-    CONTINUE WHEN NOT heliosdb.merge_has(relation, 'act = ''I''');
-    counted := heliosdb.merge_run(caller, format(
-      'WITH back AS (INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM pg_temp.%I m WHERE m.act OPERATOR(pg_catalog.=) ''I'' RETURNING 1) '
-      'SELECT pg_catalog.count(*) FROM back', heliosdb.branch_relation_name(relation), columns, news, 'heliosdb_merge_' || relation));
-    inserted := inserted + counted;
   END LOOP;
+  -- What had to wait until rows referred elsewhere.
   FOR relation IN SELECT l.relation FROM heliosdb.merge_levels(tables) l ORDER BY l.level DESC, l.relation LOOP
     CONTINUE WHEN is_new[array_position(tables, relation)] OR heliosdb.branch_key(relation) IS NULL;
     deleted := deleted + heliosdb.merge_delete(relation, 'L', caller);
+  END LOOP;
+  FOR relation IN SELECT l.relation FROM heliosdb.merge_levels(tables) l ORDER BY l.level, l.relation LOOP
+    place := array_position(tables, relation);
+    CONTINUE WHEN is_new[place] OR heliosdb.branch_key(relation) IS NULL;
+    updated := updated + heliosdb.merge_check_count(relation, 'act = ''Z''', heliosdb.merge_exchange(relation, locals[place], 'Z', caller));
+    inserted := inserted + heliosdb.merge_insert(relation, locals[place], 'J', caller);
   END LOOP;
   FOR place IN 1 .. cardinality(tables) LOOP
     added := ARRAY(SELECT l.attname FROM pg_attribute l WHERE l.attrelid = locals[place] AND l.attnum > commons[place] AND NOT l.attisdropped AND NOT is_new[place]);

@@ -128,6 +128,46 @@ is(sql(q{SELECT string_agg(key, ' ' ORDER BY key) FROM heliosdb.merge_preview('t
 sql('MERGE BRANCH t INTO main WITH (conflict_resolution = target_wins, delete_branch_after = true)');
 is(sql('SELECT id, up FROM tree ORDER BY id'), "4|5\n5|\n6|4", 'stays up to its root');
 
+# ---- Random changes on the branch alone: main becomes what the branch is ----
+
+my $seed = $ENV{HELIOS_SEED} // 78;
+srand($seed);
+sub any { return int(rand($_[0])); }
+my %random = (
+	p => [ sub { 'INSERT INTO p SELECT ' . any(30) . ', ' . (100 + any(1000)) . ' ON CONFLICT DO NOTHING' }, sub { my ($a, $b) = (any(20), any(20)); "UPDATE p SET u = -u WHERE id IN ($a, $b); UPDATE p SET u = CASE id WHEN $a THEN -(SELECT u FROM p WHERE id = $b) ELSE -(SELECT u FROM p WHERE id = $a) END WHERE id IN ($a, $b) AND u < 0" },
+		sub { 'UPDATE p SET u = 2000 + (SELECT max(u) FROM p) WHERE id = ' . any(30) }, sub { 'DELETE FROM p WHERE id = ' . any(30) } ],
+	c => [ sub { 'INSERT INTO c SELECT ' . any(60) . ', (SELECT id FROM p ORDER BY random() LIMIT 1), ' . any(500) . ' ON CONFLICT DO NOTHING' }, sub { 'UPDATE c SET p = (SELECT id FROM p WHERE id >= ' . any(25) . ' ORDER BY id LIMIT 1) WHERE id % 7 = ' . any(7) },
+		sub { my $shift = 1000 + any(1000); "UPDATE c SET v = v + $shift; UPDATE c SET v = v - $shift - 1" }, sub { 'DELETE FROM c WHERE id % 9 = ' . any(9) }, sub { 'UPDATE c SET id = id + 100 WHERE id = ' . any(60) } ],
+	tree => [ sub { 'INSERT INTO tree SELECT ' . any(40) . ', (SELECT id FROM tree ORDER BY random() LIMIT 1) ON CONFLICT DO NOTHING' }, sub { 'UPDATE tree SET up = (SELECT min(id) FROM tree) WHERE id = ' . any(40) }, sub { 'DELETE FROM tree WHERE id = ' . any(40) } ]);
+my $all = q{SELECT (SELECT string_agg(id || ':' || u, ',' ORDER BY id) FROM p), (SELECT string_agg(id || ':' || COALESCE(p::text, '-') || ':' || v, ',' ORDER BY id) FROM c), (SELECT string_agg(id || ':' || COALESCE(up::text, '-'), ',' ORDER BY id) FROM tree)};
+my ($wrong, $exchanged, $rounds) = (0, 0, $ENV{HELIOS_ROUNDS} // 8);
+foreach my $round (1 .. $rounds)
+{
+	my $action = ('CASCADE', 'SET NULL', 'NO ACTION')[ any(3) ];
+	sql('DROP TABLE IF EXISTS tree, c, p', 'CREATE TABLE p (id int PRIMARY KEY, u int NOT NULL UNIQUE)', "CREATE TABLE c (id int PRIMARY KEY, p int REFERENCES p ON DELETE $action, v int UNIQUE)",
+		"CREATE TABLE tree (id int PRIMARY KEY, up int REFERENCES tree ON DELETE $action DEFERRABLE INITIALLY DEFERRED)",
+		'INSERT INTO p SELECT i, i FROM generate_series(0, 19) i', 'INSERT INTO c SELECT i, i % 20, i FROM generate_series(0, 39) i', 'INSERT INTO tree SELECT i, NULLIF(i / 2, i) FROM generate_series(0, 19) i', 'CREATE BRANCH r');
+	foreach my $merge (1 .. 3)
+	{
+		foreach (1 .. 6)
+		{
+			my @pool = @{ $random{ (sort keys %random)[ any(3) ] } };
+			$node->psql('postgres', 'USE BRANCH r; BEGIN; ' . $pool[ any(scalar @pool) ]->() . '; COMMIT');
+		}
+		my $expected = on('r', $all);
+		my ($status, $output, $error) = $node->psql('postgres', 'MERGE BRANCH r INTO main');
+		$exchanged++ if $error =~ /have exchanged values/;
+		next if $error =~ /have exchanged values/ && $action ne 'NO ACTION';
+		my $result = sql($all);
+		next if $result eq $expected && $error !~ /ERROR/;
+		$wrong++;
+		diag("seed $seed, round $round, merge $merge, $action:\n$error\nexpected $expected\nis       $result");
+	}
+	sql('DROP BRANCH r');
+}
+is($wrong, 0, 'main is what the branch is');
+cmp_ok($exchanged, '<', 2 * $rounds, 'mostly');
+
 # ---- Sequences of main move on while others take values ----
 
 sql('CREATE SEQUENCE up', 'CREATE SEQUENCE down INCREMENT -1', 'CREATE SEQUENCE unused', 'CREATE SEQUENCE ahead', q{SELECT nextval('up'), nextval('down'), nextval('ahead')}, 'CREATE BRANCH s');
