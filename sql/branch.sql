@@ -31,8 +31,14 @@ CREATE TABLE heliosdb.branch_relations (
   local_relid oid NOT NULL,
   schema oid NOT NULL,
   columns smallint NOT NULL,
-  base_xid xid8
+  base_xid xid8,
+  origin oid NOT NULL,
+  made_xid xid8,
+  shared smallint NOT NULL,
+  source_relid oid NOT NULL,
+  source_fork bigint NOT NULL
 );
+CREATE INDEX branch_relations_source ON heliosdb.branch_relations (source_relid);
 CREATE INDEX branch_relations_main ON heliosdb.branch_relations (branch, main_relid);
 CREATE INDEX branch_relations_local ON heliosdb.branch_relations (local_relid);
 COMMENT ON TABLE heliosdb.branch_relations IS 'what branches have in place of relations of main';
@@ -41,6 +47,18 @@ COMMENT ON COLUMN heliosdb.branch_relations.local_relid IS 'the relation of the 
 COMMENT ON COLUMN heliosdb.branch_relations.schema IS 'schema that the relation belongs to on main';
 COMMENT ON COLUMN heliosdb.branch_relations.columns IS 'columns that both had when the copy was made, dropped ones too';
 COMMENT ON COLUMN heliosdb.branch_relations.base_xid IS 'transaction that merged it last; null: never';
+COMMENT ON COLUMN heliosdb.branch_relations.origin IS 'the relation as which a branch created it, the same for all branches that have it from there; 0: it is one of main';
+COMMENT ON COLUMN heliosdb.branch_relations.made_xid IS 'transaction since which it is of the branch itself; null: it is as the parent had it at the fork';
+COMMENT ON COLUMN heliosdb.branch_relations.shared IS 'columns in common with that of the parent, dropped ones too';
+COMMENT ON COLUMN heliosdb.branch_relations.source_relid IS 'table of another branch with the rows at the fork, which are read there until made_xid; 0: none';
+COMMENT ON COLUMN heliosdb.branch_relations.source_fork IS 'branch as of whose fork source_relid is read';
+
+CREATE TABLE heliosdb.branch_ddl (
+  branch bigint,
+  xid xid8,
+  PRIMARY KEY (branch, xid)
+);
+COMMENT ON TABLE heliosdb.branch_ddl IS 'transactions that changed definitions on a branch: other branches cannot begin before them';
 
 CREATE TABLE heliosdb.branch_sequences (
   branch bigint,
@@ -114,8 +132,12 @@ $$;
 COMMENT ON FUNCTION pg_database_branches() IS 'branches of this database, main first';
 
 CREATE VIEW heliosdb.expired_branches AS
-  SELECT b.id, b.name, b.expires_at FROM heliosdb.branches b WHERE b.expires_at < now();
-COMMENT ON VIEW heliosdb.expired_branches IS 'branches whose ttl is over';
+  WITH RECURSIVE needed (id) AS (
+    SELECT b.parent FROM heliosdb.branches b WHERE COALESCE(b.expires_at >= now(), true)
+    UNION
+    SELECT b.parent FROM needed n JOIN heliosdb.branches b ON b.id = n.id)
+  SELECT b.id, b.name, b.expires_at FROM heliosdb.branches b WHERE b.expires_at < now() AND NOT EXISTS (SELECT FROM needed n WHERE n.id = b.id);
+COMMENT ON VIEW heliosdb.expired_branches IS 'branches whose ttl is over, and that of those that come from them';
 GRANT SELECT ON heliosdb.expired_branches TO PUBLIC;
 
 CREATE FUNCTION heliosdb.drop_expired_branches() RETURNS bigint
@@ -191,43 +213,6 @@ COMMENT ON FUNCTION heliosdb.branch_policies(oid, oid) IS 'policies of a table a
 
 -- Differences and merging.
 
-CREATE FUNCTION heliosdb.branch_contents(branch text, OUT branch_id bigint, OUT main oid, OUT local oid, OUT schema oid, OUT columns smallint, OUT fork timestamptz,
-                                         OUT merged timestamptz, OUT merged_now boolean) RETURNS SETOF record
-  LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
-    SELECT b.id, r.main_relid, r.local_relid, r.schema, r.columns, COALESCE(b.fork_at, pg_xact_commit_timestamp(b.fork_xid::xid)),
-           pg_xact_commit_timestamp(r.base_xid::xid), COALESCE(r.base_xid = pg_current_xact_id_if_assigned(), false)
-    FROM heliosdb.branches b JOIN heliosdb.branch_relations r ON r.branch = b.id
-    WHERE b.name = branch_contents.branch::name
-  $body$;
-COMMENT ON FUNCTION heliosdb.branch_contents(text) IS 'what a branch has in place of relations of main';
-
-CREATE FUNCTION heliosdb.branch_source(branch text, relation regclass, OUT source text, OUT is_local boolean) RETURNS record
-  LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
-DECLARE
-  known record;
-  fork timestamptz;
-BEGIN
-  IF branch = 'main' THEN
-    source := heliosdb.branch_relation_name(relation);
-    is_local := true;
-    RETURN;
-  END IF;
-  SELECT b.fork_at INTO fork FROM heliosdb.branch_forks b WHERE b.name = branch_source.branch;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION 'branch "%" does not exist', branch USING ERRCODE = 'undefined_object', HINT = 'SHOW BRANCHES lists the branches of this database.';
-  END IF;
-  IF fork IS NULL THEN
-    RAISE EXCEPTION 'branch "%" is not ready', branch
-      USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'It begins when the transaction that creates it has committed.';
-  END IF;
-  SELECT c.local INTO known FROM heliosdb.branch_contents(branch) c WHERE c.main = relation::oid OR c.local = relation::oid;
-  is_local := FOUND;
-  source := CASE WHEN NOT is_local THEN format('%s TABLESAMPLE heliosdb.as_of(%L::timestamptz)', heliosdb.branch_relation_name(relation), fork::text)
-                 WHEN known.local <> 0 THEN heliosdb.branch_relation_name(known.local) END;
-END
-$body$;
-COMMENT ON FUNCTION heliosdb.branch_source(text, regclass) IS 'what to write into FROM to read a table of a branch; null if it was dropped there';
-
 CREATE FUNCTION heliosdb.branch_relation_name(relation oid) RETURNS text
   LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
     SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation
@@ -235,10 +220,92 @@ CREATE FUNCTION heliosdb.branch_relation_name(relation oid) RETURNS text
 COMMENT ON FUNCTION heliosdb.branch_relation_name(oid) IS 'qualified name of a relation';
 
 CREATE VIEW heliosdb.branch_forks AS
-  SELECT b.name::text AS name, b.id, COALESCE(b.fork_at, pg_xact_commit_timestamp(b.fork_xid::xid)) AS fork_at
-  FROM heliosdb.branches b WHERE b.id <> 1;
-COMMENT ON VIEW heliosdb.branch_forks IS 'the instants at which branches begin';
+  WITH RECURSIVE root (id, main_at) AS (
+    SELECT b.id, COALESCE(b.fork_at, pg_xact_commit_timestamp(b.fork_xid::xid)) FROM heliosdb.branches b WHERE b.parent = 1
+    UNION ALL
+    SELECT b.id, r.main_at FROM root r JOIN heliosdb.branches b ON b.parent = r.id)
+  SELECT b.name::text AS name, b.id, COALESCE(b.fork_at, pg_xact_commit_timestamp(b.fork_xid::xid)) AS fork_at, r.main_at
+  FROM heliosdb.branches b JOIN root r ON r.id = b.id;
+COMMENT ON VIEW heliosdb.branch_forks IS 'the instants at which branches begin, and as of which they read main';
 GRANT SELECT ON heliosdb.branch_forks TO PUBLIC;
+
+CREATE FUNCTION heliosdb.branch_contents(branch text, OUT branch_id bigint, OUT main oid, OUT local oid, OUT schema oid, OUT columns smallint, OUT merged timestamptz,
+                                         OUT merged_now boolean, OUT origin oid, OUT is_made boolean, OUT shared smallint, OUT source oid, OUT source_at timestamptz)
+  RETURNS SETOF record
+  LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+    SELECT b.id, r.main_relid, r.local_relid, r.schema, r.columns, pg_xact_commit_timestamp(r.base_xid::xid),
+           COALESCE(r.base_xid = pg_current_xact_id_if_assigned(), false), r.origin, r.made_xid IS NOT NULL, r.shared, r.source_relid, f.fork_at
+    FROM heliosdb.branches b JOIN heliosdb.branch_relations r ON r.branch = b.id LEFT JOIN heliosdb.branch_forks f ON f.id = r.source_fork
+    WHERE b.name = branch_contents.branch::name
+  $body$;
+COMMENT ON FUNCTION heliosdb.branch_contents(text) IS 'what a branch has in place of relations of main, and where the rows of what it has inherited are read until is_made';
+
+CREATE FUNCTION heliosdb.branch_identity(relation oid, OUT main oid, OUT origin oid) RETURNS record
+  LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+    SELECT COALESCE(NULLIF(r.main_relid, 0), CASE WHEN r.local_relid IS NULL THEN relation ELSE 0 END), COALESCE(r.origin, 0)
+    FROM (VALUES (1)) v LEFT JOIN heliosdb.branch_relations r ON r.local_relid = relation
+  $body$;
+COMMENT ON FUNCTION heliosdb.branch_identity(oid) IS 'what is the same for a relation of main and those of branches that stand for it, or for one that a branch created and those of other branches that come from it';
+
+CREATE FUNCTION heliosdb.branch_rows(source oid, names oid, shared smallint, wanted oid, at timestamptz) RETURNS text
+  LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
+    SELECT format('(SELECT %s FROM %s TABLESAMPLE heliosdb.as_of(%L::timestamptz)) AS "$source"',
+                  string_agg(CASE WHEN s.attname IS NULL THEN format('NULL::%s AS %I', format_type(w.atttypid, w.atttypmod), w.attname)
+                                  ELSE format('%I AS %I', s.attname, w.attname) END, ', ' ORDER BY w.attnum),
+                  heliosdb.branch_relation_name(source), at::text)
+    FROM pg_attribute w LEFT JOIN (pg_attribute n JOIN pg_attribute s ON s.attrelid = source AND s.attnum = n.attnum AND NOT s.attisdropped)
+      ON n.attrelid = names AND n.attname = w.attname AND n.attnum BETWEEN 1 AND shared AND NOT n.attisdropped
+    WHERE w.attrelid = wanted AND w.attnum > 0 AND NOT w.attisdropped
+  $body$;
+COMMENT ON FUNCTION heliosdb.branch_rows(oid, oid, smallint, oid, timestamptz) IS 'what to write into FROM to read the columns of table wanted as of an instant where another table has them; the first ones have the names that table names gives them, others are null';
+
+CREATE FUNCTION heliosdb.branch_source(branch text, relation regclass, OUT source text, OUT is_local boolean, OUT definition oid) RETURNS record
+  LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+  known record;
+  same record := heliosdb.branch_identity(relation);
+  fork timestamptz;
+  main_fork timestamptz;
+BEGIN
+  IF branch = 'main' THEN
+    source := heliosdb.branch_relation_name(same.main);
+    is_local := true;
+    definition := same.main;
+    RETURN;
+  END IF;
+  SELECT b.fork_at, b.main_at INTO fork, main_fork FROM heliosdb.branch_forks b WHERE b.name = branch_source.branch;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'branch "%" does not exist', branch USING ERRCODE = 'undefined_object', HINT = 'SHOW BRANCHES lists the branches of this database.';
+  END IF;
+  IF fork IS NULL THEN
+    RAISE EXCEPTION 'branch "%" is not ready', branch
+      USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'It begins when the transaction that creates it has committed.';
+  END IF;
+  SELECT c.* INTO known FROM heliosdb.branch_contents(branch) c WHERE (c.main <> 0 AND c.main = same.main) OR (c.origin <> 0 AND c.origin = same.origin);
+  definition := COALESCE(known.local, same.main);
+  IF definition = 0 THEN
+    is_local := known.local IS NOT NULL;
+  ELSIF known.local IS NULL THEN
+    is_local := false;
+    source := heliosdb.branch_relation_name(same.main) || format(' TABLESAMPLE heliosdb.as_of(%L::timestamptz)', main_fork::text);
+  ELSIF known.source <> 0 AND NOT known.is_made THEN
+    is_local := false;
+    source := heliosdb.branch_rows(known.source, known.local, 32767::smallint, known.local, known.source_at);
+  ELSE
+    is_local := true;
+    source := heliosdb.branch_relation_name(known.local);
+  END IF;
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.branch_source(text, regclass) IS 'what to write into FROM to read a table of a branch, and the relation that has its columns; null if the branch does not have it';
+
+CREATE FUNCTION heliosdb.branch_common_columns(relation oid, a oid, b oid) RETURNS TABLE (name name, number smallint)
+  LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
+    SELECT c.attname, c.attnum FROM pg_attribute c
+      JOIN pg_attribute x ON x.attrelid = a AND x.attname = c.attname AND x.attnum > 0 JOIN pg_attribute y ON y.attrelid = b AND y.attname = c.attname AND y.attnum > 0
+    WHERE c.attrelid = relation AND c.attnum > 0 AND NOT c.attisdropped ORDER BY c.attnum
+  $body$;
+COMMENT ON FUNCTION heliosdb.branch_common_columns(oid, oid, oid) IS 'columns of a table that two others have as well, by name';
 
 CREATE FUNCTION heliosdb.branch_same_row(relation regclass, a text, b text) RETURNS text
   LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
@@ -264,27 +331,27 @@ CREATE FUNCTION heliosdb.branch_diff(a text, b text, relation regclass, OUT key 
   RETURNS SETOF record
   LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET heliosdb.branch = '' SET datestyle = 'ISO' SET timezone = 'UTC' AS $body$
 DECLARE
-  a_source text := (heliosdb.branch_source(a, relation)).source;
-  b_source text := (heliosdb.branch_source(b, relation)).source;
+  a_side record := heliosdb.branch_source(a, relation);
+  b_side record := heliosdb.branch_source(b, relation);
   same text := heliosdb.branch_same_row(relation, 'x', 'y');
-  columns text;  -- quoted, of the table on main that both have
+  columns text;  -- quoted, of the table, that both have
   cells text;
   keys text;
 BEGIN
-  IF a_source IS NULL OR b_source IS NULL THEN
-    RAISE EXCEPTION 'table % was dropped on branch "%"', relation, CASE WHEN a_source IS NULL THEN a ELSE b END USING ERRCODE = 'undefined_table';
+  IF a_side.source IS NULL OR b_side.source IS NULL THEN
+    RAISE EXCEPTION 'table % does not exist on branch "%"', relation, CASE WHEN a_side.source IS NULL THEN a ELSE b END USING ERRCODE = 'undefined_table';
   END IF;
-  SELECT string_agg(quote_ident(c.attname), ', ' ORDER BY c.attnum),
-         string_agg(format('(%1$L, x.%1$I::text, y.%1$I::text, record_image_ne(ROW(x.%1$I), ROW(y.%1$I)))', c.attname), ', ' ORDER BY c.attnum),
-         string_agg(format('COALESCE(x.%1$I, y.%1$I)', c.attname), ', ' ORDER BY c.attnum) FILTER (WHERE c.attnum = ANY (heliosdb.branch_key(relation)))
+  SELECT string_agg(quote_ident(c.name), ', '),
+         string_agg(format('(%1$L, x.%1$I::text, y.%1$I::text, record_image_ne(ROW(x.%1$I), ROW(y.%1$I)))', c.name), ', '),
+         string_agg(format('COALESCE(x.%1$I, y.%1$I)', c.name), ', ') FILTER (WHERE c.number = ANY (heliosdb.branch_key(relation)))
     INTO columns, cells, keys
-    FROM pg_attribute c WHERE c.attrelid = relation::oid AND c.attnum > 0 AND NOT c.attisdropped;
+    FROM heliosdb.branch_common_columns(relation, a_side.definition, b_side.definition) c;
   IF same IS NULL THEN
     RETURN QUERY EXECUTE format($sql$
       WITH x AS (SELECT ROW(%1$s)::text AS r FROM %2$s), y AS (SELECT ROW(%1$s)::text AS r FROM %3$s)
       SELECT NULL::text, 'deleted'::text, NULL::text, d.r, NULL::text FROM (SELECT r FROM x EXCEPT ALL SELECT r FROM y) d
       UNION ALL
-      SELECT NULL, 'added', NULL, NULL, d.r FROM (SELECT r FROM y EXCEPT ALL SELECT r FROM x) d$sql$, columns, a_source, b_source);
+      SELECT NULL, 'added', NULL, NULL, d.r FROM (SELECT r FROM y EXCEPT ALL SELECT r FROM x) d$sql$, columns, a_side.source, b_side.source);
   ELSE
     RETURN QUERY EXECUTE format($sql$
       SELECT ROW(%4$s)::text, CASE WHEN x.there IS NULL THEN 'added' WHEN y.there IS NULL THEN 'deleted' ELSE 'modified' END,
@@ -293,7 +360,7 @@ BEGIN
         FULL JOIN (SELECT true AS there, ROW(%1$s)::text AS image, %1$s FROM %3$s) y ON %5$s
         CROSS JOIN LATERAL (SELECT NULL, NULL, NULL, true WHERE x.there IS NULL OR y.there IS NULL
                             UNION ALL SELECT * FROM (VALUES %6$s) v WHERE x.there AND y.there) c (name, a, b, differs)
-      WHERE c.differs$sql$, columns, a_source, b_source, keys, same, cells);
+      WHERE c.differs$sql$, columns, a_side.source, b_side.source, keys, same, cells);
   END IF;
 END
 $body$;
@@ -669,7 +736,7 @@ BEGIN
     EXECUTE format('LOCK TABLE %s IN SHARE MODE', heliosdb.branch_relation_name(pair.local));
     tables := tables || pair.main;
     locals := locals || pair.local;
-    bases := bases || COALESCE(pair.merged, pair.fork);
+    bases := bases || COALESCE(pair.merged, (SELECT f.fork_at FROM heliosdb.branch_forks f WHERE f.name = source));
     firsts := firsts || (pair.merged IS NULL);
     is_new := is_new || (pair.main = 0);
     commons := commons || pair.columns;
@@ -869,8 +936,10 @@ DECLARE
   keys text;
   at constant text := 'floor(extract(epoch FROM pg_xact_commit_timestamp(xmin)) * 1000)::bigint';
 BEGIN
-  FOR t IN SELECT DISTINCT c.main::regclass AS name, heliosdb.branch_relation_name(c.main) AS text FROM unnest(ARRAY[source, target]) n
-             CROSS JOIN LATERAL heliosdb.branch_contents(n) c JOIN pg_class r ON r.oid = c.main AND r.relkind IN ('r', 'p') AND NOT r.relispartition ORDER BY 2 LOOP
+  FOR t IN SELECT r.oid::regclass AS name, (SELECT format('%I.%I', n.nspname, r.relname) FROM pg_namespace n WHERE n.oid = o.schema) AS text
+           FROM (SELECT max(c.schema) AS schema, COALESCE(NULLIF(c.main, 0), max(c.local)) AS relation FROM unnest(ARRAY[source, target]) n
+                   CROSS JOIN LATERAL heliosdb.branch_contents(n) c GROUP BY c.main, c.origin) o
+             JOIN pg_class r ON r.oid = o.relation AND r.relkind IN ('r', 'p') AND NOT r.relispartition ORDER BY 2 LOOP
     a := heliosdb.branch_source(source, t.name);
     b := heliosdb.branch_source(target, t.name);
     IF a.source IS NULL OR b.source IS NULL THEN
@@ -882,10 +951,9 @@ BEGIN
       RETURN NEXT;
       CONTINUE;
     END IF;
-    SELECT string_agg(quote_ident(c.attname), ', ' ORDER BY c.attnum),
-           string_agg(format('COALESCE(x.%1$I, y.%1$I)', c.attname), ', ' ORDER BY c.attnum) FILTER (WHERE c.attnum = ANY (heliosdb.branch_key(t.name)))
+    SELECT string_agg(quote_ident(c.name), ', '), string_agg(format('COALESCE(x.%1$I, y.%1$I)', c.name), ', ') FILTER (WHERE c.number = ANY (heliosdb.branch_key(t.name)))
       INTO columns, keys
-      FROM pg_attribute c WHERE c.attrelid = t.name::oid AND c.attnum > 0 AND NOT c.attisdropped;
+      FROM heliosdb.branch_common_columns(t.name, a.definition, b.definition) c;
     IF keys IS NULL THEN
       RETURN QUERY SELECT t.text, d.a_value, d.b_value, d.difference, NULL::bigint, NULL::bigint FROM heliosdb.branch_diff(source, target, t.name) d;
       CONTINUE;

@@ -41,7 +41,12 @@ enum RelationColumn {
   kSchema,
   kColumns,
   kBaseXid,
-  kRelationColumns = kBaseXid
+  kOrigin,
+  kMadeXid,
+  kShared,
+  kSourceRelid,
+  kSourceFork,
+  kRelationColumns = kSourceFork
 };
 
 struct LocalKey {
@@ -57,6 +62,7 @@ struct LocalEntry {
 
 constinit HTAB *locals = nullptr;
 constinit Branch current = {};
+constinit Branch current_root = {};
 constinit bool current_valid = false;
 constinit uint64 invalidations = 0;
 constinit bool entering_scope = false;
@@ -148,13 +154,28 @@ Local LoadLocal(int64 branch, Oid main) {
   return local;
 }
 
-// Counts the columns of a relation, dropped ones too; 0 without one.
-int16 ColumnCount(Oid relation) {
-  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
-  if (!HeapTupleIsValid(tuple)) return 0;
-  const int16 count = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relnatts;
-  ReleaseSysCache(tuple);
-  return count;
+// Inserts a row that says what a branch has in place of a relation; `made`: the transaction that made it, invalid for
+// what was there when the branch began.
+void InsertLocal(int64 branch, Oid main, Oid local, Oid schema, const Inheritance &inheritance,
+                 FullTransactionId made) {
+  Relation table = table_open(OwnRelationOrError("branch_relations"), RowExclusiveLock);
+  Datum values[kRelationColumns] = {};
+  bool nulls[kRelationColumns] = {};
+  values[kBranch - 1] = Int64GetDatum(branch);
+  values[kMainRelid - 1] = ObjectIdGetDatum(main);
+  values[kLocalRelid - 1] = ObjectIdGetDatum(local);
+  values[kSchema - 1] = ObjectIdGetDatum(schema);
+  values[kColumns - 1] = Int16GetDatum(inheritance.columns);
+  nulls[kBaseXid - 1] = true;
+  values[kOrigin - 1] = ObjectIdGetDatum(inheritance.origin);
+  values[kMadeXid - 1] = FullTransactionIdGetDatum(made);
+  nulls[kMadeXid - 1] = !FullTransactionIdIsValid(made);
+  values[kShared - 1] = Int16GetDatum(inheritance.shared);
+  values[kSourceRelid - 1] = ObjectIdGetDatum(inheritance.source);
+  values[kSourceFork - 1] = Int64GetDatum(inheritance.source_fork);
+  CatalogTupleInsert(table, heap_form_tuple(RelationGetDescr(table), values, nulls));
+  table_close(table, RowExclusiveLock);
+  LocalChanged(main);
 }
 
 }  // namespace
@@ -185,9 +206,36 @@ const Branch &CurrentBranch() {
                     errmsg("branch \"%s\" does not exist", SessionBranchName()),
                     errhint("USE BRANCH main leads back to the database itself.")));
   }
+  current_root = RootOf(found);
   current = found;
   current_valid = invalidations == before;
   return current;
+}
+
+Branch RootOf(const Branch &branch) {
+  Branch root = branch;
+  while (root.parent != kMain) {
+    CHECK_FOR_INTERRUPTS();
+    if (!FindBranchById(root.parent, &root)) {
+      ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+                      errmsg("the branch that branch \"%s\" comes from does not exist",
+                             NameStr(branch.name)),
+                      errhint("It was dropped meanwhile.")));
+    }
+  }
+  return root;
+}
+
+const Branch &CurrentRoot() {
+  CurrentBranch();
+  return current_root;
+}
+
+TimestampTz MainInstant() {
+  const Branch branch = CurrentBranch();
+  const Branch root = CurrentRoot();
+  const TimestampTz own = ForkInstant(branch);
+  return root.id == branch.id ? own : ForkInstant(root);
 }
 
 TimestampTz ForkInstant(const Branch &branch) {
@@ -223,6 +271,14 @@ Local FindLocal(int64 branch, Oid main) {
   return local;
 }
 
+int16 ColumnCount(Oid relation) {
+  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+  if (!HeapTupleIsValid(tuple)) return 0;
+  const int16 count = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relnatts;
+  ReleaseSysCache(tuple);
+  return count;
+}
+
 void BranchesChanged() {
   CacheInvalidateRelcacheByRelid(OwnRelationOrError("branches"));
   CommandCounterIncrement();
@@ -234,18 +290,42 @@ void LocalChanged(Oid main) {
 }
 
 void AddLocal(int64 branch, Oid main, Oid local, Oid schema) {
-  Relation table = table_open(OwnRelationOrError("branch_relations"), RowExclusiveLock);
-  Datum values[kRelationColumns] = {};
-  bool nulls[kRelationColumns] = {};
-  values[kBranch - 1] = Int64GetDatum(branch);
-  values[kMainRelid - 1] = ObjectIdGetDatum(main);
-  values[kLocalRelid - 1] = ObjectIdGetDatum(local);
-  values[kSchema - 1] = ObjectIdGetDatum(schema);
-  values[kColumns - 1] = Int16GetDatum(ColumnCount(local));
-  nulls[kBaseXid - 1] = true;
-  CatalogTupleInsert(table, heap_form_tuple(RelationGetDescr(table), values, nulls));
-  table_close(table, RowExclusiveLock);
-  LocalChanged(main);
+  Inheritance own = {};
+  own.origin = OidIsValid(main) ? InvalidOid : local;
+  own.columns = ColumnCount(local);
+  InsertLocal(branch, main, local, schema, own, GetTopFullTransactionId());
+}
+
+void AddInherited(int64 branch, Oid main, Oid local, Oid schema, const Inheritance &inheritance) {
+  InsertLocal(branch, main, local, schema, inheritance, InvalidFullTransactionId);
+}
+
+Source LoadSource(Oid local) {
+  Relation table = table_open(OwnRelationOrError("branch_relations"), AccessShareLock);
+  ScanKeyData key;
+  ScanKeyInit(&key, kLocalRelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(local));
+  SysScanDesc scan = systable_beginscan(table, OwnRelationOrError("branch_relations_local"), true,
+                                        nullptr, 1, &key);
+  HeapTuple tuple = systable_getnext(scan);
+  Source source = {};
+  if (HeapTupleIsValid(tuple)) {
+    const TupleDesc row = RelationGetDescr(table);
+    bool is_null;
+    source.relation = DatumGetObjectId(heap_getattr(tuple, kSourceRelid, row, &is_null));
+    source.fork = DatumGetInt64(heap_getattr(tuple, kSourceFork, row, &is_null));
+    const Datum made = heap_getattr(tuple, kMadeXid, row, &is_null);
+    source.made = is_null ? InvalidFullTransactionId : DatumGetFullTransactionId(made);
+  }
+  systable_endscan(scan);
+  table_close(table, AccessShareLock);
+  return source;
+}
+
+TimestampTz SourceInstant(const Source &source) {
+  Branch branch;
+  if (!FindBranchById(source.fork, &branch))
+    elog(ERROR, "branch %lld does not exist", static_cast<long long>(source.fork));
+  return ForkInstant(branch);
 }
 
 List *LiveBranches() {
@@ -269,6 +349,11 @@ void LockBranch(int64 branch, bool exclusive) {
   // The id is taken modulo 2^32: a clash makes two branches wait for each other, no more.
   LockDatabaseObject(OwnRelationOrError("branches"), static_cast<Oid>(branch), 0,
                      exclusive ? AccessExclusiveLock : AccessShareLock);
+}
+
+void LockCopy(int64 branch, Oid relation) {
+  LockDatabaseObject(OwnRelationOrError("branch_relations"), relation, static_cast<uint16>(branch),
+                     ExclusiveLock);
 }
 
 // A flag beside those of the server, which an error takes back with them.

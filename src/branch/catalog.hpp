@@ -36,6 +36,15 @@ const Branch &CurrentBranch();
 // The instant of the fork; an error while the transaction that creates the branch runs.
 TimestampTz ForkInstant(const Branch &branch);
 
+// The branch of main that a branch comes from, itself if it is one: it says as of when main's tables are read.
+Branch RootOf(const Branch &branch);
+
+// The same for the branch of the session.
+const Branch &CurrentRoot();
+
+// As of when the session's branch reads what no branch that it comes from has changed.
+TimestampTz MainInstant();
+
 // What a branch has in place of a relation of main.
 struct Local {
   bool exists;    // there is a row
@@ -44,12 +53,41 @@ struct Local {
 };
 Local FindLocal(int64 branch, Oid main);
 
+// Counts the columns of a relation, dropped ones too; 0 without one.
+int16 ColumnCount(Oid relation);
+
 // Tells that the branches, or what a branch has in place of `main`, have changed.
 void BranchesChanged();
 void LocalChanged(Oid main);
 
 // Notes what a branch has in place of `main` (0: nothing, it was created on the branch).
 void AddLocal(int64 branch, Oid main, Oid local, Oid schema);
+
+// What a branch has from the branch that it comes from.
+struct Inheritance {
+  Oid origin;     // relation of the branch that created it; 0: main did
+  int16 columns;  // see Local
+  int16 shared;   // columns that it has in common with the parent's
+  Oid source;  // where its rows are read until it is filled; 0 for what has no rows or is its own
+  int64 source_fork;  // the branch as of whose fork they are
+};
+
+// Notes the same for what it has inherited.
+void AddInherited(int64 branch, Oid main, Oid local, Oid schema, const Inheritance &inheritance);
+
+// Where the rows of a relation of a branch came from.
+struct Source {
+  Oid relation;            // 0: they are its own from the beginning
+  int64 fork;              // the branch as of whose fork they are read
+  FullTransactionId made;  // transaction that gave it rows of its own; invalid: it has none yet
+};
+Source LoadSource(Oid local);
+
+// The instant as of which they are read.
+TimestampTz SourceInstant(const Source &source);
+
+// Lets one transaction at a time give a branch rows of a relation.
+void LockCopy(int64 branch, Oid relation);
 
 // Lists the branches that exist, main left out.
 List *LiveBranches();

@@ -273,16 +273,17 @@ Oid CloneSequence(Oid model, Oid schema) {
   return clone;
 }
 
-void CloneRows(Oid model, Oid clone, TimestampTz at) {
+void CloneRows(Oid model, Oid clone, TimestampTz at, bool frozen) {
   constexpr long kBatch = 1000;
-  Relation table = table_open(clone, AccessExclusiveLock);
+  const int options = TABLE_INSERT_SKIP_FSM | (frozen ? TABLE_INSERT_FROZEN : 0);
+  Relation table = table_open(clone, frozen ? AccessExclusiveLock : ShareRowExclusiveLock);
   const TupleDesc row = RelationGetDescr(table);
   StringInfoData sql;
   initStringInfo(&sql);
   for (int i = 0; i < row->natts; i++) {
     if (TupleDescAttr(row, i)->attisdropped) continue;
     appendStringInfo(&sql, "%s%s", sql.len == 0 ? "SELECT " : ", ",
-                     quote_identifier(NameStr(TupleDescAttr(row, i)->attname)));
+                     quote_identifier(get_attname(model, TupleDescAttr(row, i)->attnum, false)));
   }
   if (sql.len == 0) appendStringInfoString(&sql, "SELECT");
   appendStringInfo(&sql, " FROM %s TABLESAMPLE heliosdb.as_of($1)", pg::QualifiedName(model));
@@ -310,13 +311,12 @@ void CloneRows(Oid model, Oid clone, TimestampTz at) {
         if (!dropped) from++;
       }
       ExecStoreVirtualTuple(slot);
-      // Frozen: a snapshot that is older than the copy sees the rows too. Nobody knows the table yet.
-      table_tuple_insert(table, slot, command, TABLE_INSERT_FROZEN | TABLE_INSERT_SKIP_FSM, bulk);
+      table_tuple_insert(table, slot, command, options, bulk);
     }
     SPI_freetuptable(SPI_tuptable);
   }
   FreeBulkInsertState(bulk);
-  table_finish_bulk_insert(table, TABLE_INSERT_FROZEN | TABLE_INSERT_SKIP_FSM);
+  table_finish_bulk_insert(table, options);
   ExecDropSingleTupleTableSlot(slot);
   SPI_cursor_close(portal);
   table_close(table, NoLock);

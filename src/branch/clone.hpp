@@ -4,6 +4,7 @@
 #include "pg/pg.hpp"
 
 extern "C" {
+#include "nodes/pg_list.h"
 #include "utils/timestamp.h"
 }
 #undef Min
@@ -22,11 +23,18 @@ Oid CloneTable(Oid model, Oid schema, MapRelation map_sequence);
 // Creates a sequence like another one, with its present state. SPI must be connected.
 Oid CloneSequence(Oid model, Oid schema);
 
-// Copies the rows of `model` as of an instant, so that every snapshot sees them.
-void CloneRows(Oid model, Oid clone, TimestampTz at);
+// Copies the rows of `model` as of an instant, without indexes. Frozen: so that every snapshot sees them, into a table
+// that nobody knows yet.
+void CloneRows(Oid model, Oid clone, TimestampTz at, bool frozen);
 
 // Creates the indexes with primary key, unique and exclusion constraints, and copies what the planner knows.
 void CloneIndexes(Oid model, Oid clone);
+
+// Makes the clones of partitions those of the clones of their parents.
+void ClonePartitions(List *models, MapRelation map_table);
+
+// Creates the indexes of the clones of partitioned tables, behind those of their partitions.
+void CloneWholeIndexes(List *models, MapRelation map_table);
 
 // Creates the triggers of users, and policies.
 void CloneTriggers(Oid model, Oid clone, MapRelation map_table);

@@ -2,6 +2,7 @@
 #include "branch/catalog.hpp"
 #include "branch/clone.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 extern "C" {
@@ -13,6 +14,7 @@ extern "C" {
 #include "catalog/heap.h"
 #include "catalog/indexing.h"
 #include "catalog/objectaddress.h"
+#include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_trigger.h"
 #include "commands/defrem.h"
@@ -53,6 +55,39 @@ void CloneIndexes(Oid model_oid, Oid clone) {
   CopyStatistics(model_oid, clone);
   table_close(model, NoLock);
   CommandCounterIncrement();
+}
+
+// While they are empty: the keys of rows would be computed, by functions of users.
+void ClonePartitions(List *models, MapRelation map_table) {
+  ListCell *cell;
+  foreach (cell, models) {
+    const Oid table = lfirst_oid(cell);
+    if (!get_rel_relispartition(table)) continue;
+    RunEach(psprintf(
+        "SELECT format('ALTER TABLE %%s ATTACH PARTITION %%s %%s', '%u'::regclass, '%u'::regclass, "
+        "pg_get_expr(relpartbound, oid)) FROM pg_class WHERE oid = %u",
+        map_table(get_partition_parent(table, false)), map_table(table), table));
+  }
+}
+
+// The index of a whole takes those of the parts in, so the parts come first.
+void CloneWholeIndexes(List *models, MapRelation map_table) {
+  int deepest = 0;
+  ListCell *cell;
+  foreach (cell, models) {
+    const Oid table = lfirst_oid(cell);
+    if (get_rel_relispartition(table))
+      deepest = std::max(deepest, list_length(get_partition_ancestors(table)));
+  }
+  for (int depth = deepest; depth >= 0; depth--) {
+    foreach (cell, models) {
+      const Oid table = lfirst_oid(cell);
+      const int above =
+          get_rel_relispartition(table) ? list_length(get_partition_ancestors(table)) : 0;
+      if (get_rel_relkind(table) == RELKIND_PARTITIONED_TABLE && above == depth)
+        CloneIndexes(table, map_table(table));
+    }
+  }
 }
 
 namespace {

@@ -13,7 +13,6 @@
 #include "changelog/changelog.hpp"
 #include "pg/pause.hpp"
 
-#include <algorithm>
 #include <cstring>
 
 extern "C" {
@@ -22,7 +21,6 @@ extern "C" {
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
-#include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
@@ -69,12 +67,6 @@ List *ConnectedTables(Oid table) {
   return tables;
 }
 
-// Lets one transaction at a time copy a relation for a branch.
-void LockCopy(int64 branch, Oid relation) {
-  LockDatabaseObject(get_relname_relid("branch_relations", get_namespace_oid(kAdminSchema, false)),
-                     relation, static_cast<uint16>(branch), ExclusiveLock);
-}
-
 // Creates a schema of a branch, or finds it.
 Oid EnsureSpaceOf(int64 branch, Space space, Oid schema) {
   const char *base = get_namespace_name(schema);
@@ -108,7 +100,7 @@ Oid EnsureSpaceOf(int64 branch, Space space, Oid schema) {
 // Tells whether a branch began when it was created, so that its sequences are known.
 bool IsForkOfPresent(int64 id) {
   Branch branch;
-  return FindBranchById(id, &branch) && FullTransactionIdIsValid(branch.fork_xid);
+  return FindBranchById(id, &branch) && FullTransactionIdIsValid(RootOf(branch).fork_xid);
 }
 
 // Copies a sequence of main for a branch; SPI is connected.
@@ -166,42 +158,8 @@ void FillCopy(Oid table, TimestampTz fork) {
                     quote_literal_cstr(timestamptz_to_str(fork))),
            SPI_OK_SELECT);
   } else {
-    CloneRows(table, copy, fork);
+    CloneRows(table, copy, fork, true);
     CloneIndexes(table, copy);
-  }
-}
-
-// Makes the copies of partitions those of the copies of their parents, while they are empty: the keys of rows would be
-// computed, by functions of users.
-void AttachPartitions(List *tables) {
-  ListCell *cell;
-  foreach (cell, tables) {
-    const Oid table = lfirst_oid(cell);
-    if (!get_rel_relispartition(table)) continue;
-    RunEach(psprintf(
-        "SELECT format('ALTER TABLE %%s ATTACH PARTITION %%s %%s', '%u'::regclass, '%u'::regclass, "
-        "pg_get_expr(relpartbound, oid)) FROM pg_class WHERE oid = %u",
-        MapTable(get_partition_parent(table, false)), MapTable(table), table));
-  }
-}
-
-// Makes the indexes of partitioned tables: that of a whole takes those of the parts in, so the parts come first.
-void IndexWholes(List *tables) {
-  int deepest = 0;
-  ListCell *cell;
-  foreach (cell, tables) {
-    const Oid table = lfirst_oid(cell);
-    if (get_rel_relispartition(table))
-      deepest = std::max(deepest, list_length(get_partition_ancestors(table)));
-  }
-  for (int depth = deepest; depth >= 0; depth--) {
-    foreach (cell, tables) {
-      const Oid table = lfirst_oid(cell);
-      const int above =
-          get_rel_relispartition(table) ? list_length(get_partition_ancestors(table)) : 0;
-      if (get_rel_relkind(table) == RELKIND_PARTITIONED_TABLE && above == depth)
-        CloneIndexes(table, MapTable(table));
-    }
   }
 }
 
@@ -218,9 +176,9 @@ void CopyTables(List *tables, TimestampTz fork) {
     fresh = lappend_oid(fresh, table);
     pg::Pause("branch_copy");
   }
-  AttachPartitions(fresh);
+  ClonePartitions(fresh, MapTable);
   foreach (cell, fresh) FillCopy(lfirst_oid(cell), fork);
-  IndexWholes(fresh);
+  CloneWholeIndexes(fresh, MapTable);
   foreach (cell, fresh) {
     const Oid table = lfirst_oid(cell);
     const Oid copy = MapTable(table);
@@ -237,17 +195,18 @@ void CopyTables(List *tables, TimestampTz fork) {
 bool HasHistory(const Branch &branch, FullTransactionId since) {
   TimestampTz began;
   const TransactionId xid = XidFromFullTransactionId(since);
-  if (TransactionIdGetCommitTsData(xid, &began, nullptr)) return began <= ForkInstant(branch);
+  if (TransactionIdGetCommitTsData(xid, &began, nullptr))
+    return began <= ForkInstant(RootOf(branch));
   return !TransactionIdIsCurrentTransactionId(xid);
 }
 
 bool ExistedAtFork(Oid main) {
-  const Branch &branch = CurrentBranch();
+  const Branch &root = CurrentRoot();
   changelog::TrackedTable tracked;
   if (!changelog::FindTracked(main, &tracked)) return false;
   // Where the fork was chosen, or a history began anew, time travel says what is missing.
-  const bool chosen = !FullTransactionIdIsValid(branch.fork_xid);
-  return chosen || strcmp(tracked.reason, "tracked") != 0 || HasHistory(branch, tracked.since);
+  const bool chosen = !FullTransactionIdIsValid(root.fork_xid);
+  return chosen || strcmp(tracked.reason, "tracked") != 0 || HasHistory(root, tracked.since);
 }
 
 void CheckExistedAtFork(Oid main) {
@@ -266,7 +225,7 @@ Oid CopyUp(Oid main) {
   PreventCommandIfReadOnly("the first change of a table on a branch");
   PreventCommandIfParallelMode("the first change of a table on a branch");
   const Branch branch = CurrentBranch();
-  const TimestampTz fork = ForkInstant(branch);
+  const TimestampTz fork = MainInstant();
   CheckExistedAtFork(main);
   LockBranch(branch.id, false);
   CurrentBranch();  // it may have been dropped meanwhile

@@ -3,6 +3,7 @@
 #include "branch/guard.hpp"
 
 #include "branch/catalog.hpp"
+#include "branch/inherited.hpp"
 #include "branch/redirect.hpp"
 #include "branch/relations.hpp"
 #include "branch/session.hpp"
@@ -38,9 +39,12 @@ constinit pg::HookChain<ExecutorFinish_hook_type> finish_chain;
 constinit pg::HookChain<fmgr_hook_type> call_chain;
 
 // Raises an error for a relation that a statement on a branch may not change.
-void CheckWritten(Oid relation) {
+void CheckWritten(Oid relation, Snapshot snapshot) {
   const Kind kind = Classify(relation, session_branch);
-  if (kind == Kind::kOwn) CheckNotMerged();
+  if (kind == Kind::kOwn) {
+    CheckNotMerged();
+    CheckFilled(relation, snapshot);
+  }
   if (kind == Kind::kOwn || kind == Kind::kShared || kind == Kind::kView) return;
   ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                   errmsg("a statement on branch \"%s\" would change \"%s\", which is not of that "
@@ -51,11 +55,12 @@ void CheckWritten(Oid relation) {
 
 // Raises an error if a table that is to be read as of the fork has been copied by another session since the
 // statement was planned: what that has changed would be missed.
-void CheckRead(const RangeTblEntry *entry) {
-  if (entry->rtekind != RTE_RELATION || IsolationUsesXactSnapshot()) return;
-  if (Classify(entry->relid, session_branch) != Kind::kTable) return;
+void CheckRead(const RangeTblEntry *entry, Snapshot snapshot) {
   // Entries that only ask for privileges beside the copy are not read.
-  if (!entry->inFromCl) return;
+  if (entry->rtekind != RTE_RELATION || !entry->inFromCl) return;
+  const Kind kind = Classify(entry->relid, session_branch);
+  if (kind == Kind::kOwn) CheckFilled(entry->relid, snapshot);
+  if (kind != Kind::kTable || IsolationUsesXactSnapshot()) return;
   if (!FindLocal(CurrentBranch().id, entry->relid).exists) return;
   ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
                   errmsg("table \"%s\" was changed on branch \"%s\" for the first time meanwhile",
@@ -87,14 +92,15 @@ void OnStart(QueryDesc *query, int flags) {
     PlannedStmt *plan = query->plannedstmt;
     ListCell *cell;
     foreach (cell, plan->resultRelations)
-      CheckWritten(rt_fetch(lfirst_int(cell), plan->rtable)->relid);
+      CheckWritten(rt_fetch(lfirst_int(cell), plan->rtable)->relid, query->snapshot);
     foreach (cell, plan->rowMarks) {
       const auto *mark = lfirst_node(PlanRowMark, cell);
       if (RowMarkRequiresRowShareLock(mark->markType))
-        CheckWritten(rt_fetch(mark->rti, plan->rtable)->relid);
+        CheckWritten(rt_fetch(mark->rti, plan->rtable)->relid, query->snapshot);
     }
     AcceptInvalidationMessages();
-    foreach (cell, plan->rtable) CheckRead(lfirst_node(RangeTblEntry, cell));
+    CheckSources(plan);
+    foreach (cell, plan->rtable) CheckRead(lfirst_node(RangeTblEntry, cell), query->snapshot);
   }
   if (chain.previous() != nullptr) {
     chain.previous()(query, flags);

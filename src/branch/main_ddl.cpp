@@ -28,13 +28,14 @@ namespace helios::branch {
 
 namespace {
 
-// A tracked table of main, with where its history began.
+// A tracked table of main, or one that branches have inherited, with where its history began.
 struct History {
   Oid table;
   char *name;
   FullTransactionId since;
   Oid root;            // partitioned table that it belongs to, or 0
   Bitmapset *columns;  // that are not dropped
+  bool of_branch;
 };
 
 // Lists the columns of a table.
@@ -112,17 +113,20 @@ const char *NewSchemaName(const Node *statement) {
   return create->authrole == nullptr ? nullptr : get_rolespec_name(create->authrole);
 }
 
-// Lists the tracked tables of main.
-List *Histories() {
+// Lists the tracked tables that branches read: those of main, and what is inherited and not changed.
+List *Histories(bool of_main) {
   SystemScope scope;
   scope.Enter();
   MemoryContext context = CurrentMemoryContext;
   SPI_connect();
-  RunSql(
-      "SELECT t.relid, t.since_xid, t.root FROM heliosdb.tracked t JOIN pg_class c ON c.oid = "
-      "t.relid JOIN "
-      "pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname !~ '^heliosdb_[bc][0-9]+_'",
-      SPI_OK_SELECT);
+  RunSql(psprintf(
+             "SELECT t.relid, t.since_xid, t.root, v.of_branch FROM heliosdb.tracked t JOIN "
+             "pg_class c ON c.oid = t.relid JOIN pg_namespace n ON n.oid = c.relnamespace CROSS "
+             "JOIN LATERAL (SELECT n.nspname ~ '^heliosdb_[bc][0-9]+_' AS of_branch) v WHERE CASE "
+             "WHEN v.of_branch THEN EXISTS (SELECT FROM heliosdb.branch_relations r WHERE "
+             "r.source_relid = t.relid AND r.made_xid IS NULL) ELSE %s END",
+             of_main ? "true" : "false"),
+         SPI_OK_SELECT);
   MemoryContext spi = MemoryContextSwitchTo(context);
   List *histories = NIL;
   for (uint64 row = 0; row < SPI_processed; row++) {
@@ -134,6 +138,8 @@ List *Histories() {
         SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 2, &is_null));
     history->root = DatumGetObjectId(
         SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 3, &is_null));
+    history->of_branch =
+        DatumGetBool(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 4, &is_null));
     history->name = get_rel_name(history->table);
     history->columns = ColumnsOf(history->table);
     histories = lappend(histories, history);
@@ -154,19 +160,36 @@ const History *Find(List *histories, Oid table) {
   return nullptr;
 }
 
+[[noreturn]] void RaiseRead(const History &lost, const char *branch) {
+  ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+                  errmsg("table \"%s\" is read by branch \"%s\"", lost.name, branch),
+                  errdetail("The statement would end the history of the table, or of a column."),
+                  errhint("Merge and drop the branch, or change a row of the table on it first.")));
+}
+
+// Raises an error if a branch has inherited a table whose history has ended, and reads it.
+void CheckHeirs(const History &lost) {
+  List *heirs = QueryOids(psprintf(
+      "SELECT r.branch::oid FROM heliosdb.branch_relations r WHERE r.source_relid = %u AND "
+      "r.made_xid IS NULL ORDER BY 1",
+      lost.table));
+  Branch heir;
+  if (heirs != NIL && FindBranchById(static_cast<int64>(linitial_oid(heirs)), &heir))
+    RaiseRead(lost, NameStr(heir.name));
+}
+
 // Raises an error if a branch reads a table whose history has ended.
 void CheckReaders(const History &lost, bool copies_too) {
+  if (lost.of_branch) {
+    CheckHeirs(lost);
+    return;
+  }
   ListCell *cell;
   foreach (cell, LiveBranches()) {
     const auto *branch = static_cast<const Branch *>(lfirst(cell));
     // A copy is found through the table that it stands for.
     if (!copies_too && FindLocal(branch->id, lost.table).exists) continue;
-    if (!HasHistory(*branch, lost.since)) continue;
-    ereport(ERROR,
-            (errcode(ERRCODE_OBJECT_IN_USE),
-             errmsg("table \"%s\" is read by branch \"%s\"", lost.name, NameStr(branch->name)),
-             errdetail("The statement would end the history of the table, or of a column."),
-             errhint("Merge and drop the branch, or change a row of the table on it first.")));
+    if (HasHistory(*branch, lost.since)) RaiseRead(lost, NameStr(branch->name));
   }
 }
 
@@ -194,7 +217,7 @@ void CheckReserved(const Node *statement) {
 List *BeforeMainDdl(const Node *statement) {
   if (!IsWatched(statement) || LiveBranches() == NIL) return NIL;
   CheckRename(statement);
-  List *histories = Histories();
+  List *histories = Histories(true);
   if (IsA(statement, AlterTableStmt) &&
       ChangesColumns(reinterpret_cast<const AlterTableStmt *>(statement))) {
     const auto *alter = reinterpret_cast<const AlterTableStmt *>(statement);
@@ -206,10 +229,14 @@ List *BeforeMainDdl(const Node *statement) {
   return histories;
 }
 
+List *BeforeBranchDdl(const Node *statement) {
+  return IsWatched(statement) ? Histories(false) : NIL;
+}
+
 void AfterMainDdl(List *before) {
   // DROP EXTENSION has taken the branches along.
   if (before == NIL || LiveBranches() == NIL) return;
-  List *after = Histories();
+  List *after = Histories(true);
   ListCell *cell;
   foreach (cell, before) {
     const auto *known = static_cast<const History *>(lfirst(cell));

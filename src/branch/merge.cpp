@@ -101,6 +101,11 @@ HELIOS_FUNCTION(merge_begin) {
                     errhint("SHOW BRANCHES lists the branches of this database.")));
   }
   RequireOwner(branch);
+  if (branch.parent != kMain) {
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("branch \"%s\" cannot be merged into main", name),
+                    errdetail("It comes from another branch.")));
+  }
   LockBranch(branch.id, true);
   OwnedBranch(branch.id);  // somebody may have dropped it meanwhile
   PG_RETURN_INT64(branch.id);

@@ -2,6 +2,7 @@
 
 #include "branch/catalog.hpp"
 #include "branch/copy_up.hpp"
+#include "branch/inherited.hpp"
 #include "branch/path.hpp"
 #include "branch/relations.hpp"
 #include "branch/session.hpp"
@@ -138,9 +139,13 @@ Oid LeadToCopy(RangeVar *name, AclMode needed) {
     case Kind::kTable: {
       CheckPrivilege(named, needed);
       const Oid local = CopyUp(named);
+      Fill(local);
       PointTo(name, local);
       return local;
     }
+    case Kind::kOwn:
+      Fill(named);
+      return named;
     case Kind::kSequence: {
       CheckPrivilege(named, needed);
       const Oid local = LocalSequence(named);

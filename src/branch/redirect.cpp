@@ -11,6 +11,7 @@
 
 #include "branch/catalog.hpp"
 #include "branch/copy_up.hpp"
+#include "branch/inherited.hpp"
 #include "branch/relations.hpp"
 #include "branch/session.hpp"
 #include "pg/compat.hpp"
@@ -66,7 +67,10 @@ void CopyWritten(Query *query) {
     if (entry->rtekind != RTE_RELATION || !IsWritten(query, index)) continue;
     switch (Classify(entry->relid, session_branch)) {
       case Kind::kTable:
-        CopyUp(entry->relid);
+        Fill(CopyUp(entry->relid));
+        break;
+      case Kind::kOwn:
+        Fill(entry->relid);
         break;
       case Kind::kOther:
       case Kind::kForeign:
@@ -170,8 +174,8 @@ void Swap(Query *query, int index, RangeTblEntry *entry, Oid local) {
   entry->relid = local;
 }
 
-// Lets time travel read main's table as of the fork of the branch.
-void ReadFork(RangeTblEntry *entry) {
+// Raises an error for a statement that cannot read a table as of the fork of the branch.
+void CheckForkRead(const RangeTblEntry *entry) {
   if (entry->tablesample != nullptr) {
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                     errmsg("TABLESAMPLE and AS OF are not supported on branch \"%s\"",
@@ -188,12 +192,12 @@ void ReadFork(RangeTblEntry *entry) {
                               "watched for conflicts."),
                     errhint("Use REPEATABLE READ.")));
   }
-  TableSampleClause *sample = makeNode(TableSampleClause);
-  sample->tsmhandler = pg::FindFunction(kAdminSchema, "as_of", {INTERNALOID});
-  sample->args = list_make1(makeConst(TIMESTAMPTZOID, -1, InvalidOid, sizeof(TimestampTz),
-                                      TimestampTzGetDatum(ForkInstant(CurrentBranch())), false,
-                                      FLOAT8PASSBYVAL));
-  entry->tablesample = sample;
+}
+
+// Lets time travel read main's table as of the fork of the branch.
+void ReadFork(RangeTblEntry *entry) {
+  CheckForkRead(entry);
+  entry->tablesample = SampleAsOf(MainInstant());
 }
 
 // Raises an error for a view of main that the branch has dropped or replaced: its query is in the statement already.
@@ -215,21 +219,36 @@ void CheckPresent(Oid table) {
                   errdetail("heliosdb.as_of is set."), errhint("RESET heliosdb.as_of.")));
 }
 
+// Lets a query read the rows of an inherited table where they are; notes the table in `read`.
+void LeadInherited(Query *query, int index, RangeTblEntry *entry, List **read) {
+  const Oid local = entry->relid;
+  if (!ReadsSource(local)) return;
+  CheckPresent(local);
+  CheckForkRead(entry);
+  KeepPrivileges(query, entry);
+  ReadSource(entry, index, local);
+  if (read != nullptr) *read = list_append_unique_oid(*read, local);
+}
+
 // Leads one table of a query.
-void LeadTable(Query *query, int index, RangeTblEntry *entry) {
+void LeadTable(Query *query, int index, RangeTblEntry *entry, List **read) {
   switch (Classify(entry->relid, session_branch)) {
     case Kind::kTable: {
       CheckPresent(entry->relid);
       const Oid local = LocalOf(entry->relid);
       if (OidIsValid(local)) {
-        if (entry->tablesample != nullptr) ReadFork(entry);
+        if (entry->tablesample != nullptr) CheckForkRead(entry);
         Swap(query, index, entry, local);
+        LeadInherited(query, index, entry, read);
       } else {
         CheckExistedAtFork(entry->relid);
         ReadFork(entry);
       }
       break;
     }
+    case Kind::kOwn:
+      LeadInherited(query, index, entry, read);
+      break;
     case Kind::kSequence:
       // Reading main's would show where that is now.
       Swap(query, index, entry, LocalSequence(entry->relid));
@@ -247,20 +266,21 @@ void LeadTable(Query *query, int index, RangeTblEntry *entry) {
 
 bool LeadNode(Node *node, void *context);
 
-void LeadQuery(Query *query) {
-  query_tree_walker(query, pg::AsWalker(LeadNode), nullptr, 0);
+// The second argument of the walker is the list of inherited tables that the statement reads elsewhere, or null.
+void LeadQuery(Query *query, void *read) {
+  query_tree_walker(query, pg::AsWalker(LeadNode), read, 0);
   // Entries that only ask for privileges are added at the end.
   const int count = list_length(query->rtable);
   for (int index = 1; index <= count; index++) {
     RangeTblEntry *entry = rt_fetch(index, query->rtable);
-    if (entry->rtekind == RTE_RELATION) LeadTable(query, index, entry);
+    if (entry->rtekind == RTE_RELATION) LeadTable(query, index, entry, static_cast<List **>(read));
   }
 }
 
 bool LeadNode(Node *node, void *context) {
   if (node == nullptr) return false;
   if (IsA(node, Query)) {
-    LeadQuery(reinterpret_cast<Query *>(node));
+    LeadQuery(reinterpret_cast<Query *>(node), context);
     return false;
   }
   if (IsA(node, NextValueExpr)) {
@@ -286,20 +306,34 @@ bool CopyNode(Node *node, void *context) {
   return expression_tree_walker(node, pg::AsWalker(CopyNode), context);
 }
 
-// An item like those that invalidate a plan, which no cache has: it tells the branch that the plan was made for.
+// Items like those that invalidate a plan, which no cache has: the branch that the plan was made for, and an inherited
+// table whose rows it reads elsewhere.
 constexpr int kMadeFor = -1;
+constexpr int kReadsSource = -2;
+
+void AddItem(PlannedStmt *plan, int kind, uint32 value) {
+  PlanInvalItem *item = makeNode(PlanInvalItem);
+  item->cacheId = kind;
+  item->hashValue = value;
+  plan->invalItems = lappend(plan->invalItems, item);
+}
 
 PlannedStmt *PlanOnBranch(Query *query, const char *text, int options, ParamListInfo params) {
   if (likely(!OnBranch()))
     return planner_chain.next(standard_planner)(query, text, options, params);
   // Copies come first: a table may be read in one place of a statement and written in another.
   CopyNode(reinterpret_cast<Node *>(query), nullptr);
-  LeadQuery(query);
-  PlanInvalItem *made_for = makeNode(PlanInvalItem);
-  made_for->cacheId = kMadeFor;
-  made_for->hashValue = static_cast<uint32>(session_branch);
+  List *read = NIL;
+  LeadQuery(query, &read);
+  const int64 branch = session_branch;
   PlannedStmt *plan = planner_chain.next(standard_planner)(query, text, options, params);
-  plan->invalItems = lappend(plan->invalItems, made_for);
+  AddItem(plan, kMadeFor, static_cast<uint32>(branch));
+  ListCell *cell;
+  foreach (cell, read) {
+    AddItem(plan, kReadsSource, lfirst_oid(cell));
+    // Filling the table makes the plan out of date.
+    plan->relationOids = lappend_oid(plan->relationOids, lfirst_oid(cell));
+  }
   return plan;
 }
 
@@ -343,6 +377,22 @@ bool IsForSession(const PlannedStmt *plan) {
     if (item->cacheId == kMadeFor) made_for = item->hashValue;
   }
   return made_for == static_cast<uint32>(session_branch);
+}
+
+void CheckSources(const PlannedStmt *plan) {
+  ListCell *cell;
+  foreach (cell, plan->invalItems) {
+    const auto *item = lfirst_node(PlanInvalItem, cell);
+    if (item->cacheId == kReadsSource) CheckNotFilled(item->hashValue);
+  }
+}
+
+TableSampleClause *SampleAsOf(TimestampTz at) {
+  TableSampleClause *sample = makeNode(TableSampleClause);
+  sample->tsmhandler = pg::FindFunction(kAdminSchema, "as_of", {INTERNALOID});
+  sample->args = list_make1(makeConst(TIMESTAMPTZOID, -1, InvalidOid, sizeof(TimestampTz),
+                                      TimestampTzGetDatum(at), false, FLOAT8PASSBYVAL));
+  return sample;
 }
 
 void InitRedirect() {

@@ -4,8 +4,10 @@
 #include "pg/pg.hpp"
 
 extern "C" {
+#include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
 #include "nodes/primnodes.h"
+#include "utils/timestamp.h"
 }
 #undef Min
 #undef Max
@@ -16,6 +18,9 @@ namespace helios::branch {
 // Installs the planner hook, in front of that of time travel.
 void InitRedirect();
 
+// TABLESAMPLE heliosdb.as_of(an instant), which time travel makes a read of the past.
+TableSampleClause *SampleAsOf(TimestampTz at);
+
 // Lets a call of nextval() and its like take the sequence of the session's branch when it is evaluated.
 void LeadSequences(FuncExpr *call);
 
@@ -24,5 +29,8 @@ void LeadExpression(Node *expression);
 
 // Tells whether a plan was made for the branch of the session.
 bool IsForSession(const PlannedStmt *plan);
+
+// Raises an error if a plan reads elsewhere what an inherited table has rows of its own for by now.
+void CheckSources(const PlannedStmt *plan);
 
 }  // namespace helios::branch
