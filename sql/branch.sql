@@ -401,7 +401,8 @@ END
 $body$;
 COMMENT ON FUNCTION heliosdb.merge_strategy(jsonb) IS 'refuses unknown options of a merge; returns what decides conflicts';
 
--- Compares a table of a branch with main and writes what is to be done into a temporary table:
+-- Compares a table of a branch with that of the target, here called main, and writes what is to be done into a temporary
+-- table. target and base are what to write into FROM to read the rows of the target, and those of the base:
 --
 --   act       I, U or D; null: nothing
 --   conflict  both sides have changed the row in different ways; act is then what the strategy decides
@@ -409,10 +410,9 @@ COMMENT ON FUNCTION heliosdb.merge_strategy(jsonb) IS 'refuses unknown options o
 --
 -- Rows s of the branch now, b of the branch at the base, t of main now. Main has changed what differs from the base: also
 -- what it changed before the last merge, and the branch has never seen.
-CREATE FUNCTION heliosdb.merge_compare(main oid, local oid, base timestamptz, first boolean, added name[], strategy text) RETURNS void
+CREATE FUNCTION heliosdb.merge_compare(main oid, local oid, target text, base text, added name[], strategy text) RETURNS void
   LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
-  target text := heliosdb.branch_relation_name(main);
   source text := heliosdb.branch_relation_name(local);
   key smallint[] := heliosdb.branch_key(main);
   c record;
@@ -463,10 +463,10 @@ BEGIN
     CREATE TEMPORARY TABLE heliosdb_modified ON COMMIT DROP AS
     SELECT %1$s, %2$s
     FROM (SELECT true AS "$there", %3$s FROM %4$s) s
-      FULL JOIN (SELECT true AS "$there", %3$s FROM %5$s TABLESAMPLE heliosdb.as_of(%6$L::timestamptz)) b ON %7$s
-    WHERE s."$there" IS NULL OR b."$there" IS NULL OR record_image_ne(ROW(%8$s), ROW(%9$s))$sql$,
-    array_to_string(s_kept, ', '), array_to_string(b_kept, ', '), array_to_string(columns, ', '), source, CASE WHEN first THEN target ELSE source END,
-    base::text, heliosdb.branch_same_row(main, 's', 'b'), array_to_string(s_row, ', '), array_to_string(b_row, ', '));
+      FULL JOIN (SELECT true AS "$there", %3$s FROM %5$s) b ON %6$s
+    WHERE s."$there" IS NULL OR b."$there" IS NULL OR record_image_ne(ROW(%7$s), ROW(%8$s))$sql$,
+    array_to_string(s_kept, ', '), array_to_string(b_kept, ', '), array_to_string(columns, ', '), source, base,
+    heliosdb.branch_same_row(main, 's', 'b'), array_to_string(s_row, ', '), array_to_string(b_row, ', '));
   ANALYZE pg_temp.heliosdb_modified;
   EXECUTE format($sql$
     CREATE TEMPORARY TABLE %1$I ON COMMIT DROP AS
@@ -489,9 +489,21 @@ BEGIN
   DROP TABLE pg_temp.heliosdb_modified;
 END
 $body$;
-COMMENT ON FUNCTION heliosdb.merge_compare(oid, oid, timestamptz, boolean, name[], text) IS 'step of a merge: what is to be done in a table';
+COMMENT ON FUNCTION heliosdb.merge_compare(oid, oid, text, text, name[], text) IS 'step of a merge: what is to be done in a table';
 
-CREATE FUNCTION heliosdb.merge_columns(main oid, local oid, common smallint) RETURNS name[]
+CREATE FUNCTION heliosdb.merge_label(relation oid) RETURNS text
+  LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+    SELECT CASE WHEN r.main_relid = 0 THEN format('%I.%I', n.nspname, c.relname) ELSE COALESCE(r.main_relid, relation)::regclass::text END
+    FROM (VALUES (1)) v LEFT JOIN heliosdb.branch_relations r ON r.local_relid = relation
+      LEFT JOIN pg_class c ON c.oid = r.local_relid LEFT JOIN pg_namespace n ON n.oid = r.schema
+  $body$;
+COMMENT ON FUNCTION heliosdb.merge_label(oid) IS 'step of a merge: what messages call a table, by its schema on main';
+
+CREATE FUNCTION heliosdb.merge_name(target text) RETURNS text
+  LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$SELECT CASE target WHEN 'main' THEN target ELSE format('branch "%s"', target) END$body$;
+COMMENT ON FUNCTION heliosdb.merge_name(text) IS 'step of a merge: what messages call its target';
+
+CREATE FUNCTION heliosdb.merge_columns(main oid, local oid, common smallint, target text) RETURNS name[]
   LANGUAGE plpgsql STABLE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
   c record;
@@ -503,9 +515,9 @@ BEGIN
              LEFT JOIN pg_attribute l ON l.attrelid = local AND l.attnum = n LOOP
     CONTINUE WHEN c.main_dropped AND c.local_dropped;
     IF c.main_dropped OR c.local_dropped OR c.other_type OR c.main_name <> c.local_name THEN
-      RAISE EXCEPTION 'table % cannot be merged: column "%" was %', main::regclass, CASE WHEN c.main_dropped THEN c.local_name ELSE c.main_name END,
-        CASE WHEN c.local_dropped THEN 'dropped on the branch' WHEN c.main_dropped THEN 'dropped on main' WHEN c.main_name <> c.local_name THEN 'renamed' ELSE 'given another type' END
-        USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'MERGE BRANCH adds tables and columns; make the other changes on main first.';
+      RAISE EXCEPTION 'table % cannot be merged: column "%" was %', heliosdb.merge_label(main), CASE WHEN c.main_dropped THEN c.local_name ELSE c.main_name END,
+        CASE WHEN c.local_dropped THEN 'dropped on the branch' WHEN c.main_dropped THEN 'dropped on ' || heliosdb.merge_name(target) WHEN c.main_name <> c.local_name THEN 'renamed' ELSE 'given another type' END
+        USING ERRCODE = 'object_not_in_prerequisite_state', HINT = format('MERGE BRANCH adds tables and columns; make the other changes on %s first.', heliosdb.merge_name(target));
     END IF;
   END LOOP;
   FOR c IN SELECT l.attname AS name, m.attname IS NULL AS is_new, (m.atttypid, m.atttypmod, m.attcollation) IS DISTINCT FROM (l.atttypid, l.atttypmod, l.attcollation) AS other_type
@@ -514,19 +526,19 @@ BEGIN
     IF c.is_new THEN
       added := added || c.name;
     ELSIF c.other_type THEN
-      RAISE EXCEPTION 'table % cannot be merged: column "%" was added on both sides with different types', main::regclass, c.name
+      RAISE EXCEPTION 'table % cannot be merged: column "%" was added on both sides with different types', heliosdb.merge_label(main), c.name
         USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
   END LOOP;
   IF heliosdb.branch_same_row(main, 'a', 'b') IS DISTINCT FROM heliosdb.branch_same_row(local, 'a', 'b') AND heliosdb.branch_same_row(main, 'a', 'b') IS NOT NULL THEN
-    RAISE EXCEPTION 'table % cannot be merged: its primary key was changed on the branch', main::regclass USING ERRCODE = 'object_not_in_prerequisite_state';
+    RAISE EXCEPTION 'table % cannot be merged: its primary key was changed on the branch', heliosdb.merge_label(main) USING ERRCODE = 'object_not_in_prerequisite_state';
   END IF;
   RETURN added;
 END
 $body$;
-COMMENT ON FUNCTION heliosdb.merge_columns(oid, oid, smallint) IS 'step of a merge: columns that the branch added; an error if definitions contradict each other';
+COMMENT ON FUNCTION heliosdb.merge_columns(oid, oid, smallint, text) IS 'step of a merge: columns that the branch added; an error if definitions contradict each other';
 
-CREATE FUNCTION heliosdb.merge_add_columns(main oid, local oid, added name[]) RETURNS void
+CREATE FUNCTION heliosdb.merge_add_columns(main oid, local oid, added name[], target text) RETURNS void
   LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
   c record;
@@ -539,26 +551,26 @@ BEGIN
            FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
            WHERE a.attrelid = local AND a.attname = ANY (added) ORDER BY a.attnum LOOP
     IF c.counts THEN
-      RAISE EXCEPTION 'column "%" of table % cannot be merged: it takes its values from a sequence', c.name, main::regclass
-        USING ERRCODE = 'feature_not_supported', HINT = 'Add the column on main first.';
+      RAISE EXCEPTION 'column "%" of table % cannot be merged: it takes its values from a sequence', c.name, heliosdb.merge_label(main)
+        USING ERRCODE = 'feature_not_supported', HINT = format('Add the column on %s first.', heliosdb.merge_name(target));
     END IF;
     EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s%s%s', heliosdb.branch_relation_name(main), c.name, c.type, c.collation,
                    CASE WHEN c.generated THEN format(' GENERATED ALWAYS AS (%s) STORED', c.value) WHEN c.value IS NOT NULL THEN ' DEFAULT ' || c.value END);
   END LOOP;
 END
 $body$;
-COMMENT ON FUNCTION heliosdb.merge_add_columns(oid, oid, name[]) IS 'step of a merge: adds the columns that the branch has added';
+COMMENT ON FUNCTION heliosdb.merge_add_columns(oid, oid, name[], text) IS 'step of a merge: adds the columns that the branch has added';
 
-CREATE FUNCTION heliosdb.merge_add_rest(main oid, local oid, added name[], branch text) RETURNS void
+CREATE FUNCTION heliosdb.merge_add_rest(main oid, local oid, added name[], source text, target text) RETURNS void
   LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
-  target text := heliosdb.branch_relation_name(main);
+  name text := heliosdb.branch_relation_name(main);
   c record;
 BEGIN
   FOR c IN SELECT a.attname AS name FROM pg_attribute a WHERE a.attrelid = local AND a.attname = ANY (added) AND a.attnotnull ORDER BY a.attnum LOOP
-    EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL', target, c.name);
+    EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL', name, c.name);
   END LOOP;
-  FOR c IN SELECT replace(pg_get_indexdef(i.indexrelid), format(' ON %s USING ', heliosdb.branch_relation_name(local)), format(' ON %s USING ', target)) AS definition
+  FOR c IN SELECT replace(pg_get_indexdef(i.indexrelid), format(' ON %s USING ', heliosdb.branch_relation_name(local)), format(' ON %s USING ', name)) AS definition
            FROM pg_index i JOIN pg_class r ON r.oid = i.indexrelid
            WHERE i.indrelid = local AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x'))
              AND NOT EXISTS (SELECT FROM pg_index j JOIN pg_class m ON m.oid = j.indexrelid WHERE j.indrelid = main AND m.relname = r.relname) ORDER BY r.relname LOOP
@@ -566,26 +578,48 @@ BEGIN
   END LOOP;
   FOR c IN SELECT k.conname AS name, CASE WHEN k.contype = 'f' THEN
                     replace(pg_get_constraintdef(k.oid), format(' REFERENCES %s(', heliosdb.branch_relation_name(k.confrelid)),
-                            format(' REFERENCES %s(', heliosdb.branch_relation_name((SELECT o.main FROM heliosdb.branch_contents(branch) o WHERE o.local = k.confrelid AND o.main <> 0))))
+                            format(' REFERENCES %s(', heliosdb.branch_relation_name((SELECT o.goal FROM heliosdb.merge_pairs(source, target) o WHERE o.local = k.confrelid))))
                   ELSE pg_get_constraintdef(k.oid) END AS definition
            FROM pg_constraint k
            WHERE k.conrelid = local AND k.contype IN ('c', 'u', 'x', 'p', 'f') AND k.conparentid = 0
              AND NOT EXISTS (SELECT FROM pg_constraint m WHERE m.conrelid = main AND m.conname = k.conname) ORDER BY k.contype = 'f', k.conname LOOP
-    EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I %s', target, c.name, c.definition);
+    EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I %s', name, c.name, c.definition);
   END LOOP;
 END
 $body$;
-COMMENT ON FUNCTION heliosdb.merge_add_rest(oid, oid, name[], text) IS 'step of a merge: adds the indexes and constraints that the branch has added';
+COMMENT ON FUNCTION heliosdb.merge_add_rest(oid, oid, name[], text, text) IS 'step of a merge: adds the indexes and constraints that the branch has added';
 
 CREATE FUNCTION heliosdb.merge_begin(source text, target text) RETURNS bigint
   AS 'MODULE_PATHNAME', 'helios_merge_begin' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION heliosdb.merge_begin(text, text) IS 'step of a merge: checks who merges what, and keeps others away';
+CREATE FUNCTION heliosdb.merge_goal(relation oid) RETURNS oid
+  AS 'MODULE_PATHNAME', 'helios_merge_goal' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION heliosdb.merge_goal(oid) IS 'step of a merge into a branch: the table of the session''s branch for one of main or one that it inherited, with rows of its own';
 CREATE FUNCTION heliosdb.merge_table(branch bigint, local oid) RETURNS oid
   AS 'MODULE_PATHNAME', 'helios_merge_table' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION heliosdb.merge_table(bigint, oid) IS 'step of a merge: creates on main a table that was created on the branch';
+COMMENT ON FUNCTION heliosdb.merge_table(bigint, oid) IS 'step of a merge: creates on the branch of the session a table that was created on the branch to be merged';
 CREATE FUNCTION heliosdb.merge_end(branch bigint) RETURNS void
   AS 'MODULE_PATHNAME', 'helios_merge_end' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION heliosdb.merge_end(bigint) IS 'step of a merge: notes the new base, and moves sequences of main on';
+COMMENT ON FUNCTION heliosdb.merge_end(bigint) IS 'step of a merge: notes the new base';
+CREATE FUNCTION heliosdb.merge_sequences(branch bigint) RETURNS void
+  AS 'MODULE_PATHNAME', 'helios_merge_sequences' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION heliosdb.merge_sequences(bigint) IS 'step of a merge: moves sequences of the branch of the session on';
+
+-- What a merge has to look at. A copy that both sides have made of a table of main has its first columns in common, one that
+-- was inherited those that there were at the fork.
+CREATE FUNCTION heliosdb.merge_pairs(source text, target text, OUT main oid, OUT local oid, OUT goal oid, OUT is_new boolean, OUT is_gone boolean, OUT kind "char", OUT name name,
+                                     OUT is_part boolean, OUT is_made boolean, OUT common smallint, OUT merged timestamptz, OUT merged_now boolean,
+                                     OUT origin_relid oid, OUT origin_columns smallint, OUT origin_at timestamptz) RETURNS SETOF record
+  LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
+    SELECT c.main, c.local, COALESCE(g.local, NULLIF(c.main, 0)), COALESCE(g.local, NULLIF(c.main, 0)) IS NULL AND c.shared = 0, COALESCE(g.local = 0, c.main = 0 AND c.shared > 0 AND target <> 'main'),
+           r.relkind, r.relname, COALESCE(r.relispartition, false), c.is_made OR (c.source = 0 AND r.relkind IS DISTINCT FROM 'v'),
+           CASE WHEN target = 'main' THEN c.columns WHEN c.shared > 0 THEN c.shared ELSE LEAST(c.columns, g.columns) END, c.merged, c.merged_now,
+           COALESCE(NULLIF(c.source, 0), c.main), CASE WHEN c.source <> 0 THEN c.shared ELSE c.columns END, CASE WHEN c.source <> 0 THEN c.source_at ELSE f.main_at END
+    FROM heliosdb.branch_contents(merge_pairs.source) c JOIN heliosdb.branch_forks f ON f.name = merge_pairs.source
+      LEFT JOIN heliosdb.branch_contents(merge_pairs.target) g ON (c.main <> 0 AND g.main = c.main) OR (c.origin <> 0 AND g.origin = c.origin)
+      LEFT JOIN pg_class r ON r.oid = NULLIF(c.local, 0)
+  $body$;
+COMMENT ON FUNCTION heliosdb.merge_pairs(text, text) IS 'step of a merge: what a branch has, with what the target has in its place, and where its rows came from';
 
 CREATE FUNCTION heliosdb.merge_levels(tables oid[], OUT relation oid, OUT level integer) RETURNS SETOF record
   LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
@@ -600,10 +634,9 @@ COMMENT ON FUNCTION heliosdb.merge_levels(oid[]) IS 'step of a merge: tables, th
 
 -- The same for a table without a primary key, whose rows are counted: wanted is how many of a row are to be added or
 -- taken away, other what main itself has done.
-CREATE FUNCTION heliosdb.merge_compare_bag(main oid, local oid, base timestamptz, first boolean) RETURNS void
+CREATE FUNCTION heliosdb.merge_compare_bag(main oid, local oid, target text, base text, former text) RETURNS void
   LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
-  target text := heliosdb.branch_relation_name(main);
   source text := heliosdb.branch_relation_name(local);
   columns text := heliosdb.merge_common_columns(main, local, true);
 BEGIN
@@ -611,14 +644,23 @@ BEGIN
     CREATE TEMPORARY TABLE %1$I ON COMMIT DROP AS
     SELECT r.image, min(r.key) AS key, sum(r.s - r.b) AS wanted, sum(r.t - r.o) AS other
     FROM (SELECT record_send(ROW(%2$s)) AS image, ROW(%2$s)::text AS key, 1 AS s, 0 AS b, 0 AS t, 0 AS o FROM %3$s
-          UNION ALL SELECT record_send(ROW(%2$s)), ROW(%2$s)::text, 0, 1, 0, 0 FROM %4$s TABLESAMPLE heliosdb.as_of(%5$L::timestamptz)
-          UNION ALL SELECT record_send(ROW(%2$s)), ROW(%2$s)::text, 0, 0, 1, 0 FROM %6$s
-          UNION ALL SELECT record_send(ROW(%2$s)), ROW(%2$s)::text, 0, 0, 0, 1 FROM %6$s TABLESAMPLE heliosdb.as_of(%5$L::timestamptz)) r
+          UNION ALL SELECT record_send(ROW(%2$s)), ROW(%2$s)::text, 0, 1, 0, 0 FROM %4$s
+          UNION ALL SELECT record_send(ROW(%2$s)), ROW(%2$s)::text, 0, 0, 1, 0 FROM %5$s
+          UNION ALL SELECT record_send(ROW(%2$s)), ROW(%2$s)::text, 0, 0, 0, 1 FROM %6$s) r
     GROUP BY r.image HAVING sum(r.s - r.b) <> 0 OR sum(r.t - r.o) <> 0$sql$,
-    'heliosdb_merge_' || main, columns, source, CASE WHEN first THEN target ELSE source END, base::text, target);
+    'heliosdb_merge_' || main, columns, source, base, target, former);
 END
 $body$;
-COMMENT ON FUNCTION heliosdb.merge_compare_bag(oid, oid, timestamptz, boolean) IS 'step of a merge: what is to be done in a table without a primary key';
+COMMENT ON FUNCTION heliosdb.merge_compare_bag(oid, oid, text, text, text) IS 'step of a merge: what is to be done in a table without a primary key';
+
+-- On the target the tables of the branch cannot be read.
+CREATE FUNCTION heliosdb.merge_keep_rows(local oid) RETURNS void
+  LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+  EXECUTE format('CREATE TEMPORARY TABLE %I ON COMMIT DROP AS SELECT * FROM %s', 'heliosdb_rows_' || local, heliosdb.branch_relation_name(local));
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.merge_keep_rows(oid) IS 'step of a merge: copies the rows of a table of the branch into a temporary one';
 
 CREATE FUNCTION heliosdb.merge_common_columns(main oid, local oid, generated boolean) RETURNS text
   LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
@@ -669,13 +711,13 @@ BEGIN
       SELECT %2$s FROM (SELECT %3$s, pg_catalog.record_send(ROW(%3$s)) AS "$image",
                                pg_catalog.row_number() OVER (PARTITION BY pg_catalog.record_send(ROW(%3$s))) AS "$number" FROM %4$s) n
         JOIN pg_temp.%5$I m ON m.image OPERATOR(pg_catalog.=) n."$image" WHERE n."$number" OPERATOR(pg_catalog.<=) m.wanted RETURNING 1)
-    SELECT pg_catalog.count(*) FROM back$sql$, target, stored, columns, heliosdb.branch_relation_name(local), 'heliosdb_merge_' || main));
+    SELECT pg_catalog.count(*) FROM back$sql$, target, stored, columns, format('pg_temp.%I', 'heliosdb_rows_' || local), 'heliosdb_merge_' || main));
 END
 $body$;
 COMMENT ON FUNCTION heliosdb.merge_bag(oid, oid, text[]) IS 'step of a merge: changes a table without a primary key';
 
 -- What stands in the way is found before the first row is changed.
-CREATE FUNCTION heliosdb.merge_into_main(source text, options jsonb, preview boolean, caller text[], OUT inserted bigint, OUT updated bigint, OUT deleted bigint) RETURNS record
+CREATE FUNCTION heliosdb.merge_into(source text, target text, options jsonb, preview boolean, caller text[], OUT inserted bigint, OUT updated bigint, OUT deleted bigint) RETURNS record
   LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
   SET search_path = pg_catalog, pg_temp SET heliosdb.branch = '' SET datestyle = 'ISO' SET timezone = 'UTC' AS $body$
 DECLARE
@@ -684,8 +726,10 @@ DECLARE
   pair record;
   tables oid[] := '{}';
   locals oid[] := '{}';
-  bases timestamptz[] := '{}';
-  firsts boolean[] := '{}';
+  mergeds timestamptz[] := '{}';
+  origins oid[] := '{}';
+  origin_columns smallint[] := '{}';
+  origin_ats timestamptz[] := '{}';
   is_new boolean[] := '{}';
   commons smallint[] := '{}';
   place integer;
@@ -695,6 +739,10 @@ DECLARE
   conflicts bigint := 0;
   details text[] := '{}';
   sample text;
+  lost name;
+  goal text;
+  base text;
+  former text;
   keys text;
   columns text;
   news text;
@@ -704,66 +752,101 @@ BEGIN
   inserted := 0;
   updated := 0;
   deleted := 0;
-  branch := heliosdb.merge_begin(source, 'main');
+  branch := heliosdb.merge_begin(source, target);
   IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
     RAISE EXCEPTION 'branch "%" cannot be merged in a transaction with one snapshot', source
       USING ERRCODE = 'active_sql_transaction', DETAIL = 'Its snapshot may lack changes that were committed before the tables were locked.',
             HINT = 'Use a READ COMMITTED transaction.';
   END IF;
-  -- Locks come in the order of OIDs, main's tables first.
-  FOR pair IN SELECT c.* FROM heliosdb.branch_contents(source) c JOIN pg_class r ON r.oid = c.main AND r.relkind IN ('r', 'p') WHERE c.local <> 0 ORDER BY c.main LOOP
-    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', heliosdb.branch_relation_name(pair.main));
+  IF NOT preview AND target <> 'main' THEN
+    PERFORM set_config('heliosdb.branch', target, true);
+    PERFORM heliosdb.merge_goal(p.goal) FROM heliosdb.merge_pairs(source, target) p
+      WHERE p.goal <> 0 AND p.local <> 0 AND p.is_made AND p.kind IN ('r', 'p') AND NOT p.is_part ORDER BY p.goal;
+    PERFORM set_config('heliosdb.branch', '', true);
+  END IF;
+  -- Locks come in the order of OIDs, those of the target first. What a branch only reads is main's and stays as it was.
+  FOR pair IN SELECT p.* FROM heliosdb.merge_pairs(source, target) p JOIN pg_class r ON r.oid = p.goal AND r.relkind IN ('r', 'p')
+              WHERE p.local <> 0 AND p.is_made AND (target = 'main' OR p.goal <> p.main) ORDER BY p.goal LOOP
+    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', heliosdb.branch_relation_name(pair.goal));
   END LOOP;
-  FOR pair IN SELECT c.*, r.relkind AS kind, r.relname AS name, COALESCE(r.relispartition, false) AS is_part FROM heliosdb.branch_contents(source) c LEFT JOIN pg_class r ON r.oid = NULLIF(c.local, 0)
-              ORDER BY c.main, c.local LOOP
-    CONTINUE WHEN pair.kind = 'S' OR pair.is_part OR (pair.local = 0 AND NOT EXISTS (SELECT FROM pg_class r WHERE r.oid = pair.main AND r.relkind IN ('r', 'p')));
+  FOR pair IN SELECT p.* FROM heliosdb.merge_pairs(source, target) p ORDER BY p.main, p.local LOOP
+    CONTINUE WHEN NOT pair.is_made OR (pair.local = 0 AND pair.is_gone);
+    CONTINUE WHEN pair.kind = 'S' OR pair.is_part OR (pair.local = 0 AND NOT EXISTS (SELECT FROM pg_class r WHERE r.oid = pair.goal AND r.relkind IN ('r', 'p')));
     IF pair.local = 0 THEN
-      RAISE EXCEPTION 'branch "%" cannot be merged: it dropped table %', source, pair.main::regclass
+      RAISE EXCEPTION 'branch "%" cannot be merged: it dropped table %', source, heliosdb.merge_label(pair.goal)
         USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'MERGE BRANCH adds tables and columns; it drops nothing.';
     ELSIF pair.kind = 'v' THEN
-      RAISE WARNING 'view "%" of branch "%" is not merged', pair.name, source USING HINT = 'Create it on main.';
+      RAISE WARNING 'view "%" of branch "%" is not merged', pair.name, source USING HINT = format('Create it on %s.', heliosdb.merge_name(target));
       CONTINUE;
-    ELSIF pair.kind = 'p' AND pair.main = 0 THEN
+    ELSIF pair.is_gone THEN
+      RAISE EXCEPTION 'table "%" of branch "%" cannot be merged: it was dropped on %', pair.name, source, heliosdb.merge_name(target)
+        USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Drop it on both sides, or create it anew on the branch.';
+    ELSIF pair.kind = 'p' AND pair.is_new THEN
       RAISE EXCEPTION 'table "%" of branch "%" cannot be merged: it is partitioned, and new', pair.name, source
-        USING ERRCODE = 'feature_not_supported', HINT = 'Create it on main first.';
+        USING ERRCODE = 'feature_not_supported', HINT = format('Create it on %s first.', heliosdb.merge_name(target));
     ELSIF pair.merged_now THEN
       RAISE EXCEPTION 'branch "%" was merged by this transaction already', source USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
-    IF pair.main <> 0 AND row_security_active(pair.main) THEN
-      RAISE EXCEPTION 'table % has row-level security for this role', pair.main::regclass
+    IF NOT pair.is_new AND row_security_active(pair.goal) THEN
+      RAISE EXCEPTION 'table % has row-level security for this role', heliosdb.merge_label(pair.goal)
         USING ERRCODE = 'insufficient_privilege', HINT = 'Let a role merge that bypasses row-level security.';
     END IF;
     EXECUTE format('LOCK TABLE %s IN SHARE MODE', heliosdb.branch_relation_name(pair.local));
-    tables := tables || pair.main;
+    SELECT n.attname INTO lost FROM pg_attribute n JOIN pg_attribute s ON s.attrelid = pair.origin_relid AND s.attnum = n.attnum AND s.attisdropped
+      WHERE n.attrelid = pair.local AND n.attnum BETWEEN 1 AND pair.origin_columns AND NOT n.attisdropped AND pair.merged IS NULL AND pair.origin_relid <> pair.goal;
+    IF FOUND THEN
+      RAISE EXCEPTION 'table % cannot be merged: column "%" was dropped from %, where both sides have it from', heliosdb.merge_label(pair.goal), lost, pair.origin_relid::regclass
+        USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    tables := tables || COALESCE(pair.goal, 0);
     locals := locals || pair.local;
-    bases := bases || COALESCE(pair.merged, (SELECT f.fork_at FROM heliosdb.branch_forks f WHERE f.name = source));
-    firsts := firsts || (pair.merged IS NULL);
-    is_new := is_new || (pair.main = 0);
-    commons := commons || pair.columns;
+    mergeds := mergeds || pair.merged;
+    origins := origins || pair.origin_relid;
+    origin_columns := origin_columns || pair.origin_columns;
+    origin_ats := origin_ats || pair.origin_at;
+    is_new := is_new || pair.is_new;
+    commons := commons || pair.common;
   END LOOP;
 
   FOR place IN 1 .. cardinality(tables) LOOP
+    IF is_new[place] AND NOT preview THEN
+      PERFORM heliosdb.merge_keep_rows(locals[place]);
+    END IF;
     CONTINUE WHEN is_new[place];
-    added := heliosdb.merge_columns(tables[place], locals[place], commons[place]);
-    IF NOT preview THEN
-      PERFORM heliosdb.merge_add_columns(tables[place], locals[place], added);
+    added := heliosdb.merge_columns(tables[place], locals[place], commons[place], target);
+    IF NOT preview AND cardinality(added) > 0 THEN
+      PERFORM set_config('heliosdb.branch', target, true);
+      PERFORM heliosdb.merge_add_columns(tables[place], locals[place], added, target);
+      PERFORM set_config('heliosdb.branch', '', true);
+    END IF;
+    goal := heliosdb.branch_relation_name(tables[place]);
+    base := CASE WHEN mergeds[place] IS NOT NULL THEN format('%s TABLESAMPLE heliosdb.as_of(%L::timestamptz)', heliosdb.branch_relation_name(locals[place]), mergeds[place]::text)
+                 WHEN origins[place] = tables[place] THEN format('%s TABLESAMPLE heliosdb.as_of(%L::timestamptz)', goal, origin_ats[place]::text)
+                 ELSE heliosdb.branch_rows(origins[place], locals[place], origin_columns[place], tables[place], origin_ats[place]) END;
+    former := CASE WHEN mergeds[place] IS NULL THEN base ELSE format('%s TABLESAMPLE heliosdb.as_of(%L::timestamptz)', goal, mergeds[place]::text) END;
+    IF preview AND target <> 'main' THEN
+      -- The target may be without rows of its own.
+      goal := (heliosdb.branch_source(target, tables[place])).source;
     END IF;
     IF heliosdb.branch_key(tables[place]) IS NULL THEN
-      PERFORM heliosdb.merge_compare_bag(tables[place], locals[place], bases[place], firsts[place]);
+      IF NOT preview THEN
+        PERFORM heliosdb.merge_keep_rows(locals[place]);
+      END IF;
+      PERFORM heliosdb.merge_compare_bag(tables[place], locals[place], goal, base, former);
       EXECUTE format('SELECT count(*) FILTER (WHERE wanted <> 0), count(*) FILTER (WHERE other <> 0) FROM pg_temp.%I', 'heliosdb_merge_' || tables[place]) INTO found, counted;
       IF found > 0 AND counted > 0 AND NOT preview THEN
-        RAISE EXCEPTION 'table % has no primary key and was changed on both sides', tables[place]::regclass
-          USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Add a primary key on main, or undo the changes of one side.';
+        RAISE EXCEPTION 'table % has no primary key and was changed on both sides', heliosdb.merge_label(tables[place])
+          USING ERRCODE = 'object_not_in_prerequisite_state', HINT = format('Add a primary key on %s, or undo the changes of one side.', heliosdb.merge_name(target));
       END IF;
       CONTINUE;
     END IF;
-    PERFORM heliosdb.merge_compare(tables[place], locals[place], bases[place], firsts[place], added, strategy);
+    PERFORM heliosdb.merge_compare(tables[place], locals[place], goal, base, added, strategy);
     SELECT string_agg(format('k%s', k), ', ') INTO keys FROM unnest(heliosdb.branch_key(tables[place])) k;
     EXECUTE format('SELECT count(*), (SELECT string_agg(s.key, '', '') FROM (SELECT ROW(%1$s)::text AS key FROM pg_temp.%2$I WHERE conflict ORDER BY %1$s LIMIT 10) s) '
                    'FROM pg_temp.%2$I WHERE conflict', keys, 'heliosdb_merge_' || tables[place]) INTO found, sample;
     conflicts := conflicts + found;
     IF found > 0 THEN
-      details := details || format('%s: %s%s', tables[place]::regclass, sample, CASE WHEN found > 10 THEN format(' and %s more', found - 10) END);
+      details := details || format('%s: %s%s', heliosdb.merge_label(tables[place]), sample, CASE WHEN found > 10 THEN format(' and %s more', found - 10) END);
     END IF;
   END LOOP;
   IF preview THEN
@@ -775,11 +858,15 @@ BEGIN
             HINT = 'heliosdb.merge_preview() lists them. MERGE … WITH (conflict_resolution = branch_wins), or target_wins, decides for one side.';
   END IF;
 
+  -- Triggers and constraints are those of the target, on the target.
+  PERFORM set_config('heliosdb.branch', target, true);
   FOR place IN 1 .. cardinality(tables) LOOP
     IF is_new[place] THEN
       tables[place] := heliosdb.merge_table(branch, locals[place]);
     END IF;
   END LOOP;
+  -- Before the rows: triggers of the target may take values.
+  PERFORM heliosdb.merge_sequences(branch);
   FOR relation IN SELECT l.relation FROM heliosdb.merge_levels(tables) l ORDER BY l.level DESC, l.relation LOOP
     place := array_position(tables, relation);
     CONTINUE WHEN is_new[place] OR heliosdb.branch_key(relation) IS NULL;
@@ -801,11 +888,11 @@ BEGIN
     IF is_new[place] THEN
       counted := heliosdb.merge_run(caller, format(
         'WITH back AS (INSERT INTO %1$s (%2$s) OVERRIDING SYSTEM VALUE SELECT %2$s FROM %3$s RETURNING 1) SELECT pg_catalog.count(*) FROM back',
-        heliosdb.branch_relation_name(relation), columns, heliosdb.branch_relation_name(locals[place])));
+        heliosdb.branch_relation_name(relation), columns, format('pg_temp.%I', 'heliosdb_rows_' || locals[place])));
       inserted := inserted + counted;
       CONTINUE;
     ELSIF heliosdb.branch_key(relation) IS NULL THEN
-      SELECT merge_into_main.inserted + b.inserted, merge_into_main.deleted + b.deleted INTO inserted, deleted
+      SELECT merge_into.inserted + b.inserted, merge_into.deleted + b.deleted INTO inserted, deleted
         FROM heliosdb.merge_bag(relation, locals[place], caller) b;
       CONTINUE;
     END IF;
@@ -816,7 +903,7 @@ BEGIN
         'SELECT pg_catalog.count(*) FROM changed',
         heliosdb.branch_relation_name(relation), changes, 'heliosdb_merge_' || relation, keys, heliosdb.branch_same_row(relation, 't', 'k')));
       IF counted <> found THEN
-        RAISE EXCEPTION 'rows of table % were taken away while the branch was merged', relation::regclass
+        RAISE EXCEPTION 'rows of table % were taken away while the branch was merged', heliosdb.merge_label(relation)
           USING ERRCODE = 'triggered_data_change_violation', DETAIL = 'A trigger or ON DELETE CASCADE did that.';
       END IF;
       updated := updated + counted;
@@ -828,16 +915,25 @@ BEGIN
   END LOOP;
   FOR place IN 1 .. cardinality(tables) LOOP
     added := ARRAY(SELECT l.attname FROM pg_attribute l WHERE l.attrelid = locals[place] AND l.attnum > commons[place] AND NOT l.attisdropped AND NOT is_new[place]);
-    PERFORM heliosdb.merge_add_rest(tables[place], locals[place], added, source);
+    PERFORM heliosdb.merge_add_rest(tables[place], locals[place], added, source, target);
   END LOOP;
-  FOR place IN 1 .. cardinality(tables) LOOP
-    CONTINUE WHEN is_new[place];
-    EXECUTE format('DROP TABLE pg_temp.%I', 'heliosdb_merge_' || tables[place]);
-  END LOOP;
+  IF target <> 'main' THEN
+    -- At the end of the transaction they would be checked on the branch of the session.
+    SET CONSTRAINTS ALL IMMEDIATE;
+  END IF;
   PERFORM heliosdb.merge_end(branch);
+  PERFORM set_config('heliosdb.branch', '', true);
+  FOR place IN 1 .. cardinality(tables) LOOP
+    IF NOT is_new[place] THEN
+      EXECUTE format('DROP TABLE pg_temp.%I', 'heliosdb_merge_' || tables[place]);
+    END IF;
+    IF is_new[place] OR heliosdb.branch_key(tables[place]) IS NULL THEN
+      EXECUTE format('DROP TABLE pg_temp.%I', 'heliosdb_rows_' || locals[place]);
+    END IF;
+  END LOOP;
 END
 $body$;
-COMMENT ON FUNCTION heliosdb.merge_into_main(text, jsonb, boolean, text[]) IS 'step of a merge: all of it, or only the comparison';
+COMMENT ON FUNCTION heliosdb.merge_into(text, text, jsonb, boolean, text[]) IS 'step of a merge: all of it, or only the comparison';
 
 CREATE FUNCTION heliosdb.merge_branch(source text, target text DEFAULT 'main', options jsonb DEFAULT '{}', OUT inserted bigint, OUT updated bigint, OUT deleted bigint)
   RETURNS record
@@ -845,19 +941,16 @@ CREATE FUNCTION heliosdb.merge_branch(source text, target text DEFAULT 'main', o
 DECLARE
   finally_drop boolean := COALESCE((options OPERATOR(pg_catalog.->>) 'delete_branch_after')::boolean, false);
 BEGIN
-  IF target OPERATOR(pg_catalog.<>) 'main' THEN
-    RAISE EXCEPTION 'branch "%" cannot be merged into branch "%" yet', source, target
-      USING ERRCODE = 'feature_not_supported', HINT = 'Merge it into main.';
-  ELSIF finally_drop AND heliosdb.current_branch() OPERATOR(pg_catalog.=) source THEN
+  IF finally_drop AND heliosdb.current_branch() OPERATOR(pg_catalog.=) source THEN
     RAISE EXCEPTION 'cannot drop branch "%", which this session is on', source USING ERRCODE = 'object_in_use', HINT = 'USE BRANCH main first.';
   END IF;
-  SELECT m.inserted, m.updated, m.deleted INTO inserted, updated, deleted FROM heliosdb.merge_into_main(source, options, false, heliosdb.merge_caller()) m;
+  SELECT m.inserted, m.updated, m.deleted INTO inserted, updated, deleted FROM heliosdb.merge_into(source, target, options, false, heliosdb.merge_caller()) m;
   IF finally_drop THEN
     PERFORM heliosdb.drop_branch(source);
   END IF;
 END
 $body$;
-COMMENT ON FUNCTION heliosdb.merge_branch(text, text, jsonb) IS 'merges a branch into main, like MERGE BRANCH; returns how many rows of main it changed';
+COMMENT ON FUNCTION heliosdb.merge_branch(text, text, jsonb) IS 'merges a branch into the one that it comes from, like MERGE BRANCH; returns how many rows it changed there';
 
 CREATE FUNCTION heliosdb.merge_preview(source text, target text DEFAULT 'main', OUT relation regclass, OUT key text, OUT action text, OUT conflict boolean) RETURNS SETOF record
   LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
@@ -865,12 +958,10 @@ DECLARE
   step record;
   keys text;
 BEGIN
-  IF target <> 'main' THEN
-    RAISE EXCEPTION 'branch "%" cannot be merged into branch "%" yet', source, target USING ERRCODE = 'feature_not_supported', HINT = 'Merge it into main.';
-  END IF;
-  PERFORM heliosdb.merge_into_main(source, '{}', true, '{}');
-  FOR step IN SELECT c.main, c.local, c.columns FROM heliosdb.branch_contents(source) c JOIN pg_class r ON r.oid = c.local WHERE r.relkind IN ('r', 'p') AND NOT r.relispartition ORDER BY c.main LOOP
-    IF step.main = 0 THEN
+  PERFORM heliosdb.merge_into(source, target, '{}', true, '{}');
+  FOR step IN SELECT p.goal, COALESCE(NULLIF(p.main, 0), p.goal)::regclass AS name, p.local, p.common, p.is_new FROM heliosdb.merge_pairs(source, target) p
+              WHERE p.local <> 0 AND p.is_made AND p.kind IN ('r', 'p') AND NOT p.is_part ORDER BY p.goal NULLS FIRST LOOP
+    IF step.is_new THEN
       relation := step.local;
       action := 'create';
       conflict := false;
@@ -878,22 +969,22 @@ BEGIN
       RETURN NEXT;
       CONTINUE;
     END IF;
-    RETURN QUERY SELECT step.main::regclass, c::text, 'add column', false FROM unnest(heliosdb.merge_columns(step.main, step.local, step.columns)) c;
-    SELECT string_agg(format('k%s', k), ', ') INTO keys FROM unnest(heliosdb.branch_key(step.main)) k;
+    RETURN QUERY SELECT step.name, c::text, 'add column', false FROM unnest(heliosdb.merge_columns(step.goal, step.local, step.common, target)) c;
+    SELECT string_agg(format('k%s', k), ', ') INTO keys FROM unnest(heliosdb.branch_key(step.goal)) k;
     IF keys IS NULL THEN
       RETURN QUERY EXECUTE format('SELECT %1$L::regclass, key, CASE WHEN wanted > 0 THEN ''insert'' ELSE ''delete'' END, '
                                   'EXISTS (SELECT FROM pg_temp.%2$I o WHERE o.other <> 0) FROM pg_temp.%2$I CROSS JOIN LATERAL generate_series(1, abs(wanted)) '
-                                  'WHERE wanted <> 0 ORDER BY key', step.main::regclass, 'heliosdb_merge_' || step.main);
-      EXECUTE format('DROP TABLE pg_temp.%I', 'heliosdb_merge_' || step.main);
+                                  'WHERE wanted <> 0 ORDER BY key', step.name, 'heliosdb_merge_' || step.goal);
+      EXECUTE format('DROP TABLE pg_temp.%I', 'heliosdb_merge_' || step.goal);
       CONTINUE;
     END IF;
     RETURN QUERY EXECUTE format('SELECT %1$L::regclass, ROW(%2$s)::text, CASE wanted WHEN ''I'' THEN ''insert'' WHEN ''U'' THEN ''update'' ELSE ''delete'' END, conflict '
-                                'FROM pg_temp.%3$I WHERE wanted IS NOT NULL OR conflict ORDER BY %2$s', step.main::regclass, keys, 'heliosdb_merge_' || step.main);
-    EXECUTE format('DROP TABLE pg_temp.%I', 'heliosdb_merge_' || step.main);
+                                'FROM pg_temp.%3$I WHERE wanted IS NOT NULL OR conflict ORDER BY %2$s', step.name, keys, 'heliosdb_merge_' || step.goal);
+    EXECUTE format('DROP TABLE pg_temp.%I', 'heliosdb_merge_' || step.goal);
   END LOOP;
 END
 $body$;
-COMMENT ON FUNCTION heliosdb.merge_preview(text, text) IS 'what MERGE BRANCH would do to main, row by row; changes nothing';
+COMMENT ON FUNCTION heliosdb.merge_preview(text, text) IS 'what MERGE BRANCH would do to the target, row by row; changes nothing';
 
 CREATE FUNCTION heliosdb.branch_activity(branch bigint, OUT modified_keys bigint, OUT transactions bigint, OUT last_modified timestamptz) RETURNS record
   LANGUAGE plpgsql STABLE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET heliosdb.branch = '' AS $body$

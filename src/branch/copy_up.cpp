@@ -103,8 +103,9 @@ bool IsForkOfPresent(int64 id) {
   return FindBranchById(id, &branch) && FullTransactionIdIsValid(RootOf(branch).fork_xid);
 }
 
-// Copies a sequence of main for a branch; SPI is connected.
-Oid CopySequence(int64 branch, Oid sequence) {
+}  // namespace
+
+Oid BranchSequence(int64 branch, Oid sequence) {
   LockBranch(branch, false);
   LockCopy(branch, sequence);
   AcceptInvalidationMessages();
@@ -130,11 +131,13 @@ Oid CopySequence(int64 branch, Oid sequence) {
   return local;
 }
 
+namespace {
+
 Oid MapSequence(Oid relation) {
   if (get_rel_relkind(relation) != RELKIND_SEQUENCE ||
       Classify(relation, copying_for) != Kind::kSequence)
     return relation;
-  return CopySequence(copying_for, relation);
+  return BranchSequence(copying_for, relation);
 }
 
 // The copy of a table; 0 if it has none.
@@ -255,7 +258,7 @@ Oid LocalSequence(Oid sequence) {
   SystemScope scope;
   scope.Enter();
   SPI_connect();
-  const Oid local = CopySequence(branch, sequence);
+  const Oid local = BranchSequence(branch, sequence);
   SPI_finish();
   scope.Leave();
   return local;

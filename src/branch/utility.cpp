@@ -287,6 +287,16 @@ bool ChangesDefinitions(const Node *statement) {
     case T_CreateSeqStmt:
       made = reinterpret_cast<const CreateSeqStmt *>(statement)->sequence;
       break;
+    case T_DropStmt: {
+      const auto *drop = reinterpret_cast<const DropStmt *>(statement);
+      ListCell *cell;
+      if (drop->removeType != OBJECT_TABLE) return true;
+      foreach (cell, drop->objects) {
+        const Oid named = FindNamed(makeRangeVarFromNameList(lfirst_node(List, cell)));
+        if (!OidIsValid(named) || get_rel_persistence(named) != RELPERSISTENCE_TEMP) return true;
+      }
+      return false;
+    }
     default:
       return ChangesRelations(statement);
   }
