@@ -90,6 +90,13 @@ is(on('c', 'COPY notes TO STDOUT', 'BEGIN', 'DECLARE x CURSOR FOR SELECT * FROM 
 	"1\tx\t5\n1\tx\t5\n2\ty\t5\n1|x|5\n2", 'COPY, cursors and prepared statements');
 is(on('c', 'ALTER TABLE notes DROP COLUMN c CASCADE', 'ALTER TABLE notes ADD COLUMN e int DEFAULT 1', 'SELECT * FROM notes ORDER BY a LIMIT 1') . on('p', 'SELECT * FROM notes ORDER BY a LIMIT 1'), '1|x|11|x|0|9', 'DDL on it');
 
+is(on('p', 'BEGIN', 'CREATE BRANCH same', q{UPDATE customers SET city = 'same' WHERE id = 3}, 'COMMIT', 'USE BRANCH same', 'SELECT city FROM customers WHERE id = 3'), 'same', 'it begins when its transaction commits');
+fails('no more tables in that transaction', qr/ERROR:  25001: tables of branch "same" cannot be changed for the first time/, 'USE BRANCH same', 'BEGIN', 'CREATE BRANCH x', 'UPDATE untouched SET v = v');
+fails('no inherited ones', qr/ERROR:  25001/, 'USE BRANCH same', 'BEGIN', 'CREATE BRANCH x', 'UPDATE own SET t = t');
+fails('and no DDL', qr/ERROR:  25001/, 'USE BRANCH same', 'BEGIN', 'CREATE BRANCH x', 'CREATE TABLE x (a int)');
+is(on('same', 'BEGIN', 'CREATE BRANCH x', 'COMMIT', q{UPDATE untouched SET v = 'same' RETURNING v}), 'same', 'later that is possible');
+sql('DROP BRANCH x', 'DROP BRANCH same');
+
 # ---- To any depth ----
 
 sql('CREATE BRANCH g FROM c', 'CREATE BRANCH gg FROM g');
@@ -146,7 +153,7 @@ sql('DROP BRANCH without');
 
 # ---- Differences ----
 
-is(sql(q{SELECT * FROM heliosdb.branch_diff('p', 'c', 'customers') ORDER BY 1}), "(2)|deleted||(2,bob,after)|", 'branch_diff of parent and branch');
+is(sql(q{SELECT * FROM heliosdb.branch_diff('p', 'c', 'customers') ORDER BY 1}), "(2)|deleted||(2,bob,after)|\n(3)|modified|city|same|z", 'branch_diff of parent and branch');
 is(sql(q{SELECT * FROM heliosdb.branch_diff('gg', 'main', 'untouched')}, q{SELECT * FROM heliosdb.branch_diff('main', 'g', 'untouched')}), "(1)|modified|v|gg|later\n(1)|modified|v|later|main", 'of others');
 is(on('g', q{SELECT * FROM heliosdb.branch_diff('c', 'gg', 'own') ORDER BY 1}), '(1)|deleted||(1,one,1)|', 'of a table that a branch created');
 is(sql(q{SELECT key, difference_type FROM pg_compare_branches('g', 'gg')}), "public.deep|added\npublic.own(1)|deleted\npublic.untouched(1)|modified", 'pg_compare_branches');
@@ -165,6 +172,26 @@ is(as_member('USE BRANCH qq', q{INSERT INTO guarded VALUES (5, 'member') RETURNI
 like(as_member('USE BRANCH qq', 'UPDATE guarded SET id = 9'), qr/permission denied/, 'and what is not');
 like(as_member('CREATE BRANCH mine FROM qq'), qr/permission denied to create a branch/, 'creating takes a privilege');
 sql('DROP BRANCH qq', 'DROP BRANCH q');
+
+# ---- Corners ----
+
+sql('CREATE TABLE a (id int PRIMARY KEY, v text)', q{INSERT INTO a VALUES (1, 'x'), (2, 'y')}, q{CREATE TABLE wide (id int PRIMARY KEY, big text)}, q{INSERT INTO wide SELECT i, repeat(md5(i::text), 200) FROM generate_series(1, 5) i},
+	q{CREATE FUNCTION put() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN INSERT INTO made VALUES (NEW.id, NEW.t); RETURN NEW; END$$}, 'CREATE BRANCH i');
+on('i', q{UPDATE a SET v = 'i' WHERE id = 1}, q{UPDATE wide SET big = big WHERE id = 1}, 'CREATE TABLE made (id int PRIMARY KEY, t text)', q{INSERT INTO made VALUES (1, 'one')},
+	'CREATE VIEW whole AS SELECT m, array_agg(m) OVER () AS every, id FROM made m', 'CREATE VIEW put WITH (security_barrier) AS SELECT id, t FROM made', 'CREATE TRIGGER put INSTEAD OF INSERT ON put FOR EACH ROW EXECUTE FUNCTION put()',
+	'CREATE SEQUENCE sq', q{CREATE VIEW typed AS SELECT 'sq'::regclass AS s, (SELECT last_value FROM sq) AS l, NULL::made AS n}, 'CREATE BRANCH j', 'ALTER TABLE made RENAME t TO renamed');
+sql('ALTER TABLE a ADD COLUMN w int DEFAULT 3', 'ALTER TABLE a RENAME v TO vv');
+is(on('j', 'SELECT * FROM a ORDER BY id', 'TABLE whole', 'TABLE put', 'TABLE typed'), qq{1|i\n2|y\n(1,one)|{"(1,one)"}|1\n1|one\nsq|1|}, 'views with row types, sequences and options; main alters a table');
+is(on('j', q{INSERT INTO put VALUES (2, 'two')}, 'SELECT * FROM whole ORDER BY id', 'SELECT t FROM made ORDER BY id'), qq{(1,one)|{"(1,one)","(2,two)"}|1\n(2,two)|{"(1,one)","(2,two)"}|2\none\ntwo}, 'triggers of views; a column that the parent has renamed');
+is(on('j', 'BEGIN', 'SAVEPOINT s', q{UPDATE wide SET big = 'c'}, 'SELECT sum(length(big)) FROM wide', 'ROLLBACK TO s', 'SELECT sum(length(big)) FROM wide', q{UPDATE wide SET big = 'd' WHERE id = 2}, 'SELECT sum(length(big)) FROM wide', 'COMMIT'), "5\n32000\n25601", 'a first change that is rolled back in part');
+is(on('j', 'BEGIN ISOLATION LEVEL REPEATABLE READ', 'SELECT count(*) FROM a', q{UPDATE a SET v = 'j' WHERE id = 2}, 'SELECT v FROM a ORDER BY id', 'COMMIT', q{INSERT INTO a VALUES (1, 'dup') ON CONFLICT (id) DO UPDATE SET v = 'upsert' RETURNING v}), "2\ni\nj\nupsert", 'one snapshot; ON CONFLICT');
+sql('CREATE BRANCH l FROM i');
+fails('SERIALIZABLE', qr/ERROR:  0A000: table "a" cannot be read on branch "l" in a SERIALIZABLE transaction/, 'USE BRANCH l', 'BEGIN ISOLATION LEVEL SERIALIZABLE', 'SELECT * FROM a');
+fails('ANALYZE of what has no rows', qr/ERROR:  0A000: ANALYZE of this table/, 'USE BRANCH l', 'ANALYZE made');
+is(on('l', 'BEGIN', 'LOCK TABLE made IN ACCESS SHARE MODE', 'LOCK TABLE made', 'COMMIT', 'ANALYZE made', 'TRUNCATE a, made', 'SELECT count(*) FROM made', 'DROP VIEW whole, put, typed', 'DROP TABLE made'), '0', 'what is locked or emptied has them');
+fails('what is dropped', qr/ERROR:  42P01/, 'USE BRANCH l', 'SELECT * FROM made');
+is(on('i', 'SELECT count(*) FROM made'), '1', 'is still on the parent');
+sql('DROP BRANCH l', 'DROP BRANCH j', 'DROP BRANCH i');
 
 # ---- Sessions that meet ----
 

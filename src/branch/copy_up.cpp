@@ -227,6 +227,7 @@ Oid CopyUp(Oid main) {
   if (OidIsValid(known)) return known;
   PreventCommandIfReadOnly("the first change of a table on a branch");
   PreventCommandIfParallelMode("the first change of a table on a branch");
+  CheckNotForked();
   const Branch branch = CurrentBranch();
   const TimestampTz fork = MainInstant();
   CheckExistedAtFork(main);

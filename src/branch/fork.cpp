@@ -208,6 +208,7 @@ void CheckFork(const Branch &parent, TimestampTz at) {
                     errdetail("It was dropped meanwhile.")));
   }
   const TimestampTz begin = ForkInstant(found);
+  NoteFork(parent.id);
   if (at == 0) return;
   if (at < begin) {
     char *earliest = pstrdup(timestamptz_to_str(begin));
@@ -244,6 +245,7 @@ void Inherit(const Branch &parent, int64 child, TimestampTz at) {
 }
 
 void NoteDefinitions() {
+  CheckNotForked();
   const int64 branch = CurrentBranch().id;
   LockBranch(branch, false);
   SystemScope scope;

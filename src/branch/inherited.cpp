@@ -197,6 +197,7 @@ void FillAll(Oid local, bool by_keys) {
   if (IsFilled(source) && !by_keys) return;
   PreventCommandIfReadOnly("the first change of a table on a branch");
   PreventCommandIfParallelMode("the first change of a table on a branch");
+  CheckNotForked();
   const int64 branch = CurrentBranch().id;
   ForkInstant(CurrentBranch());
   LockBranch(branch, false);
