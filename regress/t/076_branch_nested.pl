@@ -173,6 +173,20 @@ like(as_member('USE BRANCH qq', 'UPDATE guarded SET id = 9'), qr/permission deni
 like(as_member('CREATE BRANCH mine FROM qq'), qr/permission denied to create a branch/, 'creating takes a privilege');
 sql('DROP BRANCH qq', 'DROP BRANCH q');
 
+# Reading a constant of an array of a domain runs its check: as the owner of the view or table, never as superuser.
+sql('GRANT CREATE ON SCHEMA public TO member');
+is(as_member(q{CREATE FUNCTION nobody_else(i int) RETURNS boolean LANGUAGE plpgsql AS $$BEGIN IF current_user <> 'member' THEN RAISE 'run as %', current_user; END IF; RETURN true; END$$},
+	'CREATE DOMAIN watched AS int CHECK (nobody_else(VALUE))', 'CREATE TABLE its (id int PRIMARY KEY)', q{CREATE POLICY p ON its USING ('{1}'::watched[] IS NOT NULL)},
+	'CREATE TABLE its_parts (id watched) PARTITION BY RANGE (id)', 'CREATE TABLE its_part PARTITION OF its_parts FOR VALUES FROM (1) TO (9)'), '', 'a role with a domain');
+sql('CREATE BRANCH n');
+is(as_member('USE BRANCH n', q{CREATE VIEW its_view AS SELECT '{1}'::watched[] AS w}, 'INSERT INTO its VALUES (1)', 'SELECT * FROM its', 'INSERT INTO its_parts VALUES (2) RETURNING id'), "1\n2", 'uses it on a branch');
+sql('REVOKE CREATE ON SCHEMA public FROM member', 'CREATE BRANCH nn FROM n');
+is(as_member('USE BRANCH nn', 'SELECT w FROM its_view', 'SELECT * FROM its', 'SELECT id FROM its_parts'), "{1}\n1\n2", 'and on the branch of that');
+is(sql(q{SELECT has_schema_privilege('member', oid, 'CREATE') FROM pg_namespace WHERE nspname ~ '^heliosdb_b' ORDER BY oid DESC LIMIT 1}), 'f', 'without a privilege that it has not on main');
+sql('DROP BRANCH nn', 'DROP BRANCH n', 'ALTER TABLE its_part OWNER TO postgres', 'CREATE BRANCH n');
+fails('not for partitions of others', qr/ERROR:  0A000: partitioned table "its_parts" cannot be had on a branch/, 'USE BRANCH n', 'INSERT INTO its_parts VALUES (3)');
+sql('DROP BRANCH n', 'DROP TABLE its, its_parts');
+
 # ---- Corners ----
 
 sql('CREATE TABLE a (id int PRIMARY KEY, v text)', q{INSERT INTO a VALUES (1, 'x'), (2, 'y')}, q{CREATE TABLE wide (id int PRIMARY KEY, big text)}, q{INSERT INTO wide SELECT i, repeat(md5(i::text), 200) FROM generate_series(1, 5) i},

@@ -386,12 +386,23 @@ void SystemScope::Leave() {
   SetUserIdAndSecContext(user_, context_);
 }
 
+OwnerScope::OwnerScope(Oid relation) {
+  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+  if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for relation %u", relation);
+  const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
+  ReleaseSysCache(tuple);
+  GetUserIdAndSecContext(&user_, &context_);
+  SetUserIdAndSecContext(owner, context_ | SECURITY_RESTRICTED_OPERATION);
+}
+
+void OwnerScope::Leave() { SetUserIdAndSecContext(user_, context_); }
+
 void RunSql(const char *sql, int expected) {
   const int result = SPI_execute(sql, false, 0);
   if (result != expected) elog(ERROR, "\"%s\" gave %s", sql, SPI_result_code_string(result));
 }
 
-void RunEach(const char *query) {
+void RunEach(const char *query, Oid as_owner_of) {
   RunSql(query, SPI_OK_SELECT);
   List *statements = NIL;
   for (uint64 row = 0; row < SPI_processed; row++) {
@@ -399,7 +410,16 @@ void RunEach(const char *query) {
                          pstrdup(SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1)));
   }
   ListCell *cell;
-  foreach (cell, statements) RunSql(static_cast<const char *>(lfirst(cell)), SPI_OK_UTILITY);
+  foreach (cell, statements) {
+    const auto *statement = static_cast<const char *>(lfirst(cell));
+    if (!OidIsValid(as_owner_of)) {
+      RunSql(statement, SPI_OK_UTILITY);
+      continue;
+    }
+    OwnerScope owner(as_owner_of);
+    RunSql(statement, SPI_OK_UTILITY);
+    owner.Leave();
+  }
 }
 
 List *QueryOids(const char *sql, MemoryContext context) {

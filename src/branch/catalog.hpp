@@ -111,14 +111,25 @@ class SystemScope {
   int settings_;
 };
 
+// Within a SystemScope, has what may run code of users done as the owner of the relation that it is about.
+class OwnerScope {
+ public:
+  explicit OwnerScope(Oid relation);
+  void Leave();
+
+ private:
+  Oid user_;
+  int context_;
+};
+
 // Tells whether a scope is being entered.
 bool InSystemScope();
 
 // Runs one SQL statement with SPI connected; an error unless it gives `expected`.
 void RunSql(const char *sql, int expected);
 
-// The same for the statements that a query returns in its first column.
-void RunEach(const char *query);
+// The same for the statements that a query returns in its first column; as the owner of a relation, if one is given.
+void RunEach(const char *query, Oid as_owner_of = InvalidOid);
 
 // Runs a query within a SystemScope, with SPI connected, and lists the OIDs in its first column in the
 // memory context `context`.

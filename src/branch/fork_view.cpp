@@ -84,24 +84,32 @@ bool LeadNode(Node *node, void *context) {
 
 }  // namespace
 
+// Reading the query can run code of users, for constants of their types, so its owner does that.
 Oid InheritView(Oid model, Oid schema, Map map) {
   RunSql(psprintf("SELECT format('CREATE VIEW %%I.%%I (%%s)%%s AS %%s', s.nspname, c.relname, "
                   "(SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM "
                   "pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0), ' WITH (' || "
                   "array_to_string(c.reloptions, ', ') || ')', pg_get_viewdef(c.oid)), "
-                  "quote_ident(pg_get_userbyid(c.relowner)) FROM pg_class c, pg_namespace s WHERE "
-                  "c.oid = %u AND s.oid = %u",
+                  "quote_ident(s.nspname), quote_ident(pg_get_userbyid(c.relowner)), "
+                  "has_schema_privilege(c.relowner, s.oid, 'CREATE') FROM pg_class c, pg_namespace "
+                  "s WHERE c.oid = %u AND s.oid = %u",
                   model, schema),
          SPI_OK_SELECT);
   const char *create = pstrdup(SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
-  const char *owner = pstrdup(SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2));
+  const char *space = pstrdup(SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2));
+  const char *role = pstrdup(SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3));
+  bool is_null;
+  const bool may =
+      DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 4, &is_null));
   auto *statement = linitial_node(RawStmt, raw_parser(create, RAW_PARSE_DEFAULT));
   LeadNode(reinterpret_cast<ViewStmt *>(statement->stmt)->query, &map);
+  if (!may) RunSql(psprintf("GRANT CREATE ON SCHEMA %s TO %s", space, role), SPI_OK_UTILITY);
+  OwnerScope owner(model);
   const ObjectAddress view =
       DefineView(reinterpret_cast<ViewStmt *>(statement->stmt), create, -1, 0);
+  owner.Leave();
   CommandCounterIncrement();
-  RunSql(psprintf("ALTER VIEW %s OWNER TO %s", pg::QualifiedName(view.objectId), owner),
-         SPI_OK_UTILITY);
+  if (!may) RunSql(psprintf("REVOKE CREATE ON SCHEMA %s FROM %s", space, role), SPI_OK_UTILITY);
   CopySecurity(model, view.objectId);
   return view.objectId;
 }
