@@ -243,6 +243,40 @@ $changer->query_safe('COMMIT');
 is(finish($third), 's', 'and has them');
 $changer->quit;
 
+# Whatever sums are moved between tables while branches are made, each of those has all or nothing of a transaction; and
+# so it is while several sessions change it for the first time.
+sql((map { ("CREATE TABLE $_ (id int PRIMARY KEY, n int)", "INSERT INTO $_ SELECT i, 100 FROM generate_series(1, 10) i") } qw(left_side right_side rest)), 'CREATE BRANCH load');
+my $scripts = $node->basedir;
+foreach my $from (qw(left_side rest))
+{
+	append_to_file("$scripts/$from.sql", "\\set i random(1, 10)\n\\set j random(1, 10)\nBEGIN;\nUPDATE $from SET n = n - 1 WHERE id = :i;\nUPDATE right_side SET n = n + 1 WHERE id = :j;\nCOMMIT;\n");
+}
+sub load
+{
+	my ($branch, @how) = @_;
+	local $ENV{PGOPTIONS} = "-c heliosdb.branch=$branch";
+	return IPC::Run::start([ 'pgbench', '-n', '-h', $node->host, '-p', $node->port, '-c', 2, '--max-tries', 20, @how, '-f', "$scripts/left_side.sql", '-f', "$scripts/rest.sql", 'postgres' ], '>', \my $shown, '2>', \my $complaint);
+}
+my $total = 'SELECT (SELECT sum(n) FROM left_side) + (SELECT sum(n) FROM right_side) + (SELECT sum(n) FROM rest)';
+my @loads = (load('load', '-T', 8));
+my %totals;
+foreach my $i (1 .. 6)
+{
+	sql("CREATE BRANCH load_$i FROM " . ($i % 3 ? 'load' : 'load_' . ($i - 1)));
+	push @loads, load("load_$i", '-t', 15);
+	foreach (1 .. 2)
+	{
+		my ($status, $out, $error) = $node->psql('postgres', "USE BRANCH load_$i; $total");
+		redo if $error =~ /for the first time meanwhile/;
+		$totals{$out}++;
+	}
+}
+is(join(' ', grep { !$_ } map { $_->finish } @loads), '', 'no transaction failed');
+$totals{ on("load_$_", $total) }++ for 1 .. 6;
+is_deeply(\%totals, { 3000 => 18 }, 'branches that are made under load');
+sql(map { "DROP BRANCH load_$_" } 3, 6, 2, 5, 4, 1);
+sql('DROP BRANCH load');
+
 # ---- Kills ----
 
 my $log = -s $node->logfile;
