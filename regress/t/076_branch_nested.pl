@@ -173,6 +173,11 @@ like(as_member('USE BRANCH qq', 'UPDATE guarded SET id = 9'), qr/permission deni
 like(as_member('CREATE BRANCH mine FROM qq'), qr/permission denied to create a branch/, 'creating takes a privilege');
 sql('DROP BRANCH qq', 'DROP BRANCH q');
 
+sql('CREATE SCHEMA gone', 'CREATE BRANCH o', 'SET search_path = gone, public', 'USE BRANCH o', 'CREATE TABLE gone.o (a int)', 'INSERT INTO o VALUES (1)');
+fails('DROP SCHEMA on main', qr/ERROR:  2BP01: the schema of relation "o" of a branch cannot be dropped/, 'DROP SCHEMA gone');
+is(sql('CREATE BRANCH oo FROM o', 'USE BRANCH oo', 'SET search_path = gone', 'INSERT INTO o VALUES (2)', 'SELECT count(*) FROM o'), '2', 'a table in another schema');
+sql('DROP BRANCH oo', 'DROP BRANCH o', 'DROP SCHEMA gone');
+
 # Reading a constant of an array of a domain runs its check: as the owner of the view or table, never as superuser.
 sql('GRANT CREATE ON SCHEMA public TO member');
 is(as_member(q{CREATE FUNCTION nobody_else(i int) RETURNS boolean LANGUAGE plpgsql AS $$BEGIN IF current_user <> 'member' THEN RAISE 'run as %', current_user; END IF; RETURN true; END$$},

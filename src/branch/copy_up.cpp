@@ -70,6 +70,11 @@ List *ConnectedTables(Oid table) {
 // Creates a schema of a branch, or finds it.
 Oid EnsureSpaceOf(int64 branch, Space space, Oid schema) {
   const char *base = get_namespace_name(schema);
+  if (base == nullptr) {
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_SCHEMA), errmsg("schema %u does not exist", schema),
+                    errdetail("It was dropped on main, and a branch has relations of it."),
+                    errhint("Drop them on the branch.")));
+  }
   char *name = SpaceName(branch, space, base);
   const Oid known = get_namespace_oid(name, true);
   if (OidIsValid(known)) return known;

@@ -193,6 +193,22 @@ void CheckReaders(const History &lost, bool copies_too) {
   }
 }
 
+// Raises an error if a schema has gone in which branches have created relations.
+void CheckSchemas() {
+  List *left = QueryOids(
+      "SELECT r.local_relid FROM heliosdb.branch_relations r WHERE r.local_relid <> 0 AND NOT "
+      "EXISTS "
+      "(SELECT FROM pg_namespace n WHERE n.oid = r.schema) ORDER BY 1");
+  if (left == NIL) return;
+  const Oid relation = linitial_oid(left);
+  ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+                  errmsg("the schema of relation \"%s\" of a branch cannot be dropped",
+                         get_rel_name(relation)),
+                  errdetail("On the branch it lies in \"%s\".",
+                            get_namespace_name(get_rel_namespace(relation))),
+                  errhint("Drop it on the branch first, or the branch.")));
+}
+
 // Gives the copies of a table that was altered a place of their own.
 void MoveCopies(Oid table) {
   ListCell *cell;
@@ -236,6 +252,7 @@ List *BeforeBranchDdl(const Node *statement) {
 void AfterMainDdl(List *before) {
   // DROP EXTENSION has taken the branches along.
   if (before == NIL || LiveBranches() == NIL) return;
+  CheckSchemas();
   List *after = Histories(true);
   ListCell *cell;
   foreach (cell, before) {
