@@ -205,6 +205,11 @@ is(on('j', q{INSERT INTO put VALUES (2, 'two')}, 'SELECT * FROM whole ORDER BY i
 is(on('j', 'BEGIN', 'SAVEPOINT s', q{UPDATE wide SET big = 'c'}, 'SELECT sum(length(big)) FROM wide', 'ROLLBACK TO s', 'SELECT sum(length(big)) FROM wide', q{UPDATE wide SET big = 'd' WHERE id = 2}, 'SELECT sum(length(big)) FROM wide', 'COMMIT'), "5\n32000\n25601", 'a first change that is rolled back in part');
 is(on('j', 'BEGIN ISOLATION LEVEL REPEATABLE READ', 'SELECT count(*) FROM a', q{UPDATE a SET v = 'j' WHERE id = 2}, 'SELECT v FROM a ORDER BY id', 'COMMIT', q{INSERT INTO a VALUES (1, 'dup') ON CONFLICT (id) DO UPDATE SET v = 'upsert' RETURNING v}), "2\ni\nj\nupsert", 'one snapshot; ON CONFLICT');
 sql('CREATE BRANCH l FROM i');
+sql('CREATE FUNCTION raise() RETURNS int LANGUAGE plpgsql AS $$BEGIN UPDATE a SET v = v || 1; RETURN (SELECT count(*) FROM a); END$$', 'CREATE FUNCTION first_v() RETURNS text LANGUAGE plpgsql STABLE AS $$BEGIN RETURN (SELECT v FROM a WHERE id = 1); END$$');
+fails('a function that reads with the snapshot of a statement in which another one makes the first change', qr/ERROR:  55000: table "a" was changed on branch "l" for the first time by a function/, 'USE BRANCH l', 'SELECT raise(), first_v()');
+is(on('l', 'BEGIN', 'SELECT raise()', 'SELECT raise(), first_v()', 'ROLLBACK', 'UPDATE a SET v = first_v() || 2 WHERE id = 1 RETURNING v, first_v()'), "2\n2|i1\ni2|i", 'but by one that changes it itself, or after that');
+is(on('l', 'BEGIN ISOLATION LEVEL SERIALIZABLE', 'DELETE FROM made RETURNING id', 'COMMIT'), '1', 'changes in a SERIALIZABLE transaction');
+sql('DROP BRANCH l', 'CREATE BRANCH l FROM i');
 fails('SERIALIZABLE', qr/ERROR:  0A000: table "a" cannot be read on branch "l" in a SERIALIZABLE transaction/, 'USE BRANCH l', 'BEGIN ISOLATION LEVEL SERIALIZABLE', 'SELECT * FROM a');
 fails('ANALYZE of what has no rows', qr/ERROR:  0A000: ANALYZE of this table/, 'USE BRANCH l', 'ANALYZE made');
 is(on('l', 'BEGIN', 'LOCK TABLE made IN ACCESS SHARE MODE', 'LOCK TABLE made', 'COMMIT', 'ANALYZE made', 'TRUNCATE a, made', 'SELECT count(*) FROM made', 'DROP VIEW whole, put, typed', 'DROP TABLE made'), '0', 'what is locked or emptied has them');

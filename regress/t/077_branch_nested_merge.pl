@@ -141,7 +141,7 @@ sql('DROP BRANCH d', 'DROP BRANCH c', 'DROP BRANCH p');
 sql('CREATE BRANCH p', 'USE BRANCH p', 'UPDATE alone SET a = 1 WHERE id = 1', 'CREATE BRANCH c', 'CREATE BRANCH g FROM c');
 on('g', 'UPDATE alone SET a = 2 WHERE id = 2', q{UPDATE parts SET v = 'g' WHERE id = 7});
 is(sql('MERGE BRANCH g INTO c') . on('c', 'SELECT a FROM alone WHERE id IN (1, 2) ORDER BY id', 'SELECT v FROM parts WHERE id = 7') . '|' . on('p', 'SELECT v FROM parts WHERE id = 7'), "1\n2\ng|p", 'into one that has inherited the table and not changed it');
-is(sql('MERGE BRANCH c INTO p', 'MERGE BRANCH p INTO main', 'SELECT v FROM parts WHERE id = 7'), 'g', 'and on');
+is(on('p', 'MERGE BRANCH c INTO p', 'SELECT v FROM parts WHERE id = 7', 'MERGE BRANCH p INTO main', 'USE BRANCH main', 'SELECT v FROM parts WHERE id = 7'), "g\ng", 'and on, from a session on the target');
 sub as_member { my ($status, $out, $error) = $node->psql('postgres', join('; ', @_), extra_params => [ '-U', 'member' ]); return $status ? $error : $out; }
 sql('GRANT CREATE ON DATABASE postgres TO member', 'GRANT ALL ON alone TO member');
 is(as_member('CREATE BRANCH m FROM p', 'USE BRANCH m', 'UPDATE alone SET a = 5 WHERE id = 3 RETURNING a', 'USE BRANCH main', 'MERGE BRANCH m INTO p'), '5', 'a role merges its branch into that of another');

@@ -261,9 +261,16 @@ void CheckFilled(Oid local, Snapshot snapshot) {
   const Source source = SourceOf(local);
   if (!OidIsValid(source.relation) || !IsFilled(source) || snapshot == InvalidSnapshot) return;
   const Inherited *entry = Entry(local);
-  const bool by_us = FullTransactionIdEquals(entry->filled, source.made) && IsOwn(source.made);
-  if (by_us ? snapshot->curcid <= entry->command : !IsSeenBy(source.made, snapshot))
-    RaiseChanged(local);
+  if (!FullTransactionIdEquals(entry->filled, source.made) || !IsOwn(source.made)) {
+    if (!IsSeenBy(source.made, snapshot)) RaiseChanged(local);
+    return;
+  }
+  if (snapshot->curcid > entry->command) return;
+  ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                  errmsg("table \"%s\" was changed on branch \"%s\" for the first time by a "
+                         "function of the same statement",
+                         get_rel_name(local), SessionBranchName()),
+                  errhint("Change it by a statement of its own first.")));
 }
 
 void CheckNotFilled(Oid local) {
