@@ -253,6 +253,15 @@ $changer->query_safe('COMMIT');
 is(finish($third), 's', 'and has them');
 $changer->quit;
 
+my $forker = $node->background_psql('postgres', on_error_stop => 0);
+$forker->query_safe('BEGIN; CREATE BRANCH z FROM s');
+$third = start('ALTER TABLE orders ADD COLUMN main_has int DEFAULT 1');
+ok(await_lock(), 'main waits with ALTER TABLE for a fork');
+$forker->query_safe('COMMIT');
+is(finish($third) . on('z', 'SELECT * FROM orders ORDER BY id LIMIT 1', 'INSERT INTO orders (customer, note) VALUES (1, \'z\') RETURNING n'), "1|1|a|1\n7", 'so that the branch keeps its columns');
+sql('DROP BRANCH z', 'ALTER TABLE orders DROP COLUMN main_has');
+$forker->quit;
+
 # Whatever sums are moved between tables while branches are made, each of those has all or nothing of a transaction; and
 # so it is while several sessions change it for the first time.
 sql((map { ("CREATE TABLE $_ (id int PRIMARY KEY, n int)", "INSERT INTO $_ SELECT i, 100 FROM generate_series(1, 10) i") } qw(left_side right_side rest)), 'CREATE BRANCH load');
@@ -295,7 +304,7 @@ my $victim = session('k');
 my $pid = $victim->query_safe('SELECT pg_backend_pid()');
 $victim->query_safe('BEGIN; UPDATE fresh SET v = 3');
 kill 'KILL', $pid;
-$node->wait_for_log(qr/database system is ready to accept connections/, $log) if $node->can('wait_for_log');
+$node->wait_for_log(qr/database system is ready to accept connections/, $log);
 $node->poll_query_until('postgres', 'SELECT true');
 is(on('k', 'SELECT sum(v), count(*) FROM fresh', 'UPDATE fresh SET v = 4 WHERE id = 1', 'SELECT sum(v), count(*) FROM fresh'), "0|3\n4|3", 'a kill while a table gets its rows');
 $log = -s $node->logfile;
@@ -303,7 +312,7 @@ $victim = $node->background_psql('postgres', on_error_stop => 0);
 $pid = $victim->query_safe('SELECT pg_backend_pid()');
 $victim->query_safe('BEGIN; CREATE BRANCH dead FROM s');
 kill 'KILL', $pid;
-$node->wait_for_log(qr/database system is ready to accept connections/, $log) if $node->can('wait_for_log');
+$node->wait_for_log(qr/database system is ready to accept connections/, $log);
 $node->poll_query_until('postgres', 'SELECT true');
 is(sql(q{SELECT count(*) FROM pg_branches WHERE branch_name = 'dead'}, 'CREATE BRANCH dead FROM s', 'USE BRANCH dead', 'SELECT sum(n) FROM orders'), "0\n2", 'a kill while a branch is created');
 

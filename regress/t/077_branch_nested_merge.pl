@@ -159,7 +159,7 @@ my $victim = $node->background_psql('postgres', on_error_stop => 0);
 my $pid = $victim->query_safe('SELECT pg_backend_pid()');
 $victim->query_safe('BEGIN; MERGE BRANCH m INTO p');
 kill 'KILL', $pid;
-$node->wait_for_log(qr/database system is ready to accept connections/, $log) if $node->can('wait_for_log');
+$node->wait_for_log(qr/database system is ready to accept connections/, $log);
 $node->poll_query_until('postgres', 'SELECT true');
 is(on('p', $everything), $before, 'a kill before the end of a merge');
 is(sql(q{SELECT (heliosdb.merge_branch('m', 'p')).inserted}) . on('p', 'SELECT count(*) FROM customers WHERE id >= 100', 'SELECT count(*) FROM killed'), "101101\n0", 'it can be done again');

@@ -13,6 +13,7 @@ extern "C" {
 #include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "executor/spi.h"
+#include "storage/lmgr.h"
 #include "utils/lsyscache.h"
 #include "utils/xid8.h"
 }
@@ -196,11 +197,24 @@ void CheckDefinitions(const Branch &parent, TimestampTz at) {
                   errhint("The earliest instant is that one.")));
 }
 
+// Keeps main from altering tables that a branch has copies of, which go another way then than those that look alike.
+void LockModels(const Branch &parent) {
+  List *tables = QueryOids(
+      psprintf("SELECT r.main_relid FROM heliosdb.branch_relations r JOIN pg_class c ON c.oid = "
+               "r.main_relid AND c.relkind IN ('r', 'p') WHERE r.branch = %lld ORDER BY 1",
+               static_cast<long long>(parent.id)));
+  ListCell *cell;
+  foreach (cell, tables) LockRelationOid(lfirst_oid(cell), AccessShareLock);
+}
+
 }  // namespace
 
 void CheckFork(const Branch &parent, TimestampTz at) {
   if (parent.id == kMain) return;
+  // In the order of those who alter a table, and once more for copies that have been made while waiting.
+  LockModels(parent);
   LockBranch(parent.id, true);
+  LockModels(parent);
   Branch found;
   if (!FindBranchById(parent.id, &found)) {
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
