@@ -178,7 +178,7 @@ sub transcript
 	return $out;
 }
 
-my ($bad, $errors, $results, $main_changed, $forks) = (0, 0, 0, 0, 0);
+my ($bad, $errors, $results, $main_changed, $parents_changed, $forks) = (0, 0, 0, 0, 0, 0);
 foreach my $round (1 .. ($ENV{HELIOS_ROUNDS} // 6))
 {
 	my ($origin, $real) = ("origin$round", "real$round");
@@ -194,6 +194,7 @@ foreach my $round (1 .. ($ENV{HELIOS_ROUNDS} // 6))
 	my @mode = $round % 2 ? ('SET max_parallel_workers_per_gather = 0')
 		: ('SET force_parallel_mode = regress', 'SET parallel_setup_cost = 0', 'SET parallel_tuple_cost = 0', 'SET min_parallel_table_scan_size = 0');
 	my $branch = 'b';
+	my %left;
 	foreach my $part (1 .. 4)
 	{
 		if ($part > 1 && ($ENV{HELIOS_NESTED} // $round % 4 > 1))
@@ -201,6 +202,7 @@ foreach my $round (1 .. ($ENV{HELIOS_ROUNDS} // 6))
 			$node->safe_psql($origin, "USE BRANCH $branch; CREATE BRANCH b$part; USE BRANCH b$part; $sequences");
 			$node->safe_psql($real, $sequences);
 			transcript($origin, "USE BRANCH $branch", map { $on_parent[any(scalar @on_parent)]->() } 1 .. 10);
+			$left{$branch} = contents($origin, "USE BRANCH $branch;");
 			$branch = "b$part";
 			$forks++;
 		}
@@ -223,9 +225,16 @@ foreach my $round (1 .. ($ENV{HELIOS_ROUNDS} // 6))
 		diag("branch: " . join("\n        ", map { $_ // '' } @ours[ ($line > 2 ? $line - 2 : 0) .. $line + 2 ]) . "\nreal:   " . join("\n        ", map { $_ // '' } @theirs[ ($line > 2 ? $line - 2 : 0) .. $line + 2 ]));
 		last;
 	}
+	foreach (sort keys %left)
+	{
+		next if $left{$_} eq contents($origin, "USE BRANCH $_;");
+		$parents_changed++;
+		diag("seed $seed round $round: $_ was changed by one that comes from it");
+	}
 }
 is($bad, 0, 'the branch behaved as a database of its own');
 is($main_changed, 0, 'main was left alone');
+is($parents_changed, 0, 'branches from which others come, too');
 cmp_ok($forks, '>', 0, 'there were branches of branches');
 cmp_ok($errors, '>', 10, 'there were errors');
 cmp_ok($results, '>', 30, 'there were results');

@@ -48,7 +48,7 @@ sql('CREATE BRANCH p', 'CREATE BRANCH c FROM p', 'CREATE BRANCH g FROM c', 'CREA
 fails('a branch of a branch into main', qr/ERROR:  0A000: branch "c" cannot be merged into branch "main".*DETAIL:  It comes from branch "p".*HINT:  MERGE BRANCH c INTO p first/s, 'MERGE BRANCH c INTO main');
 fails('into another one than the parent', qr/ERROR:  0A000: branch "g" cannot be merged into branch "p".*HINT:  MERGE BRANCH g INTO c first/s, 'MERGE BRANCH g INTO p');
 fails('of main into a side branch', qr/ERROR:  0A000: branch main cannot be merged into branch "side"/, 'MERGE BRANCH main INTO side');
-fails('of a parent into its child', qr/ERROR:  0A000: branch "p" cannot be merged into branch "c"/, 'MERGE BRANCH p INTO c');
+fails('of a parent into its child', qr/ERROR:  0A000: branch "p" cannot be merged into branch "c".*HINT:  A branch is merged into the one that it comes from/s, 'MERGE BRANCH p INTO c');
 fails('between siblings', qr/ERROR:  0A000: branch "side" cannot be merged into branch "p"/, 'MERGE BRANCH side INTO p');
 fails('into itself', qr/ERROR:  22023: branch p cannot be merged into itself/, 'MERGE BRANCH p INTO p');
 fails('into none', qr/ERROR:  42704: branch "nobody" does not exist/, 'MERGE BRANCH p INTO nobody');

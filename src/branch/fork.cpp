@@ -4,7 +4,6 @@
 // number of relations that the parent has changed.
 #include "branch/fork.hpp"
 
-#include "branch/clone.hpp"
 #include "branch/copy_up.hpp"
 #include "branch/path.hpp"
 #include "branch/session.hpp"

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "branch/catalog.hpp"
+#include "branch/clone.hpp"
 
 namespace helios::branch {
 
@@ -14,7 +15,7 @@ void CheckFork(const Branch &parent, TimestampTz at);
 void Inherit(const Branch &parent, int64 child, TimestampTz at);
 
 // Makes a view of a branch for one of its parent; `map` gives the branch's relations in place of the parent's.
-Oid InheritView(Oid model, Oid schema, Oid (*map)(Oid relation));
+Oid InheritView(Oid model, Oid schema, MapRelation map);
 
 // Notes that a transaction changes definitions on the session's branch, which waits for forks that are being made.
 void NoteDefinitions();

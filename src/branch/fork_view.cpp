@@ -3,12 +3,11 @@
 // one.
 #include "branch/fork.hpp"
 
-#include <cstring>
-
-#include "branch/clone.hpp"
 #include "branch/path.hpp"
 #include "pg/compat.hpp"
 #include "pg/names.hpp"
+
+#include <cstring>
 
 extern "C" {
 #include "access/xact.h"
@@ -32,10 +31,8 @@ namespace helios::branch {
 
 namespace {
 
-using Map = Oid (*)(Oid relation);
-
 // Leads a name with a schema; returns the relation that it means now, 0 if it is none of a branch.
-Oid LeadName(const char *schema, const char *name, Map map) {
+Oid LeadName(const char *schema, const char *name, MapRelation map) {
   if (schema == nullptr || !IsBranchSpace(schema, 0)) return InvalidOid;
   const Oid space = get_namespace_oid(schema, true);
   const Oid relation = OidIsValid(space) ? get_relname_relid(name, space) : InvalidOid;
@@ -43,7 +40,7 @@ Oid LeadName(const char *schema, const char *name, Map map) {
 }
 
 // Leads the type of the rows of a relation, also of arrays of them.
-void LeadType(TypeName *type, Map map) {
+void LeadType(TypeName *type, MapRelation map) {
   if (list_length(type->names) != 2) return;
   const Oid led = LeadName(strVal(linitial(type->names)), strVal(lsecond(type->names)), map);
   if (!OidIsValid(led)) return;
@@ -52,7 +49,7 @@ void LeadType(TypeName *type, Map map) {
 }
 
 // Leads a constant of type regclass.
-void LeadConstant(TypeCast *cast, Map map) {
+void LeadConstant(TypeCast *cast, MapRelation map) {
   if (cast->arg == nullptr || !IsA(cast->arg, A_Const)) return;
   auto *constant = reinterpret_cast<A_Const *>(cast->arg);
   if (constant->isnull || nodeTag(&constant->val) != T_String) return;
@@ -65,7 +62,7 @@ void LeadConstant(TypeCast *cast, Map map) {
 
 bool LeadNode(Node *node, void *context) {
   if (node == nullptr) return false;
-  const auto map = *static_cast<Map *>(context);
+  const auto map = *static_cast<MapRelation *>(context);
   if (IsA(node, RangeVar)) {
     auto *name = reinterpret_cast<RangeVar *>(node);
     const Oid led = LeadName(name->schemaname, name->relname, map);
@@ -85,7 +82,7 @@ bool LeadNode(Node *node, void *context) {
 }  // namespace
 
 // Reading the query can run code of users, for constants of their types, so its owner does that.
-Oid InheritView(Oid model, Oid schema, Map map) {
+Oid InheritView(Oid model, Oid schema, MapRelation map) {
   RunSql(psprintf("SELECT format('CREATE VIEW %%I.%%I (%%s)%%s AS %%s', s.nspname, c.relname, "
                   "(SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM "
                   "pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0), ' WITH (' || "

@@ -10,12 +10,8 @@
 #include "branch/clone.hpp"
 #include "branch/redirect.hpp"
 #include "branch/session.hpp"
-#include "pg/names.hpp"
-#include "pg/pause.hpp"
 
 extern "C" {
-#include "access/genam.h"
-#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/index.h"
@@ -32,7 +28,6 @@ extern "C" {
 #include "utils/plancache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 }
 #undef Min
 #undef Max
@@ -215,7 +210,6 @@ void FillAll(Oid local, bool by_keys) {
   scope.Leave();
   if (seeing != nullptr && ActiveSnapshotSet() && GetActiveSnapshot() == seeing)
     seeing->curcid = GetCurrentCommandId(false);
-  pg::Pause("branch_fill");
 }
 
 }  // namespace

@@ -136,12 +136,18 @@ void CheckTarget(const Branch &branch, const Branch &target) {
   Branch parent;
   if (!FindBranchById(branch.parent, &parent)) elog(ERROR, "branch has no parent");
   const char *name = NameStr(branch.name), *above = NameStr(parent.name);
+  Branch ancestor = parent;
+  while (ancestor.id != target.id && ancestor.id != kMain) {
+    if (!FindBranchById(ancestor.parent, &ancestor)) elog(ERROR, "branch has no parent");
+  }
   ereport(
       ERROR,
       (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
        errmsg("branch \"%s\" cannot be merged into branch \"%s\"", name, NameStr(target.name)),
        errdetail("It comes from branch \"%s\".", above),
-       errhint("MERGE BRANCH %s INTO %s first.", quote_identifier(name), quote_identifier(above))));
+       ancestor.id == target.id ? errhint("MERGE BRANCH %s INTO %s first.", quote_identifier(name),
+                                          quote_identifier(above))
+                                : errhint("A branch is merged into the one that it comes from.")));
 }
 
 // Finds a branch by its name; an error if there is none.
