@@ -5,7 +5,7 @@
 
 #include "branch/catalog.hpp"
 #include "branch/copy_up.hpp"
-#include "branch/fork.hpp"
+#include "branch/inherit.hpp"
 #include "branch/inherited.hpp"
 #include "branch/names.hpp"
 #include "branch/path.hpp"

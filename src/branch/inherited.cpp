@@ -1,4 +1,4 @@
-// An inherited table has its own definition from the beginning (fork.cpp), but no rows. As long as it is not changed,
+// An inherited table has its own definition from the beginning (inherit.cpp), but no rows. As long as it is not changed,
 // its rows are read from the table of the other branch, as of the fork, and that is never one without rows of its own.
 // Before the first change it is filled, with its partitions and the whole that it is a part of.
 //

@@ -1,7 +1,7 @@
 // Creating and dropping branches.
 #include "branch/manage.hpp"
 #include "branch/catalog.hpp"
-#include "branch/fork.hpp"
+#include "branch/inherit.hpp"
 #include "branch/path.hpp"
 #include "branch/session.hpp"
 #include "changelog/changelog.hpp"

@@ -3,7 +3,7 @@
 #include "branch/catalog.hpp"
 #include "branch/clone.hpp"
 #include "branch/copy_up.hpp"
-#include "branch/fork.hpp"
+#include "branch/inherit.hpp"
 #include "branch/inherited.hpp"
 #include "branch/manage.hpp"
 #include "branch/path.hpp"

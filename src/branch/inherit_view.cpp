@@ -1,7 +1,7 @@
 // Views of a branch of a branch. A stored query names relations, and types of rows, by their OIDs all over; so the view
 // is made from its text, as a dump makes it, with the names of the relations of the other branch led to those of this
 // one.
-#include "branch/fork.hpp"
+#include "branch/inherit.hpp"
 
 #include "branch/path.hpp"
 #include "pg/compat.hpp"

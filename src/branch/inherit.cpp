@@ -2,7 +2,7 @@
 // the same definition, indexes, constraints and triggers (inherited.cpp reads and fills them), and the views and
 // sequences themselves. So nothing that happens to definitions on the parent later is seen, and the cost goes by the
 // number of relations that the parent has changed.
-#include "branch/fork.hpp"
+#include "branch/inherit.hpp"
 
 #include "branch/copy_up.hpp"
 #include "branch/path.hpp"
