@@ -36,8 +36,14 @@ CREATE TABLE heliosdb.branch_relations (
   base_xid xid8,
   base_scn bigint,
   deleted_relid oid NOT NULL DEFAULT 0,
-  whole_xid xid8
+  whole_xid xid8,
+  origin oid NOT NULL,
+  made_xid xid8,
+  shared smallint NOT NULL,
+  source_relid oid NOT NULL,
+  source_fork bigint NOT NULL
 );
+CREATE INDEX branch_relations_source ON heliosdb.branch_relations (source_relid);
 CREATE INDEX branch_relations_main ON heliosdb.branch_relations (branch, main_relid);
 CREATE INDEX branch_relations_local ON heliosdb.branch_relations (local_relid);
 COMMENT ON TABLE heliosdb.branch_relations IS 'what branches have in place of relations of main';
@@ -49,6 +55,18 @@ COMMENT ON COLUMN heliosdb.branch_relations.base_xid IS 'transaction that merged
 COMMENT ON COLUMN heliosdb.branch_relations.base_scn IS 'recorded snapshot of the last merge, with that transaction';
 COMMENT ON COLUMN heliosdb.branch_relations.deleted_relid IS 'of a table that is copied row by row: keys of rows that the branch does not have any more; 0: copied as a whole';
 COMMENT ON COLUMN heliosdb.branch_relations.whole_xid IS 'transaction that copied the rest of such a table; null: the rest is main''s';
+COMMENT ON COLUMN heliosdb.branch_relations.origin IS 'the relation as which a branch created it, the same for all branches that have it from there; 0: it is one of main';
+COMMENT ON COLUMN heliosdb.branch_relations.made_xid IS 'transaction since which it is of the branch itself; null: it is as the parent had it at the fork';
+COMMENT ON COLUMN heliosdb.branch_relations.shared IS 'columns in common with that of the parent, dropped ones too';
+COMMENT ON COLUMN heliosdb.branch_relations.source_relid IS 'table of another branch with the rows at the fork, which are read there until made_xid; 0: none';
+COMMENT ON COLUMN heliosdb.branch_relations.source_fork IS 'branch as of whose fork source_relid is read';
+
+CREATE TABLE heliosdb.branch_ddl (
+  branch bigint,
+  xid xid8,
+  PRIMARY KEY (branch, xid)
+);
+COMMENT ON TABLE heliosdb.branch_ddl IS 'transactions that changed definitions on a branch: other branches cannot begin before them';
 
 CREATE TABLE heliosdb.branch_sequences (
   branch bigint,
@@ -124,8 +142,12 @@ $$;
 COMMENT ON FUNCTION pg_database_branches() IS 'branches of this database, main first';
 
 CREATE VIEW heliosdb.expired_branches AS
-  SELECT b.id, b.name, b.expires_at FROM heliosdb.branches b WHERE b.expires_at < now();
-COMMENT ON VIEW heliosdb.expired_branches IS 'branches whose ttl is over';
+  WITH RECURSIVE needed (id) AS (
+    SELECT b.parent FROM heliosdb.branches b WHERE COALESCE(b.expires_at >= now(), true)
+    UNION
+    SELECT b.parent FROM needed n JOIN heliosdb.branches b ON b.id = n.id)
+  SELECT b.id, b.name, b.expires_at FROM heliosdb.branches b WHERE b.expires_at < now() AND NOT EXISTS (SELECT FROM needed n WHERE n.id = b.id);
+COMMENT ON VIEW heliosdb.expired_branches IS 'branches whose ttl is over, and that of those that come from them';
 GRANT SELECT ON heliosdb.expired_branches TO PUBLIC;
 
 CREATE FUNCTION heliosdb.drop_expired_branches() RETURNS bigint
@@ -220,48 +242,6 @@ CREATE FUNCTION heliosdb.branch_overlay(at timestamptz, scn bigint, local oid, d
   $body$;
 COMMENT ON FUNCTION heliosdb.branch_overlay(timestamptz, bigint, oid, oid) IS 'the beginning of what TABLESAMPLE takes to read a table that is copied row by row; the part is to follow';
 
-CREATE FUNCTION heliosdb.branch_contents(branch text, OUT branch_id bigint, OUT main oid, OUT local oid, OUT schema oid, OUT columns smallint, OUT base text,
-                                         OUT merged boolean, OUT merged_now boolean, OUT past text, OUT deleted oid, OUT carrier text,
-                                         OUT is_partial boolean) RETURNS SETOF record
-  LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
-    SELECT b.id, r.main_relid, r.local_relid, r.schema, r.columns,
-           CASE WHEN r.base_xid IS NULL THEN heliosdb.branch_moment(b.fork_at, b.fork_scn, b.fork_xid) ELSE heliosdb.branch_moment(NULL, r.base_scn, r.base_xid) END,
-           r.base_xid IS NOT NULL, COALESCE(r.base_xid = pg_current_xact_id_if_assigned(), false),
-           heliosdb.branch_moment(b.fork_at, b.fork_scn, b.fork_xid), r.deleted_relid,
-           heliosdb.branch_overlay(b.fork_at, b.fork_scn, r.local_relid, r.deleted_relid), r.deleted_relid <> 0 AND r.whole_xid IS NULL
-    FROM heliosdb.branches b JOIN heliosdb.branch_relations r ON r.branch = b.id
-    WHERE b.name = branch_contents.branch::name
-  $body$;
-COMMENT ON FUNCTION heliosdb.branch_contents(text) IS 'what a branch has in place of relations of main; base: the fork or the last merge, as TABLESAMPLE takes it';
-
-CREATE FUNCTION heliosdb.branch_source(branch text, relation regclass, OUT source text, OUT is_local boolean) RETURNS record
-  LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
-DECLARE
-  known record;
-  fork text;
-BEGIN
-  IF branch = 'main' THEN
-    source := heliosdb.branch_relation_name(relation);
-    is_local := true;
-    RETURN;
-  END IF;
-  SELECT b.fork INTO fork FROM heliosdb.branch_forks b WHERE b.name = branch_source.branch;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION 'branch "%" does not exist', branch USING ERRCODE = 'undefined_object', HINT = 'SHOW BRANCHES lists the branches of this database.';
-  END IF;
-  IF fork IS NULL THEN
-    RAISE EXCEPTION 'branch "%" is not ready', branch
-      USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'It begins when the transaction that creates it has committed.';
-  END IF;
-  SELECT c.local, c.main, c.carrier, c.is_partial INTO known FROM heliosdb.branch_contents(branch) c WHERE c.main = relation::oid OR c.local = relation::oid;
-  is_local := FOUND AND NOT known.is_partial;
-  source := CASE WHEN known.local IS NULL THEN format('%s TABLESAMPLE %s', heliosdb.branch_relation_name(relation), fork)
-                 WHEN known.is_partial THEN format('%s TABLESAMPLE %s''a'')', heliosdb.branch_relation_name(known.main), known.carrier)
-                 WHEN known.local <> 0 THEN heliosdb.branch_relation_name(known.local) END;
-END
-$body$;
-COMMENT ON FUNCTION heliosdb.branch_source(text, regclass) IS 'what to write into FROM to read a table of a branch; null if it was dropped there';
-
 CREATE FUNCTION heliosdb.branch_relation_name(relation oid) RETURNS text
   LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
     SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation
@@ -280,10 +260,97 @@ CREATE FUNCTION heliosdb.branch_statistics(statistics oid, schema oid, relation 
 COMMENT ON FUNCTION heliosdb.branch_statistics(oid, oid, oid) IS 'the statement that gives a relation extended statistics like others, in a schema';
 
 CREATE VIEW heliosdb.branch_forks AS
-  SELECT b.name::text AS name, b.id, heliosdb.branch_moment(b.fork_at, b.fork_scn, b.fork_xid) AS fork
-  FROM heliosdb.branches b WHERE b.id <> 1;
-COMMENT ON VIEW heliosdb.branch_forks IS 'what branches begin with, as TABLESAMPLE takes it; null: not ready';
+  WITH RECURSIVE root (id, at, scn, fork) AS (
+    SELECT b.id, b.fork_at, b.fork_scn, heliosdb.branch_moment(b.fork_at, b.fork_scn, b.fork_xid) FROM heliosdb.branches b WHERE b.parent = 1
+    UNION ALL
+    SELECT b.id, r.at, r.scn, r.fork FROM root r JOIN heliosdb.branches b ON b.parent = r.id)
+  SELECT b.name::text AS name, b.id, heliosdb.branch_moment(b.fork_at, b.fork_scn, b.fork_xid) AS fork, r.fork AS main_fork, r.at AS main_at, r.scn AS main_scn
+  FROM heliosdb.branches b JOIN root r ON r.id = b.id;
+COMMENT ON VIEW heliosdb.branch_forks IS 'what branches begin with, and as of when they read main, as TABLESAMPLE takes it; null: not ready';
 GRANT SELECT ON heliosdb.branch_forks TO PUBLIC;
+
+CREATE FUNCTION heliosdb.branch_contents(branch text, OUT branch_id bigint, OUT main oid, OUT local oid, OUT schema oid, OUT columns smallint, OUT merged text,
+                                         OUT merged_now boolean, OUT origin oid, OUT is_made boolean, OUT shared smallint, OUT source oid, OUT source_fork text,
+                                         OUT carrier text, OUT is_partial boolean) RETURNS SETOF record
+  LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+    SELECT b.id, r.main_relid, r.local_relid, r.schema, r.columns, CASE WHEN r.base_xid IS NOT NULL THEN heliosdb.branch_moment(NULL, r.base_scn, r.base_xid) END,
+           COALESCE(r.base_xid = pg_current_xact_id_if_assigned(), false), r.origin, r.made_xid IS NOT NULL, r.shared, r.source_relid, f.fork,
+           CASE WHEN r.deleted_relid <> 0 THEN heliosdb.branch_overlay(m.main_at, m.main_scn, r.local_relid, r.deleted_relid) END, r.deleted_relid <> 0 AND r.whole_xid IS NULL
+    FROM heliosdb.branches b JOIN heliosdb.branch_relations r ON r.branch = b.id JOIN heliosdb.branch_forks m ON m.id = b.id
+      LEFT JOIN heliosdb.branch_forks f ON f.id = r.source_fork
+    WHERE b.name = branch_contents.branch::name
+  $body$;
+COMMENT ON FUNCTION heliosdb.branch_contents(text) IS 'what a branch has in place of relations of main, and where the rows of what it has inherited are read until is_made; moments as TABLESAMPLE takes them, carrier: the beginning of what reads a table that is copied row by row';
+
+CREATE FUNCTION heliosdb.branch_identity(relation oid, OUT main oid, OUT origin oid) RETURNS record
+  LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+    SELECT COALESCE(NULLIF(r.main_relid, 0), CASE WHEN r.local_relid IS NULL THEN relation ELSE 0 END), COALESCE(r.origin, 0)
+    FROM (VALUES (1)) v LEFT JOIN heliosdb.branch_relations r ON r.local_relid = relation
+  $body$;
+COMMENT ON FUNCTION heliosdb.branch_identity(oid) IS 'what is the same for a relation of main and those of branches that stand for it, or for one that a branch created and those of other branches that come from it';
+
+CREATE FUNCTION heliosdb.branch_rows(source oid, names oid, shared smallint, wanted oid, moment text) RETURNS text
+  LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
+    SELECT format('(SELECT %s FROM %s TABLESAMPLE %s) AS "$source"',
+                  string_agg(CASE WHEN s.attname IS NULL THEN format('NULL::%s AS %I', format_type(w.atttypid, w.atttypmod), w.attname)
+                                  ELSE format('%I AS %I', s.attname, w.attname) END, ', ' ORDER BY w.attnum),
+                  heliosdb.branch_relation_name(source), moment)
+    FROM pg_attribute w LEFT JOIN (pg_attribute n JOIN pg_attribute s ON s.attrelid = source AND s.attnum = n.attnum AND NOT s.attisdropped)
+      ON n.attrelid = names AND n.attname = w.attname AND n.attnum BETWEEN 1 AND shared AND NOT n.attisdropped
+    WHERE w.attrelid = wanted AND w.attnum > 0 AND NOT w.attisdropped
+  $body$;
+COMMENT ON FUNCTION heliosdb.branch_rows(oid, oid, smallint, oid, text) IS 'what to write into FROM to read the columns of table wanted as of a moment where another table has them; the first ones have the names that table names gives them, others are null';
+
+CREATE FUNCTION heliosdb.branch_source(branch text, relation regclass, OUT source text, OUT is_local boolean, OUT definition oid) RETURNS record
+  LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+  known record;
+  same record := heliosdb.branch_identity(relation);
+  fork text;
+  main_fork text;
+BEGIN
+  IF branch = 'main' THEN
+    source := heliosdb.branch_relation_name(same.main);
+    is_local := true;
+    definition := same.main;
+    RETURN;
+  END IF;
+  SELECT b.fork, b.main_fork INTO fork, main_fork FROM heliosdb.branch_forks b WHERE b.name = branch_source.branch;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'branch "%" does not exist', branch USING ERRCODE = 'undefined_object', HINT = 'SHOW BRANCHES lists the branches of this database.';
+  END IF;
+  IF fork IS NULL THEN
+    RAISE EXCEPTION 'branch "%" is not ready', branch
+      USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'It begins when the transaction that creates it has committed.';
+  END IF;
+  SELECT c.* INTO known FROM heliosdb.branch_contents(branch) c WHERE (c.main <> 0 AND c.main = same.main) OR (c.origin <> 0 AND c.origin = same.origin);
+  definition := COALESCE(known.local, same.main);
+  IF definition = 0 THEN
+    is_local := known.local IS NOT NULL;
+  ELSIF known.local IS NULL THEN
+    is_local := false;
+    source := format('%s TABLESAMPLE %s', heliosdb.branch_relation_name(same.main), main_fork);
+  ELSIF known.is_partial THEN
+    is_local := false;
+    source := format('%s TABLESAMPLE %s''a'')', heliosdb.branch_relation_name(same.main), known.carrier);
+  ELSIF known.source <> 0 AND NOT known.is_made THEN
+    is_local := false;
+    source := heliosdb.branch_rows(known.source, known.local, 32767::smallint, known.local, known.source_fork);
+  ELSE
+    is_local := true;
+    source := heliosdb.branch_relation_name(known.local);
+  END IF;
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.branch_source(text, regclass) IS 'what to write into FROM to read a table of a branch, and the relation that has its columns; null if the branch does not have it';
+
+CREATE FUNCTION heliosdb.branch_common_columns(relation oid, a oid, b oid) RETURNS TABLE (name name, number smallint)
+  LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
+    SELECT c.attname, c.attnum FROM pg_attribute c
+      JOIN pg_attribute x ON x.attrelid = a AND x.attname = c.attname AND x.attnum > 0 JOIN pg_attribute y ON y.attrelid = b AND y.attname = c.attname AND y.attnum > 0
+    WHERE c.attrelid = relation AND c.attnum > 0 AND NOT c.attisdropped ORDER BY c.attnum
+  $body$;
+COMMENT ON FUNCTION heliosdb.branch_common_columns(oid, oid, oid) IS 'columns of a table that two others have as well, by name';
 
 CREATE FUNCTION heliosdb.branch_same_row(relation regclass, a text, b text) RETURNS text
   LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
@@ -309,27 +376,27 @@ CREATE FUNCTION heliosdb.branch_diff(a text, b text, relation regclass, OUT key 
   RETURNS SETOF record
   LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET heliosdb.branch = '' SET datestyle = 'ISO' SET timezone = 'UTC' AS $body$
 DECLARE
-  a_source text := (heliosdb.branch_source(a, relation)).source;
-  b_source text := (heliosdb.branch_source(b, relation)).source;
+  a_side record := heliosdb.branch_source(a, relation);
+  b_side record := heliosdb.branch_source(b, relation);
   same text := heliosdb.branch_same_row(relation, 'x', 'y');
-  columns text;  -- quoted, of the table on main that both have
+  columns text;  -- quoted, of the table, that both have
   cells text;
   keys text;
 BEGIN
-  IF a_source IS NULL OR b_source IS NULL THEN
-    RAISE EXCEPTION 'table % was dropped on branch "%"', relation, CASE WHEN a_source IS NULL THEN a ELSE b END USING ERRCODE = 'undefined_table';
+  IF a_side.source IS NULL OR b_side.source IS NULL THEN
+    RAISE EXCEPTION 'table % does not exist on branch "%"', relation, CASE WHEN a_side.source IS NULL THEN a ELSE b END USING ERRCODE = 'undefined_table';
   END IF;
-  SELECT string_agg(quote_ident(c.attname), ', ' ORDER BY c.attnum),
-         string_agg(format('(%1$L, x.%1$I::text, y.%1$I::text, record_image_ne(ROW(x.%1$I), ROW(y.%1$I)))', c.attname), ', ' ORDER BY c.attnum),
-         string_agg(format('COALESCE(x.%1$I, y.%1$I)', c.attname), ', ' ORDER BY c.attnum) FILTER (WHERE c.attnum = ANY (heliosdb.branch_key(relation)))
+  SELECT string_agg(quote_ident(c.name), ', '),
+         string_agg(format('(%1$L, x.%1$I::text, y.%1$I::text, record_image_ne(ROW(x.%1$I), ROW(y.%1$I)))', c.name), ', '),
+         string_agg(format('COALESCE(x.%1$I, y.%1$I)', c.name), ', ') FILTER (WHERE c.number = ANY (heliosdb.branch_key(relation)))
     INTO columns, cells, keys
-    FROM pg_attribute c WHERE c.attrelid = relation::oid AND c.attnum > 0 AND NOT c.attisdropped;
+    FROM heliosdb.branch_common_columns(relation, a_side.definition, b_side.definition) c;
   IF same IS NULL THEN
     RETURN QUERY EXECUTE format($sql$
       WITH x AS (SELECT ROW(%1$s)::text AS r FROM %2$s), y AS (SELECT ROW(%1$s)::text AS r FROM %3$s)
       SELECT NULL::text, 'deleted'::text, NULL::text, d.r, NULL::text FROM (SELECT r FROM x EXCEPT ALL SELECT r FROM y) d
       UNION ALL
-      SELECT NULL, 'added', NULL, NULL, d.r FROM (SELECT r FROM y EXCEPT ALL SELECT r FROM x) d$sql$, columns, a_source, b_source);
+      SELECT NULL, 'added', NULL, NULL, d.r FROM (SELECT r FROM y EXCEPT ALL SELECT r FROM x) d$sql$, columns, a_side.source, b_side.source);
   ELSE
     RETURN QUERY EXECUTE format($sql$
       SELECT ROW(%4$s)::text, CASE WHEN x.there IS NULL THEN 'added' WHEN y.there IS NULL THEN 'deleted' ELSE 'modified' END,
@@ -338,7 +405,7 @@ BEGIN
         FULL JOIN (SELECT true AS there, ROW(%1$s)::text AS image, %1$s FROM %3$s) y ON %5$s
         CROSS JOIN LATERAL (SELECT NULL, NULL, NULL, true WHERE x.there IS NULL OR y.there IS NULL
                             UNION ALL SELECT * FROM (VALUES %6$s) v WHERE x.there AND y.there) c (name, a, b, differs)
-      WHERE c.differs$sql$, columns, a_source, b_source, keys, same, cells);
+      WHERE c.differs$sql$, columns, a_side.source, b_side.source, keys, same, cells);
   END IF;
 END
 $body$;
@@ -383,29 +450,23 @@ CREATE FUNCTION heliosdb.merge_deleted(branch bigint, local oid) RETURNS void
   AS 'MODULE_PATHNAME', 'helios_merge_deleted' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION heliosdb.merge_deleted(bigint, oid) IS 'step of a merge: creates the temporary table heliosdb_deleted of the keys that a table which is copied row by row had lost at the last merge';
 
--- What was there at the base, for FROM. Of a table that is copied row by row that is main's as of the fork, and only what
--- the copy stands for where the copy has no more; later, the copy's at the last merge, and of main's what that did not
--- stand for.
-CREATE FUNCTION heliosdb.merge_base(main oid, local oid, base text, first boolean, past text, carrier text, is_partial boolean, columns text) RETURNS text
-  LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
-DECLARE
-  of_main constant text := format('%s TABLESAMPLE %s', heliosdb.branch_relation_name(main), CASE WHEN is_partial THEN carrier || quote_literal('c') || ')' ELSE past END);
-  copied constant text := format('%s TABLESAMPLE %s', heliosdb.branch_relation_name(local), base);
+-- The base after a merge of a table that was copied row by row, for FROM: what the copy was at that merge, and of what it
+-- came from, `past`, the rows that it did not stand for then.
+CREATE FUNCTION heliosdb.merge_copied_base(main oid, local oid, past text, copied text) RETURNS text
+  LANGUAGE plpgsql STABLE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
 BEGIN
-  IF first OR carrier IS NULL THEN
-    RETURN CASE WHEN first THEN of_main ELSE copied END;
-  END IF;
   RETURN format('(SELECT %1$s FROM %2$s UNION ALL SELECT %1$s FROM (SELECT * FROM %3$s) p WHERE NOT EXISTS (SELECT FROM (SELECT * FROM %2$s) l WHERE %4$s) '
-                'AND NOT EXISTS (SELECT FROM pg_temp.heliosdb_deleted d CROSS JOIN LATERAL (SELECT %5$s) k WHERE %6$s)) u', columns, copied, of_main,
-                heliosdb.branch_same_row(main, 'l', 'p'),
+                'AND NOT EXISTS (SELECT FROM pg_temp.heliosdb_deleted d CROSS JOIN LATERAL (SELECT %5$s) k WHERE %6$s)) u',
+                heliosdb.merge_common_columns(main, local, true), copied, past, heliosdb.branch_same_row(main, 'l', 'p'),
                 (SELECT string_agg(format('d.k%s AS %I', k.place, a.attname), ', ') FROM unnest(heliosdb.branch_key(main)) WITH ORDINALITY k (number, place)
                    JOIN pg_attribute a ON a.attrelid = main AND a.attnum = k.number),
                 heliosdb.branch_same_row(main, 'k', 'p'));
 END
 $body$;
-COMMENT ON FUNCTION heliosdb.merge_base(oid, oid, text, boolean, text, text, boolean, text) IS 'step of a merge: what to write into FROM to read the base of a table';
+COMMENT ON FUNCTION heliosdb.merge_copied_base(oid, oid, text, text) IS 'step of a merge: what to write into FROM to read the base of a table that was copied row by row and merged';
 
--- Compares a table of a branch with main and writes what is to be done into a temporary table:
+-- Compares a table of a branch with that of the target, here called main, and writes what is to be done into a temporary
+-- table. target and base are what to write into FROM to read the rows of the target, and those of the base:
 --
 --   act       I, U or D; null: nothing
 --   conflict  both sides have changed the row in different ways; act is then what the strategy decides
@@ -413,10 +474,9 @@ COMMENT ON FUNCTION heliosdb.merge_base(oid, oid, text, boolean, text, text, boo
 --
 -- Rows s of the branch now, b of the branch at the base, t of main now. Main has changed what differs from the base: also
 -- what it changed before the last merge, and the branch has never seen.
-CREATE FUNCTION heliosdb.merge_compare(main oid, local oid, base text, first boolean, past text, carrier text, is_partial boolean, added name[], strategy text) RETURNS void
-  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
+CREATE FUNCTION heliosdb.merge_compare(main oid, local oid, target text, base text, added name[], strategy text) RETURNS void
+  LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
-  target text := heliosdb.branch_relation_name(main);
   source text := heliosdb.branch_relation_name(local);
   key smallint[] := heliosdb.branch_key(main);
   c record;
@@ -469,8 +529,8 @@ BEGIN
     FROM (SELECT true AS "$there", %3$s FROM %4$s) s
       FULL JOIN (SELECT true AS "$there", %3$s FROM %5$s) b ON %6$s
     WHERE s."$there" IS NULL OR b."$there" IS NULL OR record_image_ne(ROW(%7$s), ROW(%8$s))$sql$,
-    array_to_string(s_kept, ', '), array_to_string(b_kept, ', '), array_to_string(columns, ', '), source,
-    heliosdb.merge_base(main, local, base, first, past, carrier, is_partial, array_to_string(columns, ', ')), heliosdb.branch_same_row(main, 's', 'b'), array_to_string(s_row, ', '), array_to_string(b_row, ', '));
+    array_to_string(s_kept, ', '), array_to_string(b_kept, ', '), array_to_string(columns, ', '), source, base,
+    heliosdb.branch_same_row(main, 's', 'b'), array_to_string(s_row, ', '), array_to_string(b_row, ', '));
   ANALYZE pg_temp.heliosdb_modified;
   EXECUTE format($sql$
     CREATE TEMPORARY TABLE %1$I ON COMMIT DROP AS
@@ -491,14 +551,23 @@ BEGIN
     array_to_string(t_from_b, ' OR '), array_to_string(clashes, ' OR '), array_to_string(s_back, ', '), array_to_string(b_back, ', '),
     array_to_string(keys, ', '), array_to_string(columns, ', '), target, heliosdb.branch_same_row(main, 't', 'k'));
   DROP TABLE pg_temp.heliosdb_modified;
-  IF carrier IS NOT NULL AND NOT first THEN
-    DROP TABLE pg_temp.heliosdb_deleted;
-  END IF;
 END
 $body$;
-COMMENT ON FUNCTION heliosdb.merge_compare(oid, oid, text, boolean, text, text, boolean, name[], text) IS 'step of a merge: what is to be done in a table';
+COMMENT ON FUNCTION heliosdb.merge_compare(oid, oid, text, text, name[], text) IS 'step of a merge: what is to be done in a table';
 
-CREATE FUNCTION heliosdb.merge_columns(main oid, local oid, common smallint) RETURNS name[]
+CREATE FUNCTION heliosdb.merge_label(relation oid) RETURNS text
+  LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+    SELECT CASE WHEN r.main_relid = 0 THEN format('%I.%I', n.nspname, c.relname) ELSE COALESCE(r.main_relid, relation)::regclass::text END
+    FROM (VALUES (1)) v LEFT JOIN heliosdb.branch_relations r ON r.local_relid = relation
+      LEFT JOIN pg_class c ON c.oid = r.local_relid LEFT JOIN pg_namespace n ON n.oid = r.schema
+  $body$;
+COMMENT ON FUNCTION heliosdb.merge_label(oid) IS 'step of a merge: what messages call a table, by its schema on main';
+
+CREATE FUNCTION heliosdb.merge_name(target text) RETURNS text
+  LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$SELECT CASE target WHEN 'main' THEN target ELSE format('branch "%s"', target) END$body$;
+COMMENT ON FUNCTION heliosdb.merge_name(text) IS 'step of a merge: what messages call its target';
+
+CREATE FUNCTION heliosdb.merge_columns(main oid, local oid, common smallint, target text) RETURNS name[]
   LANGUAGE plpgsql STABLE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
   c record;
@@ -510,9 +579,9 @@ BEGIN
              LEFT JOIN pg_attribute l ON l.attrelid = local AND l.attnum = n LOOP
     CONTINUE WHEN c.main_dropped AND c.local_dropped;
     IF c.main_dropped OR c.local_dropped OR c.other_type OR c.main_name <> c.local_name THEN
-      RAISE EXCEPTION 'table % cannot be merged: column "%" was %', main::regclass, CASE WHEN c.main_dropped THEN c.local_name ELSE c.main_name END,
-        CASE WHEN c.local_dropped THEN 'dropped on the branch' WHEN c.main_dropped THEN 'dropped on main' WHEN c.main_name <> c.local_name THEN 'renamed' ELSE 'given another type' END
-        USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'MERGE BRANCH adds tables and columns; make the other changes on main first.';
+      RAISE EXCEPTION 'table % cannot be merged: column "%" was %', heliosdb.merge_label(main), CASE WHEN c.main_dropped THEN c.local_name ELSE c.main_name END,
+        CASE WHEN c.local_dropped THEN 'dropped on the branch' WHEN c.main_dropped THEN 'dropped on ' || heliosdb.merge_name(target) WHEN c.main_name <> c.local_name THEN 'renamed' ELSE 'given another type' END
+        USING ERRCODE = 'object_not_in_prerequisite_state', HINT = format('MERGE BRANCH adds tables and columns; make the other changes on %s first.', heliosdb.merge_name(target));
     END IF;
   END LOOP;
   FOR c IN SELECT l.attname AS name, m.attname IS NULL AS is_new, (m.atttypid, m.atttypmod, m.attcollation) IS DISTINCT FROM (l.atttypid, l.atttypmod, l.attcollation) AS other_type
@@ -521,19 +590,19 @@ BEGIN
     IF c.is_new THEN
       added := added || c.name;
     ELSIF c.other_type THEN
-      RAISE EXCEPTION 'table % cannot be merged: column "%" was added on both sides with different types', main::regclass, c.name
+      RAISE EXCEPTION 'table % cannot be merged: column "%" was added on both sides with different types', heliosdb.merge_label(main), c.name
         USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
   END LOOP;
   IF heliosdb.branch_same_row(main, 'a', 'b') IS DISTINCT FROM heliosdb.branch_same_row(local, 'a', 'b') AND heliosdb.branch_same_row(main, 'a', 'b') IS NOT NULL THEN
-    RAISE EXCEPTION 'table % cannot be merged: its primary key was changed on the branch', main::regclass USING ERRCODE = 'object_not_in_prerequisite_state';
+    RAISE EXCEPTION 'table % cannot be merged: its primary key was changed on the branch', heliosdb.merge_label(main) USING ERRCODE = 'object_not_in_prerequisite_state';
   END IF;
   RETURN added;
 END
 $body$;
-COMMENT ON FUNCTION heliosdb.merge_columns(oid, oid, smallint) IS 'step of a merge: columns that the branch added; an error if definitions contradict each other';
+COMMENT ON FUNCTION heliosdb.merge_columns(oid, oid, smallint, text) IS 'step of a merge: columns that the branch added; an error if definitions contradict each other';
 
-CREATE FUNCTION heliosdb.merge_add_columns(main oid, local oid, added name[]) RETURNS void
+CREATE FUNCTION heliosdb.merge_add_columns(main oid, local oid, added name[], target text) RETURNS void
   LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
   c record;
@@ -546,26 +615,26 @@ BEGIN
            FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
            WHERE a.attrelid = local AND a.attname = ANY (added) ORDER BY a.attnum LOOP
     IF c.counts THEN
-      RAISE EXCEPTION 'column "%" of table % cannot be merged: it takes its values from a sequence', c.name, main::regclass
-        USING ERRCODE = 'feature_not_supported', HINT = 'Add the column on main first.';
+      RAISE EXCEPTION 'column "%" of table % cannot be merged: it takes its values from a sequence', c.name, heliosdb.merge_label(main)
+        USING ERRCODE = 'feature_not_supported', HINT = format('Add the column on %s first.', heliosdb.merge_name(target));
     END IF;
     EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s%s%s', heliosdb.branch_relation_name(main), c.name, c.type, c.collation,
                    CASE WHEN c.generated THEN format(' GENERATED ALWAYS AS (%s) STORED', c.value) WHEN c.value IS NOT NULL THEN ' DEFAULT ' || c.value END);
   END LOOP;
 END
 $body$;
-COMMENT ON FUNCTION heliosdb.merge_add_columns(oid, oid, name[]) IS 'step of a merge: adds the columns that the branch has added';
+COMMENT ON FUNCTION heliosdb.merge_add_columns(oid, oid, name[], text) IS 'step of a merge: adds the columns that the branch has added';
 
-CREATE FUNCTION heliosdb.merge_add_rest(main oid, local oid, added name[], branch text) RETURNS void
+CREATE FUNCTION heliosdb.merge_add_rest(main oid, local oid, added name[], source text, target text) RETURNS void
   LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
-  target text := heliosdb.branch_relation_name(main);
+  name text := heliosdb.branch_relation_name(main);
   c record;
 BEGIN
   FOR c IN SELECT a.attname AS name FROM pg_attribute a WHERE a.attrelid = local AND a.attname = ANY (added) AND a.attnotnull ORDER BY a.attnum LOOP
-    EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL', target, c.name);
+    EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL', name, c.name);
   END LOOP;
-  FOR c IN SELECT replace(pg_get_indexdef(i.indexrelid), format(' ON %s USING ', heliosdb.branch_relation_name(local)), format(' ON %s USING ', target)) AS definition
+  FOR c IN SELECT replace(pg_get_indexdef(i.indexrelid), format(' ON %s USING ', heliosdb.branch_relation_name(local)), format(' ON %s USING ', name)) AS definition
            FROM pg_index i JOIN pg_class r ON r.oid = i.indexrelid
            WHERE i.indrelid = local AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x'))
              AND NOT EXISTS (SELECT FROM pg_index j JOIN pg_class m ON m.oid = j.indexrelid WHERE j.indrelid = main AND m.relname = r.relname) ORDER BY r.relname LOOP
@@ -573,18 +642,18 @@ BEGIN
   END LOOP;
   FOR c IN SELECT k.conname AS name, CASE WHEN k.contype = 'f' THEN
                     replace(pg_get_constraintdef(k.oid), format(' REFERENCES %s(', heliosdb.branch_relation_name(k.confrelid)),
-                            format(' REFERENCES %s(', heliosdb.branch_relation_name((SELECT o.main FROM heliosdb.branch_contents(branch) o WHERE o.local = k.confrelid AND o.main <> 0))))
+                            format(' REFERENCES %s(', heliosdb.branch_relation_name((SELECT o.goal FROM heliosdb.merge_pairs(source, target) o WHERE o.local = k.confrelid))))
                   ELSE pg_get_constraintdef(k.oid) END AS definition
            FROM pg_constraint k
            WHERE k.conrelid = local AND k.contype IN ('c', 'u', 'x', 'p', 'f') AND k.conparentid = 0
              AND NOT EXISTS (SELECT FROM pg_constraint m WHERE m.conrelid = main AND m.conname = k.conname) ORDER BY k.contype = 'f', k.conname LOOP
-    EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I %s', target, c.name, c.definition);
+    EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I %s', name, c.name, c.definition);
   END LOOP;
   FOR c IN SELECT heliosdb.branch_statistics(s.oid, b.oid, main) AS definition, s.stxstattarget AS target, b.nspname AS schema, s.stxname AS name
            FROM pg_statistic_ext s JOIN pg_namespace o ON o.oid = s.stxnamespace
-             JOIN heliosdb.branch_forks k ON k.name = merge_add_rest.branch
+             JOIN heliosdb.branch_forks k ON k.name = merge_add_rest.source
              JOIN pg_namespace b ON heliosdb.branch_space(k.id, b.nspname) = quote_ident(regexp_replace(o.nspname, '^heliosdb_c', 'heliosdb_b'))
-           WHERE s.stxrelid = local AND NOT EXISTS (SELECT FROM pg_statistic_ext m WHERE m.stxrelid = main AND m.stxname = s.stxname AND m.stxnamespace = b.oid)
+           WHERE s.stxrelid = local AND NOT EXISTS (SELECT FROM pg_statistic_ext m WHERE m.stxrelid = main AND m.stxname = s.stxname AND (target <> 'main' OR m.stxnamespace = b.oid))
            ORDER BY s.stxname LOOP
     EXECUTE c.definition;
     IF c.target >= 0 THEN
@@ -593,17 +662,39 @@ BEGIN
   END LOOP;
 END
 $body$;
-COMMENT ON FUNCTION heliosdb.merge_add_rest(oid, oid, name[], text) IS 'step of a merge: adds the indexes, statistics and constraints that the branch has added';
+COMMENT ON FUNCTION heliosdb.merge_add_rest(oid, oid, name[], text, text) IS 'step of a merge: adds the indexes, statistics and constraints that the branch has added';
 
 CREATE FUNCTION heliosdb.merge_begin(source text, target text) RETURNS bigint
   AS 'MODULE_PATHNAME', 'helios_merge_begin' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION heliosdb.merge_begin(text, text) IS 'step of a merge: checks who merges what, and keeps others away';
+CREATE FUNCTION heliosdb.merge_goal(relation oid) RETURNS oid
+  AS 'MODULE_PATHNAME', 'helios_merge_goal' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION heliosdb.merge_goal(oid) IS 'step of a merge into a branch: the table of the session''s branch for one of main or one that it inherited, with rows of its own';
 CREATE FUNCTION heliosdb.merge_table(branch bigint, local oid) RETURNS oid
   AS 'MODULE_PATHNAME', 'helios_merge_table' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION heliosdb.merge_table(bigint, oid) IS 'step of a merge: creates on main a table that was created on the branch';
+COMMENT ON FUNCTION heliosdb.merge_table(bigint, oid) IS 'step of a merge: creates on the branch of the session a table that was created on the branch to be merged';
 CREATE FUNCTION heliosdb.merge_end(branch bigint) RETURNS void
   AS 'MODULE_PATHNAME', 'helios_merge_end' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION heliosdb.merge_end(bigint) IS 'step of a merge: notes the new base, and moves sequences of main on';
+COMMENT ON FUNCTION heliosdb.merge_end(bigint) IS 'step of a merge: notes the new base';
+CREATE FUNCTION heliosdb.merge_sequences(branch bigint) RETURNS void
+  AS 'MODULE_PATHNAME', 'helios_merge_sequences' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION heliosdb.merge_sequences(bigint) IS 'step of a merge: moves sequences of the branch of the session on';
+
+-- What a merge has to look at. A copy that both sides have made of a table of main has its first columns in common, one that
+-- was inherited those that there were at the fork.
+CREATE FUNCTION heliosdb.merge_pairs(source text, target text, OUT main oid, OUT local oid, OUT goal oid, OUT is_new boolean, OUT is_gone boolean, OUT kind "char", OUT name name,
+                                     OUT is_part boolean, OUT is_made boolean, OUT common smallint, OUT merged text, OUT merged_now boolean,
+                                     OUT origin_relid oid, OUT origin_columns smallint, OUT origin_fork text, OUT carrier text, OUT is_partial boolean) RETURNS SETOF record
+  LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
+    SELECT c.main, c.local, COALESCE(g.local, NULLIF(c.main, 0)), COALESCE(g.local, NULLIF(c.main, 0)) IS NULL AND c.shared = 0, COALESCE(g.local = 0, c.main = 0 AND c.shared > 0 AND target <> 'main'),
+           r.relkind, r.relname, COALESCE(r.relispartition, false), c.is_made OR (c.source = 0 AND r.relkind IS DISTINCT FROM 'v'),
+           CASE WHEN target = 'main' THEN c.columns WHEN c.shared > 0 THEN c.shared ELSE LEAST(c.columns, g.columns) END, c.merged, c.merged_now,
+           COALESCE(NULLIF(c.source, 0), c.main), CASE WHEN c.source <> 0 THEN c.shared ELSE c.columns END, CASE WHEN c.source <> 0 THEN c.source_fork ELSE f.main_fork END, c.carrier, c.is_partial
+    FROM heliosdb.branch_contents(merge_pairs.source) c JOIN heliosdb.branch_forks f ON f.name = merge_pairs.source
+      LEFT JOIN heliosdb.branch_contents(merge_pairs.target) g ON (c.main <> 0 AND g.main = c.main) OR (c.origin <> 0 AND g.origin = c.origin)
+      LEFT JOIN pg_class r ON r.oid = NULLIF(c.local, 0)
+  $body$;
+COMMENT ON FUNCTION heliosdb.merge_pairs(text, text) IS 'step of a merge: what a branch has, with what the target has in its place, and where its rows came from';
 
 CREATE FUNCTION heliosdb.merge_levels(tables oid[], OUT relation oid, OUT level integer) RETURNS SETOF record
   LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
@@ -618,10 +709,9 @@ COMMENT ON FUNCTION heliosdb.merge_levels(oid[]) IS 'step of a merge: tables, th
 
 -- The same for a table without a primary key, whose rows are counted: wanted is how many of a row are to be added or
 -- taken away, other what main itself has done.
-CREATE FUNCTION heliosdb.merge_compare_bag(main oid, local oid, base text, first boolean) RETURNS void
+CREATE FUNCTION heliosdb.merge_compare_bag(main oid, local oid, target text, base text, former text) RETURNS void
   LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
-  target text := heliosdb.branch_relation_name(main);
   source text := heliosdb.branch_relation_name(local);
   columns text := heliosdb.merge_common_columns(main, local, true);
 BEGIN
@@ -629,14 +719,23 @@ BEGIN
     CREATE TEMPORARY TABLE %1$I ON COMMIT DROP AS
     SELECT r.image, min(r.key) AS key, sum(r.s - r.b) AS wanted, sum(r.t - r.o) AS other
     FROM (SELECT record_send(ROW(%2$s)) AS image, ROW(%2$s)::text AS key, 1 AS s, 0 AS b, 0 AS t, 0 AS o FROM %3$s
-          UNION ALL SELECT record_send(ROW(%2$s)), ROW(%2$s)::text, 0, 1, 0, 0 FROM %4$s TABLESAMPLE %5$s
-          UNION ALL SELECT record_send(ROW(%2$s)), ROW(%2$s)::text, 0, 0, 1, 0 FROM %6$s
-          UNION ALL SELECT record_send(ROW(%2$s)), ROW(%2$s)::text, 0, 0, 0, 1 FROM %6$s TABLESAMPLE %5$s) r
+          UNION ALL SELECT record_send(ROW(%2$s)), ROW(%2$s)::text, 0, 1, 0, 0 FROM %4$s
+          UNION ALL SELECT record_send(ROW(%2$s)), ROW(%2$s)::text, 0, 0, 1, 0 FROM %5$s
+          UNION ALL SELECT record_send(ROW(%2$s)), ROW(%2$s)::text, 0, 0, 0, 1 FROM %6$s) r
     GROUP BY r.image HAVING sum(r.s - r.b) <> 0 OR sum(r.t - r.o) <> 0$sql$,
-    'heliosdb_merge_' || main, columns, source, CASE WHEN first THEN target ELSE source END, base, target);
+    'heliosdb_merge_' || main, columns, source, base, target, former);
 END
 $body$;
-COMMENT ON FUNCTION heliosdb.merge_compare_bag(oid, oid, text, boolean) IS 'step of a merge: what is to be done in a table without a primary key';
+COMMENT ON FUNCTION heliosdb.merge_compare_bag(oid, oid, text, text, text) IS 'step of a merge: what is to be done in a table without a primary key';
+
+-- On the target the tables of the branch cannot be read.
+CREATE FUNCTION heliosdb.merge_keep_rows(local oid) RETURNS void
+  LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+  EXECUTE format('CREATE TEMPORARY TABLE %I ON COMMIT DROP AS SELECT * FROM %s', 'heliosdb_rows_' || local, heliosdb.branch_relation_name(local));
+END
+$body$;
+COMMENT ON FUNCTION heliosdb.merge_keep_rows(oid) IS 'step of a merge: copies the rows of a table of the branch into a temporary one';
 
 CREATE FUNCTION heliosdb.merge_common_columns(main oid, local oid, generated boolean, prefix text DEFAULT '') RETURNS text
   LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $body$
@@ -711,7 +810,7 @@ BEGIN
         JOIN pg_temp.%6$I m ON m.image OPERATOR(pg_catalog.=) n."$image" WHERE n."$number" OPERATOR(pg_catalog.<=) m.wanted RETURNING 1)
     SELECT pg_catalog.count(*) FROM back$sql$,
     heliosdb.branch_relation_name(main), heliosdb.merge_common_columns(main, local, false), heliosdb.merge_common_columns(main, local, false, 'n.'),
-    heliosdb.merge_common_columns(main, local, true), heliosdb.branch_relation_name(local), 'heliosdb_merge_' || main));
+    heliosdb.merge_common_columns(main, local, true), format('pg_temp.%I', 'heliosdb_rows_' || local), 'heliosdb_merge_' || main));
 END
 $body$;
 COMMENT ON FUNCTION heliosdb.merge_bag_insert(oid, oid, text[]) IS 'step of a merge: inserts rows into a table without a primary key';
@@ -776,7 +875,7 @@ BEGIN
       -- What the role may not see, the foreign key itself refuses, unless it acts on it.
       IF place IS NULL AND (NOT has_table_privilege(f.conrelid, 'SELECT') OR row_security_active(f.conrelid)) THEN
         CONTINUE WHEN f.confdeltype IN ('a', 'r');
-        RAISE EXCEPTION 'rows of table % may refer to rows of % that the branch has deleted', f.conrelid::regclass, f.parent::regclass
+        RAISE EXCEPTION 'rows of table % may refer to rows of % that the branch has deleted', heliosdb.merge_label(f.conrelid), heliosdb.merge_label(f.parent)
           USING ERRCODE = 'insufficient_privilege', DETAIL = 'This role does not see all of them, and a foreign key would change them.',
                 HINT = 'Let a role merge that may read the table and bypasses its row-level security.';
       END IF;
@@ -801,7 +900,7 @@ BEGIN
         'heliosdb_merge_' || f.parent, strategy, referring, stays, list) INTO found, sample;
       changed := changed + found;
       IF found > 0 THEN
-        details := details || format('%s: %s deleted on the branch, referenced from %s', f.parent::regclass, sample, f.child::regclass);
+        details := details || format('%s: %s deleted on the branch, referenced from %s', heliosdb.merge_label(f.parent), sample, heliosdb.merge_label(f.child));
       END IF;
       CONTINUE WHEN place IS NULL OR heliosdb.branch_key(f.child) IS NULL;
       EXECUTE format($sql$
@@ -933,7 +1032,7 @@ BEGIN
     EXECUTE format('SELECT EXISTS (SELECT FROM pg_temp.%I m CROSS JOIN LATERAL (SELECT %s) k JOIN %s t ON %s JOIN %s c ON %s WHERE m.act = %L)',
                    'heliosdb_merge_' || main, keys, target, same, heliosdb.branch_relation_name(f.conrelid), heliosdb.merge_refers(f.oid, 't', 'c'), what) INTO hit;
     IF hit THEN
-      RAISE EXCEPTION 'rows of table % have exchanged values of unique columns, and table % refers to them', main::regclass, f.conrelid::regclass
+      RAISE EXCEPTION 'rows of table % have exchanged values of unique columns, and table % refers to them', heliosdb.merge_label(main), heliosdb.merge_label(f.conrelid)
         USING ERRCODE = 'object_not_in_prerequisite_state',
               DETAIL = format('They would have to be deleted and inserted anew, on which foreign key "%s" acts.', f.conname),
               HINT = 'Let the unique constraint be DEFERRABLE on main, or the foreign key ON DELETE NO ACTION.';
@@ -962,7 +1061,7 @@ DECLARE
 BEGIN
   EXECUTE format('SELECT count(*) FROM pg_temp.%I WHERE %s', 'heliosdb_merge_' || main, condition) INTO wanted;
   IF counted <> wanted THEN
-    RAISE EXCEPTION 'rows of table % were taken away while the branch was merged', main::regclass
+    RAISE EXCEPTION 'rows of table % were taken away while the branch was merged', heliosdb.merge_label(main)
       USING ERRCODE = 'triggered_data_change_violation', DETAIL = 'A trigger or ON DELETE CASCADE did that.';
   END IF;
   RETURN counted;
@@ -971,7 +1070,7 @@ $body$;
 COMMENT ON FUNCTION heliosdb.merge_check_count(oid, text, bigint) IS 'step of a merge: the number of rows that were updated; an error if some were not there';
 
 -- What stands in the way is found before the first row is changed.
-CREATE FUNCTION heliosdb.merge_into_main(source text, options jsonb, preview boolean, caller text[], OUT inserted bigint, OUT updated bigint, OUT deleted bigint) RETURNS record
+CREATE FUNCTION heliosdb.merge_into(source text, target text, options jsonb, preview boolean, caller text[], OUT inserted bigint, OUT updated bigint, OUT deleted bigint) RETURNS record
   LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
   SET search_path = pg_catalog, pg_temp SET heliosdb.branch = '' SET datestyle = 'ISO' SET timezone = 'UTC' AS $body$
 DECLARE
@@ -980,9 +1079,10 @@ DECLARE
   pair record;
   tables oid[] := '{}';
   locals oid[] := '{}';
-  bases text[] := '{}';
-  firsts boolean[] := '{}';
-  pasts text[] := '{}';
+  mergeds text[] := '{}';
+  origins oid[] := '{}';
+  origin_columns smallint[] := '{}';
+  origin_forks text[] := '{}';
   carriers text[] := '{}';  -- null: copied as a whole
   are_partial boolean[] := '{}';
   is_new boolean[] := '{}';
@@ -995,6 +1095,11 @@ DECLARE
   details text[] := '{}';
   references_lost text[];
   sample text;
+  lost name;
+  goal text;
+  base text;
+  copied text;
+  former text;
   keys text;
   columns text;
   counted bigint;
@@ -1002,77 +1107,121 @@ BEGIN
   inserted := 0;
   updated := 0;
   deleted := 0;
-  branch := heliosdb.merge_begin(source, 'main');
+  branch := heliosdb.merge_begin(source, target);
   IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
     RAISE EXCEPTION 'branch "%" cannot be merged in a transaction with one snapshot', source
       USING ERRCODE = 'active_sql_transaction', DETAIL = 'Its snapshot may lack changes that were committed before the tables were locked.',
             HINT = 'Use a READ COMMITTED transaction.';
   END IF;
-  -- Locks come in the order of OIDs, main's tables first.
-  FOR pair IN SELECT c.* FROM heliosdb.branch_contents(source) c JOIN pg_class r ON r.oid = c.main AND r.relkind IN ('r', 'p') WHERE c.local <> 0 ORDER BY c.main LOOP
-    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', heliosdb.branch_relation_name(pair.main));
+  IF NOT preview AND target <> 'main' THEN
+    PERFORM set_config('heliosdb.branch', target, true);
+    PERFORM heliosdb.merge_goal(p.goal) FROM heliosdb.merge_pairs(source, target) p
+      WHERE p.goal <> 0 AND p.local <> 0 AND p.is_made AND p.kind IN ('r', 'p') AND NOT p.is_part ORDER BY p.goal;
+    PERFORM set_config('heliosdb.branch', '', true);
+  END IF;
+  -- Locks come in the order of OIDs, those of the target first. What a branch only reads is main's and stays as it was.
+  FOR pair IN SELECT p.* FROM heliosdb.merge_pairs(source, target) p JOIN pg_class r ON r.oid = p.goal AND r.relkind IN ('r', 'p')
+              WHERE p.local <> 0 AND p.is_made AND (target = 'main' OR p.goal <> p.main) ORDER BY p.goal LOOP
+    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', heliosdb.branch_relation_name(pair.goal));
   END LOOP;
-  FOR pair IN SELECT c.*, r.relkind AS kind, r.relname AS name, COALESCE(r.relispartition, false) AS is_part FROM heliosdb.branch_contents(source) c LEFT JOIN pg_class r ON r.oid = NULLIF(c.local, 0)
-              ORDER BY c.main, c.local LOOP
-    CONTINUE WHEN pair.kind = 'S' OR pair.is_part OR (pair.local = 0 AND NOT EXISTS (SELECT FROM pg_class r WHERE r.oid = pair.main AND r.relkind IN ('r', 'p')));
+  FOR pair IN SELECT p.* FROM heliosdb.merge_pairs(source, target) p ORDER BY p.main, p.local LOOP
+    CONTINUE WHEN NOT pair.is_made OR (pair.local = 0 AND pair.is_gone);
+    CONTINUE WHEN pair.kind = 'S' OR pair.is_part OR (pair.local = 0 AND NOT EXISTS (SELECT FROM pg_class r WHERE r.oid = pair.goal AND r.relkind IN ('r', 'p')));
     IF pair.local = 0 THEN
-      RAISE EXCEPTION 'branch "%" cannot be merged: it dropped table %', source, pair.main::regclass
+      RAISE EXCEPTION 'branch "%" cannot be merged: it dropped table %', source, heliosdb.merge_label(pair.goal)
         USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'MERGE BRANCH adds tables and columns; it drops nothing.';
     ELSIF pair.kind = 'v' THEN
-      RAISE WARNING 'view "%" of branch "%" is not merged', pair.name, source USING HINT = 'Create it on main.';
+      RAISE WARNING 'view "%" of branch "%" is not merged', pair.name, source USING HINT = format('Create it on %s.', heliosdb.merge_name(target));
       CONTINUE;
     ELSIF pair.kind = 'm' THEN
       IF pair.main = 0 THEN
-        RAISE WARNING 'materialized view "%" of branch "%" is not merged', pair.name, source USING HINT = 'Create it on main.';
+        RAISE WARNING 'materialized view "%" of branch "%" is not merged', pair.name, source USING HINT = format('Create it on %s.', heliosdb.merge_name(target));
       END IF;
       CONTINUE;
-    ELSIF pair.kind = 'p' AND pair.main = 0 THEN
+    ELSIF pair.is_gone THEN
+      RAISE EXCEPTION 'table "%" of branch "%" cannot be merged: it was dropped on %', pair.name, source, heliosdb.merge_name(target)
+        USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Drop it on both sides, or create it anew on the branch.';
+    ELSIF pair.kind = 'p' AND pair.is_new THEN
       RAISE EXCEPTION 'table "%" of branch "%" cannot be merged: it is partitioned, and new', pair.name, source
-        USING ERRCODE = 'feature_not_supported', HINT = 'Create it on main first.';
+        USING ERRCODE = 'feature_not_supported', HINT = format('Create it on %s first.', heliosdb.merge_name(target));
     ELSIF pair.merged_now THEN
       RAISE EXCEPTION 'branch "%" was merged by this transaction already', source USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
     FOR sample IN SELECT w.rulename FROM pg_rewrite w WHERE w.ev_class = pair.local
-                    AND NOT EXISTS (SELECT FROM pg_rewrite m WHERE m.ev_class = pair.main AND m.rulename = w.rulename) ORDER BY 1 LOOP
-      RAISE WARNING 'rule "%" of table "%" on branch "%" is not merged', sample, pair.name, source USING HINT = 'Create it on main.';
+                    AND NOT EXISTS (SELECT FROM pg_rewrite m WHERE m.ev_class = pair.goal AND m.rulename = w.rulename) ORDER BY 1 LOOP
+      RAISE WARNING 'rule "%" of table "%" on branch "%" is not merged', sample, pair.name, source USING HINT = format('Create it on %s.', heliosdb.merge_name(target));
     END LOOP;
-    IF pair.main <> 0 AND row_security_active(pair.main) THEN
-      RAISE EXCEPTION 'table % has row-level security for this role', pair.main::regclass
+    IF NOT pair.is_new AND row_security_active(pair.goal) THEN
+      RAISE EXCEPTION 'table % has row-level security for this role', heliosdb.merge_label(pair.goal)
         USING ERRCODE = 'insufficient_privilege', HINT = 'Let a role merge that bypasses row-level security.';
     END IF;
     EXECUTE format('LOCK TABLE %s IN SHARE MODE', heliosdb.branch_relation_name(pair.local));
-    tables := tables || pair.main;
+    SELECT n.attname INTO lost FROM pg_attribute n JOIN pg_attribute s ON s.attrelid = pair.origin_relid AND s.attnum = n.attnum AND s.attisdropped
+      WHERE n.attrelid = pair.local AND n.attnum BETWEEN 1 AND pair.origin_columns AND NOT n.attisdropped AND pair.merged IS NULL AND pair.origin_relid <> pair.goal;
+    IF FOUND THEN
+      RAISE EXCEPTION 'table % cannot be merged: column "%" was dropped from %, where both sides have it from', heliosdb.merge_label(pair.goal), lost, pair.origin_relid::regclass
+        USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    tables := tables || COALESCE(pair.goal, 0);
     locals := locals || pair.local;
-    bases := bases || pair.base;
-    firsts := firsts || NOT pair.merged;
-    pasts := pasts || pair.past;
-    carriers := carriers || CASE WHEN pair.deleted <> 0 THEN pair.carrier END;
+    mergeds := mergeds || pair.merged;
+    origins := origins || pair.origin_relid;
+    origin_columns := origin_columns || pair.origin_columns;
+    origin_forks := origin_forks || pair.origin_fork;
+    carriers := carriers || pair.carrier;
     are_partial := are_partial || pair.is_partial;
-    is_new := is_new || (pair.main = 0);
-    commons := commons || pair.columns;
+    is_new := is_new || pair.is_new;
+    commons := commons || pair.common;
   END LOOP;
 
   FOR place IN 1 .. cardinality(tables) LOOP
+    IF is_new[place] AND NOT preview THEN
+      PERFORM heliosdb.merge_keep_rows(locals[place]);
+    END IF;
     CONTINUE WHEN is_new[place];
-    added := heliosdb.merge_columns(tables[place], locals[place], commons[place]);
-    IF NOT preview THEN
-      PERFORM heliosdb.merge_add_columns(tables[place], locals[place], added);
+    added := heliosdb.merge_columns(tables[place], locals[place], commons[place], target);
+    IF NOT preview AND cardinality(added) > 0 THEN
+      PERFORM set_config('heliosdb.branch', target, true);
+      PERFORM heliosdb.merge_add_columns(tables[place], locals[place], added, target);
+      PERFORM set_config('heliosdb.branch', '', true);
+    END IF;
+    goal := heliosdb.branch_relation_name(tables[place]);
+    copied := format('%s TABLESAMPLE %s', heliosdb.branch_relation_name(locals[place]), mergeds[place]);
+    base := CASE WHEN are_partial[place] THEN carriers[place] || quote_literal('c') || ')' ELSE origin_forks[place] END;
+    base := CASE WHEN origins[place] = tables[place] THEN format('%s TABLESAMPLE %s', goal, base)
+                 ELSE heliosdb.branch_rows(origins[place], locals[place], origin_columns[place], tables[place], base) END;
+    IF mergeds[place] IS NOT NULL AND carriers[place] IS NOT NULL THEN
+      PERFORM heliosdb.merge_deleted(branch, locals[place]);
+      base := heliosdb.merge_copied_base(tables[place], locals[place], base, copied);
+    ELSIF mergeds[place] IS NOT NULL THEN
+      base := copied;
+    END IF;
+    former := CASE WHEN mergeds[place] IS NULL THEN base ELSE format('%s TABLESAMPLE %s', goal, mergeds[place]) END;
+    IF preview AND target <> 'main' THEN
+      -- The target may be without rows of its own.
+      goal := (heliosdb.branch_source(target, tables[place])).source;
     END IF;
     IF heliosdb.branch_key(tables[place]) IS NULL THEN
-      PERFORM heliosdb.merge_compare_bag(tables[place], locals[place], bases[place], firsts[place]);
+      IF NOT preview THEN
+        PERFORM heliosdb.merge_keep_rows(locals[place]);
+      END IF;
+      PERFORM heliosdb.merge_compare_bag(tables[place], locals[place], goal, base, former);
       EXECUTE format('SELECT count(*) FILTER (WHERE wanted <> 0), count(*) FILTER (WHERE other <> 0) FROM pg_temp.%I', 'heliosdb_merge_' || tables[place]) INTO found, counted;
       IF found > 0 AND counted > 0 AND NOT preview THEN
-        RAISE EXCEPTION 'table % has no primary key and was changed on both sides', tables[place]::regclass
-          USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Add a primary key on main, or undo the changes of one side.';
+        RAISE EXCEPTION 'table % has no primary key and was changed on both sides', heliosdb.merge_label(tables[place])
+          USING ERRCODE = 'object_not_in_prerequisite_state', HINT = format('Add a primary key on %s, or undo the changes of one side.', heliosdb.merge_name(target));
       END IF;
       CONTINUE;
     END IF;
-    IF carriers[place] IS NOT NULL AND NOT firsts[place] THEN
-      PERFORM heliosdb.merge_deleted(branch, locals[place]);
+    PERFORM heliosdb.merge_compare(tables[place], locals[place], goal, base, added, strategy);
+    IF carriers[place] IS NOT NULL AND mergeds[place] IS NOT NULL THEN
+      DROP TABLE pg_temp.heliosdb_deleted;
     END IF;
-    PERFORM heliosdb.merge_compare(tables[place], locals[place], bases[place], firsts[place], pasts[place], carriers[place], are_partial[place], added, strategy);
   END LOOP;
-  references_lost := heliosdb.merge_check_references(tables, locals, strategy);
+  -- What refers to rows of a target that is a branch can be read there once it has rows of its own.
+  IF NOT preview OR target = 'main' THEN
+    references_lost := heliosdb.merge_check_references(tables, locals, strategy);
+  END IF;
   FOR place IN 1 .. cardinality(tables) LOOP
     CONTINUE WHEN is_new[place] OR heliosdb.branch_key(tables[place]) IS NULL;
     SELECT string_agg(format('k%s', k), ', ') INTO keys FROM unnest(heliosdb.branch_key(tables[place])) k;
@@ -1080,7 +1229,7 @@ BEGIN
                    'FROM pg_temp.%2$I WHERE conflict', keys, 'heliosdb_merge_' || tables[place]) INTO found, sample;
     conflicts := conflicts + found;
     IF found > 0 THEN
-      details := details || format('%s: %s%s', tables[place]::regclass, sample, CASE WHEN found > 10 THEN format(' and %s more', found - 10) END);
+      details := details || format('%s: %s%s', heliosdb.merge_label(tables[place]), sample, CASE WHEN found > 10 THEN format(' and %s more', found - 10) END);
     END IF;
   END LOOP;
   IF preview THEN
@@ -1092,13 +1241,15 @@ BEGIN
             HINT = 'heliosdb.merge_preview() lists them. MERGE … WITH (conflict_resolution = branch_wins), or target_wins, decides for one side.';
   END IF;
 
+  -- Triggers and constraints are those of the target, on the target.
+  PERFORM set_config('heliosdb.branch', target, true);
   FOR place IN 1 .. cardinality(tables) LOOP
     sample := (SELECT min(w.rulename::text) FROM pg_rewrite w WHERE w.ev_class = tables[place] AND w.ev_enabled IN ('O', 'A'));
     CONTINUE WHEN sample IS NULL OR is_new[place];
     IF heliosdb.merge_has(tables[place], CASE WHEN heliosdb.branch_key(tables[place]) IS NULL THEN 'wanted <> 0' ELSE 'act IS NOT NULL' END) THEN
-      RAISE EXCEPTION 'table % cannot be merged: it has rule "%"', tables[place]::regclass, sample
+      RAISE EXCEPTION 'table % cannot be merged: it has rule "%"', heliosdb.merge_label(tables[place]), sample
         USING ERRCODE = 'feature_not_supported', DETAIL = 'The rule would do again, or instead, what was done on the branch.',
-              HINT = 'ALTER TABLE … DISABLE RULE on main while the branch is merged.';
+              HINT = format('ALTER TABLE … DISABLE RULE on %s while the branch is merged.', heliosdb.merge_name(target));
     END IF;
   END LOOP;
   FOR place IN 1 .. cardinality(tables) LOOP
@@ -1106,6 +1257,8 @@ BEGIN
       tables[place] := heliosdb.merge_table(branch, locals[place]);
     END IF;
   END LOOP;
+  -- Before the rows: triggers of the target may take values.
+  PERFORM heliosdb.merge_sequences(branch);
   FOR relation IN SELECT l.relation FROM heliosdb.merge_levels(tables) l ORDER BY l.level DESC, l.relation LOOP
     place := array_position(tables, relation);
     CONTINUE WHEN is_new[place];
@@ -1118,7 +1271,7 @@ BEGIN
       columns := heliosdb.merge_common_columns(relation, locals[place], false);
       inserted := inserted + heliosdb.merge_run(caller, format(
         'WITH back AS (INSERT INTO %1$s (%2$s) OVERRIDING SYSTEM VALUE SELECT %2$s FROM %3$s RETURNING 1) SELECT pg_catalog.count(*) FROM back',
-        heliosdb.branch_relation_name(relation), columns, heliosdb.branch_relation_name(locals[place])));
+        heliosdb.branch_relation_name(relation), columns, format('pg_temp.%I', 'heliosdb_rows_' || locals[place])));
     ELSIF heliosdb.branch_key(relation) IS NULL THEN
       inserted := inserted + heliosdb.merge_bag_insert(relation, locals[place], caller);
     ELSE
@@ -1141,16 +1294,25 @@ BEGIN
   END LOOP;
   FOR place IN 1 .. cardinality(tables) LOOP
     added := ARRAY(SELECT l.attname FROM pg_attribute l WHERE l.attrelid = locals[place] AND l.attnum > commons[place] AND NOT l.attisdropped AND NOT is_new[place]);
-    PERFORM heliosdb.merge_add_rest(tables[place], locals[place], added, source);
+    PERFORM heliosdb.merge_add_rest(tables[place], locals[place], added, source, target);
   END LOOP;
-  FOR place IN 1 .. cardinality(tables) LOOP
-    CONTINUE WHEN is_new[place];
-    EXECUTE format('DROP TABLE pg_temp.%I', 'heliosdb_merge_' || tables[place]);
-  END LOOP;
+  IF target <> 'main' THEN
+    -- At the end of the transaction they would be checked on the branch of the session.
+    SET CONSTRAINTS ALL IMMEDIATE;
+  END IF;
   PERFORM heliosdb.merge_end(branch);
+  PERFORM set_config('heliosdb.branch', '', true);
+  FOR place IN 1 .. cardinality(tables) LOOP
+    IF NOT is_new[place] THEN
+      EXECUTE format('DROP TABLE pg_temp.%I', 'heliosdb_merge_' || tables[place]);
+    END IF;
+    IF is_new[place] OR heliosdb.branch_key(tables[place]) IS NULL THEN
+      EXECUTE format('DROP TABLE pg_temp.%I', 'heliosdb_rows_' || locals[place]);
+    END IF;
+  END LOOP;
 END
 $body$;
-COMMENT ON FUNCTION heliosdb.merge_into_main(text, jsonb, boolean, text[]) IS 'step of a merge: all of it, or only the comparison';
+COMMENT ON FUNCTION heliosdb.merge_into(text, text, jsonb, boolean, text[]) IS 'step of a merge: all of it, or only the comparison';
 
 CREATE FUNCTION heliosdb.merge_branch(source text, target text DEFAULT 'main', options jsonb DEFAULT '{}', OUT inserted bigint, OUT updated bigint, OUT deleted bigint)
   RETURNS record
@@ -1158,19 +1320,16 @@ CREATE FUNCTION heliosdb.merge_branch(source text, target text DEFAULT 'main', o
 DECLARE
   finally_drop boolean := COALESCE((options OPERATOR(pg_catalog.->>) 'delete_branch_after')::boolean, false);
 BEGIN
-  IF target OPERATOR(pg_catalog.<>) 'main' THEN
-    RAISE EXCEPTION 'branch "%" cannot be merged into branch "%" yet', source, target
-      USING ERRCODE = 'feature_not_supported', HINT = 'Merge it into main.';
-  ELSIF finally_drop AND heliosdb.current_branch() OPERATOR(pg_catalog.=) source THEN
+  IF finally_drop AND heliosdb.current_branch() OPERATOR(pg_catalog.=) source THEN
     RAISE EXCEPTION 'cannot drop branch "%", which this session is on', source USING ERRCODE = 'object_in_use', HINT = 'USE BRANCH main first.';
   END IF;
-  SELECT m.inserted, m.updated, m.deleted INTO inserted, updated, deleted FROM heliosdb.merge_into_main(source, options, false, heliosdb.merge_caller()) m;
+  SELECT m.inserted, m.updated, m.deleted INTO inserted, updated, deleted FROM heliosdb.merge_into(source, target, options, false, heliosdb.merge_caller()) m;
   IF finally_drop THEN
     PERFORM heliosdb.drop_branch(source);
   END IF;
 END
 $body$;
-COMMENT ON FUNCTION heliosdb.merge_branch(text, text, jsonb) IS 'merges a branch into main, like MERGE BRANCH; returns how many rows of main it changed';
+COMMENT ON FUNCTION heliosdb.merge_branch(text, text, jsonb) IS 'merges a branch into the one that it comes from, like MERGE BRANCH; returns how many rows it changed there';
 
 CREATE FUNCTION heliosdb.merge_preview(source text, target text DEFAULT 'main', OUT relation regclass, OUT key text, OUT action text, OUT conflict boolean) RETURNS SETOF record
   LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
@@ -1178,12 +1337,10 @@ DECLARE
   step record;
   keys text;
 BEGIN
-  IF target <> 'main' THEN
-    RAISE EXCEPTION 'branch "%" cannot be merged into branch "%" yet', source, target USING ERRCODE = 'feature_not_supported', HINT = 'Merge it into main.';
-  END IF;
-  PERFORM heliosdb.merge_into_main(source, '{}', true, '{}');
-  FOR step IN SELECT c.main, c.local, c.columns FROM heliosdb.branch_contents(source) c JOIN pg_class r ON r.oid = c.local WHERE r.relkind IN ('r', 'p') AND NOT r.relispartition ORDER BY c.main LOOP
-    IF step.main = 0 THEN
+  PERFORM heliosdb.merge_into(source, target, '{}', true, '{}');
+  FOR step IN SELECT p.goal, COALESCE(NULLIF(p.main, 0), p.goal)::regclass AS name, p.local, p.common, p.is_new FROM heliosdb.merge_pairs(source, target) p
+              WHERE p.local <> 0 AND p.is_made AND p.kind IN ('r', 'p') AND NOT p.is_part ORDER BY p.goal NULLS FIRST LOOP
+    IF step.is_new THEN
       relation := step.local;
       action := 'create';
       conflict := false;
@@ -1191,22 +1348,22 @@ BEGIN
       RETURN NEXT;
       CONTINUE;
     END IF;
-    RETURN QUERY SELECT step.main::regclass, c::text, 'add column', false FROM unnest(heliosdb.merge_columns(step.main, step.local, step.columns)) c;
-    SELECT string_agg(format('k%s', k), ', ') INTO keys FROM unnest(heliosdb.branch_key(step.main)) k;
+    RETURN QUERY SELECT step.name, c::text, 'add column', false FROM unnest(heliosdb.merge_columns(step.goal, step.local, step.common, target)) c;
+    SELECT string_agg(format('k%s', k), ', ') INTO keys FROM unnest(heliosdb.branch_key(step.goal)) k;
     IF keys IS NULL THEN
       RETURN QUERY EXECUTE format('SELECT %1$L::regclass, key, CASE WHEN wanted > 0 THEN ''insert'' ELSE ''delete'' END, '
                                   'EXISTS (SELECT FROM pg_temp.%2$I o WHERE o.other <> 0) FROM pg_temp.%2$I CROSS JOIN LATERAL generate_series(1, abs(wanted)) '
-                                  'WHERE wanted <> 0 ORDER BY key', step.main::regclass, 'heliosdb_merge_' || step.main);
-      EXECUTE format('DROP TABLE pg_temp.%I', 'heliosdb_merge_' || step.main);
+                                  'WHERE wanted <> 0 ORDER BY key', step.name, 'heliosdb_merge_' || step.goal);
+      EXECUTE format('DROP TABLE pg_temp.%I', 'heliosdb_merge_' || step.goal);
       CONTINUE;
     END IF;
     RETURN QUERY EXECUTE format('SELECT %1$L::regclass, ROW(%2$s)::text, CASE wanted WHEN ''I'' THEN ''insert'' WHEN ''U'' THEN ''update'' ELSE ''delete'' END, conflict '
-                                'FROM pg_temp.%3$I WHERE wanted IS NOT NULL OR conflict ORDER BY %2$s', step.main::regclass, keys, 'heliosdb_merge_' || step.main);
-    EXECUTE format('DROP TABLE pg_temp.%I', 'heliosdb_merge_' || step.main);
+                                'FROM pg_temp.%3$I WHERE wanted IS NOT NULL OR conflict ORDER BY %2$s', step.name, keys, 'heliosdb_merge_' || step.goal);
+    EXECUTE format('DROP TABLE pg_temp.%I', 'heliosdb_merge_' || step.goal);
   END LOOP;
 END
 $body$;
-COMMENT ON FUNCTION heliosdb.merge_preview(text, text) IS 'what MERGE BRANCH would do to main, row by row; changes nothing';
+COMMENT ON FUNCTION heliosdb.merge_preview(text, text) IS 'what MERGE BRANCH would do to the target, row by row; changes nothing';
 
 CREATE FUNCTION heliosdb.branch_activity(branch bigint, OUT modified_keys bigint, OUT transactions bigint, OUT last_modified timestamptz) RETURNS record
   LANGUAGE plpgsql STABLE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET heliosdb.branch = '' AS $body$
@@ -1257,8 +1414,10 @@ DECLARE
   keys text;
   at constant text := 'floor(extract(epoch FROM pg_xact_commit_timestamp(xmin)) * 1000)::bigint';
 BEGIN
-  FOR t IN SELECT DISTINCT c.main::regclass AS name, heliosdb.branch_relation_name(c.main) AS text FROM unnest(ARRAY[source, target]) n
-             CROSS JOIN LATERAL heliosdb.branch_contents(n) c JOIN pg_class r ON r.oid = c.main AND r.relkind IN ('r', 'p') AND NOT r.relispartition ORDER BY 2 LOOP
+  FOR t IN SELECT r.oid::regclass AS name, (SELECT format('%I.%I', n.nspname, r.relname) FROM pg_namespace n WHERE n.oid = o.schema) AS text
+           FROM (SELECT max(c.schema) AS schema, COALESCE(NULLIF(c.main, 0), max(c.local)) AS relation FROM unnest(ARRAY[source, target]) n
+                   CROSS JOIN LATERAL heliosdb.branch_contents(n) c GROUP BY c.main, c.origin) o
+             JOIN pg_class r ON r.oid = o.relation AND r.relkind IN ('r', 'p') AND NOT r.relispartition ORDER BY 2 LOOP
     a := heliosdb.branch_source(source, t.name);
     b := heliosdb.branch_source(target, t.name);
     IF a.source IS NULL OR b.source IS NULL THEN
@@ -1270,10 +1429,9 @@ BEGIN
       RETURN NEXT;
       CONTINUE;
     END IF;
-    SELECT string_agg(quote_ident(c.attname), ', ' ORDER BY c.attnum),
-           string_agg(format('COALESCE(x.%1$I, y.%1$I)', c.attname), ', ' ORDER BY c.attnum) FILTER (WHERE c.attnum = ANY (heliosdb.branch_key(t.name)))
+    SELECT string_agg(quote_ident(c.name), ', '), string_agg(format('COALESCE(x.%1$I, y.%1$I)', c.name), ', ') FILTER (WHERE c.number = ANY (heliosdb.branch_key(t.name)))
       INTO columns, keys
-      FROM pg_attribute c WHERE c.attrelid = t.name::oid AND c.attnum > 0 AND NOT c.attisdropped;
+      FROM heliosdb.branch_common_columns(t.name, a.definition, b.definition) c;
     IF keys IS NULL THEN
       RETURN QUERY SELECT t.text, d.a_value, d.b_value, d.difference, NULL::bigint, NULL::bigint FROM heliosdb.branch_diff(source, target, t.name) d;
       CONTINUE;

@@ -1,5 +1,6 @@
 # The same random statements on a branch and in a database of its own: results, errors and contents must be equal,
-# whatever happens on main meanwhile. And main must be left alone by the branch.
+# whatever happens on main meanwhile. And main must be left alone by the branch. In every second pair of rounds the work goes
+# on on a branch of the branch, then on one of that, while the ones before are changed as well.
 use strict;
 use warnings;
 
@@ -97,7 +98,8 @@ my @statements = (
 	sub { 'MERGE INTO customers c USING (SELECT i FROM generate_series(' . (8 + any(4)) . ', 16) i) s ON s.i = c.id WHEN MATCHED AND c.credit > 12 THEN DELETE WHEN MATCHED THEN UPDATE SET credit = credit + 1 WHEN NOT MATCHED THEN INSERT (id, name) VALUES (s.i, \'merged\')' },
 	sub { 'TRUNCATE bag' },
 	sub { "INSERT INTO events VALUES (" . any(10) . ', ' . any(40) . ", 1, 'new') ON CONFLICT (id, day) DO UPDATE SET v = events.v || '!' RETURNING v" },
-	sub { 'UPDATE events SET day = day + ' . any(12) . ' WHERE id = ' . any(10) },
+	# A row never takes the place of another one that moves: that would go by the order in which they are stored.
+	sub { 'UPDATE events SET day = day + 12 WHERE day / 12 % 2 = ' . any(2) . ' AND id = ' . any(10) },
 	sub { 'DELETE FROM events WHERE day % 7 = ' . any(7) },
 	sub { 'SELECT e.day, e.v, r.text FROM events e LEFT JOIN reports r ON (r.event, r.day) = (e.id, e.day) WHERE e.day < ' . any(30) . ' ORDER BY 1, 2, 3' },
 	sub { 'SELECT count(*), max(v) FROM events_2' },
@@ -160,6 +162,9 @@ my @on_main = (
 	sub { 'CREATE TABLE IF NOT EXISTS late (a int)' },
 );
 
+# What happens on a branch that another one has come from; it may fail.
+my @on_parent = grep { $_->() !~ /FOR UPDATE|COPY|SELECT \* FROM sums/ } @statements;
+
 sub contents
 {
 	my ($database, $prefix) = @_;
@@ -176,7 +181,7 @@ sub transcript
 	return $out;
 }
 
-my ($bad, $errors, $results, $main_changed) = (0, 0, 0, 0);
+my ($bad, $errors, $results, $main_changed, $parents_changed, $forks) = (0, 0, 0, 0, 0, 0);
 foreach my $round (1 .. ($ENV{HELIOS_ROUNDS} // 6))
 {
 	my ($origin, $real) = ("origin$round", "real$round");
@@ -191,15 +196,26 @@ foreach my $round (1 .. ($ENV{HELIOS_ROUNDS} // 6))
 	# Every second round in parallel workers, as far as that goes.
 	my @mode = $round % 2 ? ('SET max_parallel_workers_per_gather = 0')
 		: ('SET force_parallel_mode = regress', 'SET parallel_setup_cost = 0', 'SET parallel_tuple_cost = 0', 'SET min_parallel_table_scan_size = 0');
+	my $branch = 'b';
+	my %left;
 	foreach my $part (1 .. 4)
 	{
+		if ($part > 1 && ($ENV{HELIOS_NESTED} // $round % 4 > 1))
+		{
+			$node->safe_psql($origin, "USE BRANCH $branch; CREATE BRANCH b$part; USE BRANCH b$part; $sequences");
+			$node->safe_psql($real, $sequences);
+			transcript($origin, "USE BRANCH $branch", map { $on_parent[any(scalar @on_parent)]->() } 1 .. 10);
+			$left{$branch} = contents($origin, "USE BRANCH $branch;");
+			$branch = "b$part";
+			$forks++;
+		}
 		my @script = map { $statements[any(scalar @statements)]->() } 1 .. 25;
 		$node->psql($origin, $on_main[any(scalar @on_main)]->()) foreach 1 .. 2;
 		my $main = $node->safe_psql($origin, join('; ', map { "SELECT count(*), md5(string_agg(t::text, ',' ORDER BY t::text)) FROM $_ t" } @tables));
-		my ($ours, $theirs) = (transcript($origin, 'USE BRANCH b', @mode, @script), transcript($real, @mode, @script));
+		my ($ours, $theirs) = (transcript($origin, "USE BRANCH $branch", @mode, @script), transcript($real, @mode, @script));
 		$errors += () = $theirs =~ /^ERROR/mg;
 		$results += () = $theirs =~ /^\(\d+ row/mg;
-		my ($our_rows, $their_rows) = (contents($origin, 'USE BRANCH b;'), contents($real, ''));
+		my ($our_rows, $their_rows) = (contents($origin, "USE BRANCH $branch;"), contents($real, ''));
 		my $same_main = $main eq $node->safe_psql($origin, join('; ', map { "SELECT count(*), md5(string_agg(t::text, ',' ORDER BY t::text)) FROM $_ t" } @tables));
 		$main_changed++ unless $same_main;
 		next if $ours eq $theirs && $our_rows eq $their_rows && $same_main;
@@ -212,9 +228,17 @@ foreach my $round (1 .. ($ENV{HELIOS_ROUNDS} // 6))
 		diag("branch: " . join("\n        ", map { $_ // '' } @ours[ ($line > 2 ? $line - 2 : 0) .. $line + 2 ]) . "\nreal:   " . join("\n        ", map { $_ // '' } @theirs[ ($line > 2 ? $line - 2 : 0) .. $line + 2 ]));
 		last;
 	}
+	foreach (sort keys %left)
+	{
+		next if $left{$_} eq contents($origin, "USE BRANCH $_;");
+		$parents_changed++;
+		diag("seed $seed round $round: $_ was changed by one that comes from it");
+	}
 }
 is($bad, 0, 'the branch behaved as a database of its own');
 is($main_changed, 0, 'main was left alone');
+is($parents_changed, 0, 'branches from which others come, too');
+cmp_ok($forks, '>', 0, 'there were branches of branches');
 cmp_ok($errors, '>', 10, 'there were errors');
 cmp_ok($results, '>', 30, 'there were results');
 

@@ -1,5 +1,6 @@
 # Random changes on a branch and on main, merged again and again: what comes out must be what a merge in Perl makes of
-# the rows before, by key and by cell.
+# the rows before, by key and by cell. In every second round the target is a branch itself, which is merged into main in
+# between.
 use strict;
 use warnings;
 
@@ -90,12 +91,20 @@ my ($bad, $conflicts, $clean, $refused) = (0, 0, 0, 0);
 foreach my $round (1 .. ($ENV{HELIOS_ROUNDS} // 6))
 {
 	sql(map { $changes{keyed}[0]->(), $changes{parts}[0]->() } 1 .. 2);
-	sql("CREATE BRANCH b$round");
+	my $target = $round % 2 ? 'main' : "t$round";
+	if ($target ne 'main')
+	{
+		sql("CREATE BRANCH $target");
+		$node->psql('postgres', "USE BRANCH $target; " . $changes{$_}[any(scalar @{ $changes{$_} })]->()) foreach sort keys %tables;
+		$node->psql('postgres', "USE BRANCH $target; " . (any(2) ? 'ALTER TABLE keyed ADD COLUMN extra int DEFAULT 1' : 'ALTER TABLE parts ADD COLUMN extra int')) if any(2);
+	}
+	sql("CREATE BRANCH b$round FROM $target");
 	my %base;
-	$base{$_} = rows('main', $_) foreach sort keys %tables;
+	$base{$_} = rows($target, $_) foreach sort keys %tables;
 	foreach my $merge (1 .. 4)
 	{
-		foreach my $branch ("b$round", 'main')
+		sql("MERGE BRANCH $target INTO main WITH (strategy = theirs)") if $target ne 'main' && $merge == 3;
+		foreach my $branch ("b$round", $target)
 		{
 			foreach my $table (sort keys %tables)
 			{
@@ -103,14 +112,14 @@ foreach my $round (1 .. ($ENV{HELIOS_ROUNDS} // 6))
 				my @script = map { $pool[any(scalar @pool)]->() } 1 .. any(4);
 				$node->psql('postgres', "USE BRANCH $branch; $_") foreach @script;
 			}
-			sql('VACUUM FREEZE') if $branch eq 'main' && $merge == 3;
+			sql('VACUUM FREEZE') if $branch eq $target && $merge == 3;
 		}
 		my $strategy = ('fail', 'branch_wins', 'target_wins')[ any(3) ];
 		my (%expected, %source);
 		my $found = 0;
 		foreach my $table (sort keys %tables)
 		{
-			my ($s, $b, $t) = ($source{$table} = rows("b$round", $table), $base{$table}, rows('main', $table));
+			my ($s, $b, $t) = ($source{$table} = rows("b$round", $table), $base{$table}, rows($target, $table));
 			foreach my $key (keys %{ { map { $_ => 1 } keys %$s, keys %$b, keys %$t } })
 			{
 				my ($row, $conflict) = merge_row($s->{$key}, $b->{$key}, $t->{$key}, $strategy eq 'branch_wins');
@@ -118,15 +127,15 @@ foreach my $round (1 .. ($ENV{HELIOS_ROUNDS} // 6))
 				$expected{"$table $key"} = join("\t", @$row) if $row;
 			}
 		}
-		my $previewed = sql("SELECT count(*) FROM heliosdb.merge_preview('b$round') WHERE conflict");
-		my ($status, $out, $error) = $node->psql('postgres', "MERGE BRANCH b$round INTO main WITH (conflict_resolution = $strategy)");
+		my $previewed = sql("SELECT count(*) FROM heliosdb.merge_preview('b$round', '$target') WHERE conflict");
+		my ($status, $out, $error) = $node->psql('postgres', "MERGE BRANCH b$round INTO $target WITH (conflict_resolution = $strategy)");
 		my $must_fail = $found > 0 && $strategy eq 'fail';
 		$must_fail ? $refused++ : $found ? $conflicts++ : $clean++;
 		my @differences = $previewed == $found ? () : "preview: $previewed conflicts instead of $found";
 		if ($must_fail)
 		{
 			push @differences, "instead of $found conflicts: $error" unless $error =~ /cannot be merged: $found rows? (was|were) changed on both sides/;
-			($status, $out, $error) = $node->psql('postgres', "MERGE BRANCH b$round INTO main WITH (conflict_resolution = target_wins)");
+			($status, $out, $error) = $node->psql('postgres', "MERGE BRANCH b$round INTO $target WITH (conflict_resolution = target_wins)");
 			push @differences, $error if $error =~ /ERROR/;
 		}
 		else
@@ -135,7 +144,7 @@ foreach my $round (1 .. ($ENV{HELIOS_ROUNDS} // 6))
 			my %result;
 			foreach my $table (sort keys %tables)
 			{
-				my $rows = rows('main', $table);
+				my $rows = rows($target, $table);
 				$result{"$table $_"} = join("\t", @{ $rows->{$_} }) foreach keys %$rows;
 			}
 			foreach (sort keys %{ { %expected, %result } })
@@ -149,20 +158,23 @@ foreach my $round (1 .. ($ENV{HELIOS_ROUNDS} // 6))
 		diag("seed $seed, round $round, merge $merge, $strategy:\n" . join("\n", @differences[ 0 .. ($#differences > 5 ? 5 : $#differences) ]));
 	}
 	sql("DROP BRANCH b$round");
+	sql("DROP BRANCH $target") if $target ne 'main';
 }
 is($bad, 0, 'every merge made of the rows what it should');
 cmp_ok($_->[0], '>', 0, $_->[1]) foreach [ $conflicts, 'with conflicts decided' ], [ $clean, 'without conflicts' ], [ $refused, 'refused' ];
 
 # Bags: only one side changes, then the other.
-sql(q{INSERT INTO bag SELECT i % 3, '[1]' FROM generate_series(1, 9) i}, 'CREATE BRANCH bags');
+sql(q{INSERT INTO bag SELECT i % 3, '[1]' FROM generate_series(1, 9) i}, 'CREATE BRANCH bags', 'CREATE BRANCH more');
 my $bags_equal = 1;
-foreach my $turn (1 .. 6)
+foreach my $turn (1 .. 12)
 {
-	my $branch = $turn % 2 ? 'bags' : 'main';
+	my $target = $turn > 6 ? 'bags' : 'main';
+	sql('DROP BRANCH more', 'CREATE BRANCH more FROM bags') if $turn == 7;
+	my $branch = $turn % 2 ? ($turn > 6 ? 'more' : 'bags') : $target;
 	sql("USE BRANCH $branch", 'DELETE FROM bag WHERE ctid IN (SELECT ctid FROM bag LIMIT ' . any(4) . ')', "INSERT INTO bag SELECT i % 2, '[ $turn]' FROM generate_series(1, " . (1 + any(4)) . ') i');
 	my $expected = sql("USE BRANCH $branch", 'SELECT a, j FROM bag ORDER BY a, j::text');
-	sql('MERGE BRANCH bags INTO main');
-	$bags_equal &&= sql('SELECT a, j FROM bag ORDER BY a, j::text') eq $expected if $turn == 1 || $turn % 2 == 0;
+	sql($turn > 6 ? 'MERGE BRANCH more INTO bags' : 'MERGE BRANCH bags INTO main');
+	$bags_equal &&= sql("USE BRANCH $target", 'SELECT a, j FROM bag ORDER BY a, j::text') eq $expected if $turn % 6 == 1 || $turn % 2 == 0;
 }
 ok($bags_equal, 'bags');
 

@@ -1,5 +1,5 @@
-# A branch keeps the logs of main's tables back to its fork, however short the retention is; when it is dropped they
-# are trimmed as ever.
+# A branch keeps the logs of main's tables back to its fork, however short the retention is, and one of a branch those of
+# that branch; when it is dropped they are trimmed as ever.
 use strict;
 use warnings;
 
@@ -51,6 +51,16 @@ is(on('earlier', $sums), '20|20', 'and can be read');
 $node->safe_psql('postgres', 'DROP BRANCH earlier');
 cmp_ok(change_and_trim(), '>=', 80, 'when the last branch is gone they go');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM heliosdb_log.pins'), 0, 'nobody holds them');
+$node->safe_psql('postgres', q{CREATE BRANCH b; USE BRANCH b; UPDATE t SET n = 7; UPDATE p SET n = 7; CREATE BRANCH c});
+foreach (1 .. 3)
+{
+	on('b', 'UPDATE t SET n = n + 1; UPDATE p SET n = n + 1');
+	is(change_and_trim(), 0, 'a branch of a branch keeps the logs of that');
+}
+is(on('c', $sums), '70|70', 'and reads what was there');
+on('c', 'UPDATE t SET n = 0 WHERE id = 1; UPDATE p SET n = 0 WHERE id = 1');
+is(on('c', $sums), '63|63', 'also when it changes it');
+$node->safe_psql('postgres', 'DROP BRANCH c; DROP BRANCH b');
 $node->safe_psql('postgres', 'BEGIN; CREATE BRANCH never; ROLLBACK');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM heliosdb_log.pins'), 0, 'a branch that was rolled back holds nothing');
 

@@ -189,7 +189,7 @@ $node->start;
 is(sql(q{SELECT nextval('down') < -101, nextval('unused') > 2}), 't|t', 'nor after a crash');
 on('s', 'ALTER SEQUENCE up MAXVALUE 10000000000', q{SELECT setval('up', 9999999999)});
 sql('ALTER SEQUENCE up MAXVALUE 1000');
-fails('values that main cannot have', qr/ERROR:  22003: sequence "up" of main cannot go on behind value 9999999999/, 'MERGE BRANCH s INTO main');
+fails('values that main cannot have', qr/ERROR:  22003: sequence "up" cannot go on behind value 9999999999/, 'MERGE BRANCH s INTO main');
 
 # ---- Locks of main's tables ----
 

@@ -42,7 +42,12 @@ enum RelationColumn {
   kBaseScn,
   kDeletedRelid,
   kWholeXid,
-  kRelationColumns = kWholeXid
+  kOrigin,
+  kMadeXid,
+  kShared,
+  kSourceRelid,
+  kSourceFork,
+  kRelationColumns = kSourceFork
 };
 
 struct LocalKey {
@@ -66,6 +71,7 @@ struct CopyEntry {
 constinit HTAB *locals = nullptr;
 constinit HTAB *copies = nullptr;
 constinit Branch current = {};
+constinit Branch current_root = {};
 constinit bool current_valid = false;
 constinit uint64 invalidations = 0;
 constinit bool entering_scope = false;
@@ -194,13 +200,32 @@ CopyOf LoadCopyOf(Oid local) {
   return of;
 }
 
-// Counts the columns of a relation, dropped ones too; 0 without one.
-int16 ColumnCount(Oid relation) {
-  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
-  if (!HeapTupleIsValid(tuple)) return 0;
-  const int16 count = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relnatts;
-  ReleaseSysCache(tuple);
-  return count;
+// Inserts a row that says what a branch has in place of a relation; `made`: the transaction that made it, invalid for
+// what was there when the branch began.
+void InsertLocal(int64 branch, Oid main, Oid local, Oid schema, const Inheritance &inheritance,
+                 FullTransactionId made, Oid deleted) {
+  Relation table = table_open(OwnRelationOrError("branch_relations"), RowExclusiveLock);
+  Datum values[kRelationColumns] = {};
+  bool nulls[kRelationColumns] = {};
+  values[kBranch - 1] = Int64GetDatum(branch);
+  values[kMainRelid - 1] = ObjectIdGetDatum(main);
+  values[kLocalRelid - 1] = ObjectIdGetDatum(local);
+  values[kSchema - 1] = ObjectIdGetDatum(schema);
+  values[kColumns - 1] = Int16GetDatum(inheritance.columns);
+  nulls[kBaseXid - 1] = true;
+  nulls[kBaseScn - 1] = true;
+  values[kDeletedRelid - 1] = ObjectIdGetDatum(deleted);
+  nulls[kWholeXid - 1] = true;
+  values[kOrigin - 1] = ObjectIdGetDatum(inheritance.origin);
+  values[kMadeXid - 1] = FullTransactionIdGetDatum(made);
+  nulls[kMadeXid - 1] = !FullTransactionIdIsValid(made);
+  values[kShared - 1] = Int16GetDatum(inheritance.shared);
+  values[kSourceRelid - 1] = ObjectIdGetDatum(inheritance.source);
+  values[kSourceFork - 1] = Int64GetDatum(inheritance.source_fork);
+  CatalogTupleInsert(table, heap_form_tuple(RelationGetDescr(table), values, nulls));
+  table_close(table, RowExclusiveLock);
+  if (OidIsValid(local)) CacheInvalidateRelcacheByRelid(local);
+  LocalChanged(main);
 }
 
 }  // namespace
@@ -231,9 +256,29 @@ const Branch &CurrentBranch() {
                     errmsg("branch \"%s\" does not exist", SessionBranchName()),
                     errhint("USE BRANCH main leads back to the database itself.")));
   }
+  current_root = RootOf(found);
   current = found;
   current_valid = invalidations == before;
   return current;
+}
+
+Branch RootOf(const Branch &branch) {
+  Branch root = branch;
+  while (root.parent != kMain) {
+    CHECK_FOR_INTERRUPTS();
+    if (!FindBranchById(root.parent, &root)) {
+      ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+                      errmsg("the branch that branch \"%s\" comes from does not exist",
+                             NameStr(branch.name)),
+                      errhint("It was dropped meanwhile.")));
+    }
+  }
+  return root;
+}
+
+const Branch &CurrentRoot() {
+  CurrentBranch();
+  return current_root;
 }
 
 Local FindLocal(int64 branch, Oid main) {
@@ -249,6 +294,14 @@ Local FindLocal(int64 branch, Oid main) {
   entry->local = local;
   entry->valid = invalidations == before;
   return local;
+}
+
+int16 ColumnCount(Oid relation) {
+  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+  if (!HeapTupleIsValid(tuple)) return 0;
+  const int16 count = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relnatts;
+  ReleaseSysCache(tuple);
+  return count;
 }
 
 CopyOf FindCopyOf(Oid local) {
@@ -285,22 +338,35 @@ void LocalChanged(Oid main) {
 }
 
 void AddLocal(int64 branch, Oid main, Oid local, Oid schema, Oid deleted) {
-  Relation table = table_open(OwnRelationOrError("branch_relations"), RowExclusiveLock);
-  Datum values[kRelationColumns] = {};
-  bool nulls[kRelationColumns] = {};
-  values[kBranch - 1] = Int64GetDatum(branch);
-  values[kMainRelid - 1] = ObjectIdGetDatum(main);
-  values[kLocalRelid - 1] = ObjectIdGetDatum(local);
-  values[kSchema - 1] = ObjectIdGetDatum(schema);
-  values[kColumns - 1] = Int16GetDatum(ColumnCount(local));
-  nulls[kBaseXid - 1] = true;
-  nulls[kBaseScn - 1] = true;
-  values[kDeletedRelid - 1] = ObjectIdGetDatum(deleted);
-  nulls[kWholeXid - 1] = true;
-  CatalogTupleInsert(table, heap_form_tuple(RelationGetDescr(table), values, nulls));
-  table_close(table, RowExclusiveLock);
-  if (OidIsValid(local)) CacheInvalidateRelcacheByRelid(local);
-  LocalChanged(main);
+  Inheritance own = {};
+  own.origin = OidIsValid(main) ? InvalidOid : local;
+  own.columns = ColumnCount(local);
+  InsertLocal(branch, main, local, schema, own, GetTopFullTransactionId(), deleted);
+}
+
+void AddInherited(int64 branch, Oid main, Oid local, Oid schema, const Inheritance &inheritance) {
+  InsertLocal(branch, main, local, schema, inheritance, InvalidFullTransactionId, InvalidOid);
+}
+
+Source LoadSource(Oid local) {
+  Relation table = table_open(OwnRelationOrError("branch_relations"), AccessShareLock);
+  ScanKeyData key;
+  ScanKeyInit(&key, kLocalRelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(local));
+  SysScanDesc scan = systable_beginscan(table, OwnRelationOrError("branch_relations_local"), true,
+                                        nullptr, 1, &key);
+  HeapTuple tuple = systable_getnext(scan);
+  Source source = {};
+  if (HeapTupleIsValid(tuple)) {
+    const TupleDesc row = RelationGetDescr(table);
+    bool is_null;
+    source.relation = DatumGetObjectId(heap_getattr(tuple, kSourceRelid, row, &is_null));
+    source.fork = DatumGetInt64(heap_getattr(tuple, kSourceFork, row, &is_null));
+    const Datum made = heap_getattr(tuple, kMadeXid, row, &is_null);
+    source.made = is_null ? InvalidFullTransactionId : DatumGetFullTransactionId(made);
+  }
+  systable_endscan(scan);
+  table_close(table, AccessShareLock);
+  return source;
 }
 
 void NoteWhole(int64 branch, Oid main, Oid local) {
@@ -356,6 +422,11 @@ void UnlockRows(Oid copy) {
   UnlockDatabaseObject(OwnRelationOrError("branch_relations"), copy, 0, ExclusiveLock);
 }
 
+void LockCopy(int64 branch, Oid relation) {
+  LockDatabaseObject(OwnRelationOrError("branch_relations"), relation, static_cast<uint16>(branch),
+                     ExclusiveLock);
+}
+
 // A flag beside those of the server, which an error takes back with them.
 constexpr int kInScope = 0x10000;
 
@@ -386,12 +457,23 @@ void SystemScope::Leave() {
   SetUserIdAndSecContext(user_, context_);
 }
 
+OwnerScope::OwnerScope(Oid relation) {
+  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+  if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for relation %u", relation);
+  const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
+  ReleaseSysCache(tuple);
+  GetUserIdAndSecContext(&user_, &context_);
+  SetUserIdAndSecContext(owner, context_ | SECURITY_RESTRICTED_OPERATION);
+}
+
+void OwnerScope::Leave() { SetUserIdAndSecContext(user_, context_); }
+
 void RunSql(const char *sql, int expected) {
   const int result = SPI_execute(sql, false, 0);
   if (result != expected) elog(ERROR, "\"%s\" gave %s", sql, SPI_result_code_string(result));
 }
 
-void RunEach(const char *query) {
+void RunEach(const char *query, Oid as_owner_of) {
   RunSql(query, SPI_OK_SELECT);
   List *statements = NIL;
   for (uint64 row = 0; row < SPI_processed; row++) {
@@ -399,7 +481,16 @@ void RunEach(const char *query) {
                          pstrdup(SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1)));
   }
   ListCell *cell;
-  foreach (cell, statements) RunSql(static_cast<const char *>(lfirst(cell)), SPI_OK_UTILITY);
+  foreach (cell, statements) {
+    const auto *statement = static_cast<const char *>(lfirst(cell));
+    if (!OidIsValid(as_owner_of)) {
+      RunSql(statement, SPI_OK_UTILITY);
+      continue;
+    }
+    OwnerScope owner(as_owner_of);
+    RunSql(statement, SPI_OK_UTILITY);
+    owner.Leave();
+  }
 }
 
 List *QueryOids(const char *sql, MemoryContext context) {

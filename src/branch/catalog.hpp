@@ -34,6 +34,12 @@ bool FindBranchById(int64 id, Branch *branch);
 // The branch of the session, which must not be main; an error if it has gone.
 const Branch &CurrentBranch();
 
+// The branch of main that a branch comes from, itself if it is one: it says as of when main's tables are read.
+Branch RootOf(const Branch &branch);
+
+// The same for the branch of the session.
+const Branch &CurrentRoot();
+
 // What a branch has in place of a relation of main.
 struct Local {
   bool exists;    // there is a row
@@ -57,6 +63,9 @@ CopyOf FindCopyOf(Oid local);
 // The same as a Local if the copy is of the session's branch and has only some rows; one that does not exist otherwise.
 Local FindPartial(Oid local);
 
+// Counts the columns of a relation, dropped ones too; 0 without one.
+int16 ColumnCount(Oid relation);
+
 // Tells that the branches, or what a branch has in place of `main`, have changed.
 void BranchesChanged();
 void LocalChanged(Oid main);
@@ -66,6 +75,29 @@ void AddLocal(int64 branch, Oid main, Oid local, Oid schema, Oid deleted = Inval
 
 // Notes that a copy that was made row by row has all rows from now on; SPI need not be connected.
 void NoteWhole(int64 branch, Oid main, Oid local);
+
+// What a branch has from the branch that it comes from.
+struct Inheritance {
+  Oid origin;     // relation of the branch that created it; 0: main did
+  int16 columns;  // see Local
+  int16 shared;   // columns that it has in common with the parent's
+  Oid source;  // where its rows are read until it is filled; 0 for what has no rows or is its own
+  int64 source_fork;  // the branch as of whose fork they are
+};
+
+// Notes the same for what it has inherited.
+void AddInherited(int64 branch, Oid main, Oid local, Oid schema, const Inheritance &inheritance);
+
+// Where the rows of a relation of a branch came from.
+struct Source {
+  Oid relation;            // 0: they are its own from the beginning
+  int64 fork;              // the branch as of whose fork they are read
+  FullTransactionId made;  // transaction that gave it rows of its own; invalid: it has none yet
+};
+Source LoadSource(Oid local);
+
+// Lets one transaction at a time give a branch rows of a relation.
+void LockCopy(int64 branch, Oid relation);
 
 // Lists the branches that exist, main left out.
 List *LiveBranches();
@@ -93,14 +125,25 @@ class SystemScope {
   int settings_;
 };
 
+// Within a SystemScope, has what may run code of users done as the owner of the relation that it is about.
+class OwnerScope {
+ public:
+  explicit OwnerScope(Oid relation);
+  void Leave();
+
+ private:
+  Oid user_;
+  int context_;
+};
+
 // Tells whether a scope is being entered.
 bool InSystemScope();
 
 // Runs one SQL statement with SPI connected; an error unless it gives `expected`.
 void RunSql(const char *sql, int expected);
 
-// The same for the statements that a query returns in its first column.
-void RunEach(const char *query);
+// The same for the statements that a query returns in its first column; as the owner of a relation, if one is given.
+void RunEach(const char *query, Oid as_owner_of = InvalidOid);
 
 // Runs a query within a SystemScope, with SPI connected, and lists the OIDs in its first column in the
 // memory context `context`.

@@ -301,20 +301,17 @@ Oid CloneSequence(Oid model, Oid schema) {
   return clone;
 }
 
-namespace {
-
-// Copies what a table as of the past gives, which `carrier` says behind its name, into one of the same columns; indexes
-// are left alone.
-void FillFrom(Oid model, Oid clone, const char *carrier, int options) {
+void CloneRows(Oid model, Oid clone, const char *carrier, bool frozen) {
   constexpr long kBatch = 1000;
-  Relation table = table_open(clone, AccessExclusiveLock);
+  const int options = TABLE_INSERT_SKIP_FSM | (frozen ? TABLE_INSERT_FROZEN : 0);
+  Relation table = table_open(clone, frozen ? AccessExclusiveLock : ShareRowExclusiveLock);
   const TupleDesc row = RelationGetDescr(table);
   StringInfoData sql;
   initStringInfo(&sql);
   for (int i = 0; i < row->natts; i++) {
     if (TupleDescAttr(row, i)->attisdropped) continue;
     appendStringInfo(&sql, "%s%s", sql.len == 0 ? "SELECT " : ", ",
-                     quote_identifier(NameStr(TupleDescAttr(row, i)->attname)));
+                     quote_identifier(get_attname(model, TupleDescAttr(row, i)->attnum, false)));
   }
   if (sql.len == 0) appendStringInfoString(&sql, "SELECT");
   appendStringInfo(&sql, " FROM %s TABLESAMPLE %s", pg::QualifiedName(model), carrier);
@@ -350,17 +347,6 @@ void FillFrom(Oid model, Oid clone, const char *carrier, int options) {
   SPI_cursor_close(portal);
   table_close(table, NoLock);
   CommandCounterIncrement();
-}
-
-}  // namespace
-
-void CloneRows(Oid model, Oid clone, const char *carrier) {
-  // Frozen: a snapshot that is older than the copy sees the rows too. Nobody knows the table yet.
-  FillFrom(model, clone, carrier, TABLE_INSERT_FROZEN | TABLE_INSERT_SKIP_FSM);
-}
-
-void CloneRest(Oid model, Oid clone, const char *carrier) {
-  FillFrom(model, clone, carrier, TABLE_INSERT_SKIP_FSM);
 }
 
 }  // namespace helios::branch

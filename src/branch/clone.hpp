@@ -5,6 +5,7 @@
 
 extern "C" {
 #include "access/attnum.h"
+#include "nodes/pg_list.h"
 }
 #undef Min
 #undef Max
@@ -22,14 +23,18 @@ Oid CloneTable(Oid model, Oid schema, MapRelation map_sequence);
 // Creates a sequence like another one, with its present state. SPI must be connected.
 Oid CloneSequence(Oid model, Oid schema);
 
-// Copies the rows of `model` as of a fork, so that every snapshot sees them; `carrier` is what TABLESAMPLE takes.
-void CloneRows(Oid model, Oid clone, const char *carrier);
-
-// Copies rows of `model` as of a fork into a table that has rows already, and whose indexes are made anew behind it.
-void CloneRest(Oid model, Oid clone, const char *carrier);
+// Copies the rows of `model` as of the past, without indexes; `carrier` is what TABLESAMPLE takes. Frozen: so that every
+// snapshot sees them, into a table that nobody knows yet.
+void CloneRows(Oid model, Oid clone, const char *carrier, bool frozen);
 
 // Creates the indexes with primary key, unique and exclusion constraints, and copies what the planner knows.
 void CloneIndexes(Oid model, Oid clone);
+
+// Makes the clones of partitions those of the clones of their parents.
+void ClonePartitions(List *models, MapRelation map_table);
+
+// Creates the indexes of the clones of partitioned tables, behind those of their partitions.
+void CloneWholeIndexes(List *models, MapRelation map_table);
 
 // Creates the triggers of users, and policies.
 void CloneTriggers(Oid model, Oid clone, MapRelation map_table);

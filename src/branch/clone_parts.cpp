@@ -2,6 +2,7 @@
 #include "branch/catalog.hpp"
 #include "branch/clone.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 extern "C" {
@@ -9,10 +10,12 @@ extern "C" {
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/heap.h"
 #include "catalog/indexing.h"
 #include "catalog/objectaddress.h"
+#include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_policy.h"
 #include "catalog/pg_trigger.h"
@@ -21,6 +24,7 @@ extern "C" {
 #include "executor/spi.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_utilcmd.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -54,6 +58,72 @@ void CloneIndexes(Oid model_oid, Oid clone) {
   CopyStatistics(model_oid, clone);
   table_close(model, NoLock);
   CommandCounterIncrement();
+}
+
+namespace {
+
+// Tells whether a table belongs to the owner of another one.
+bool HaveOneOwner(Oid a, Oid b) {
+  return QueryOids(
+             psprintf("SELECT a.oid FROM pg_class a JOIN pg_class b ON b.relowner = a.relowner "
+                      "WHERE a.oid = %u AND b.oid = %u",
+                      a, b),
+             CurrentMemoryContext) != NIL;
+}
+
+// Raises an error if reading a bound of a partition runs code of users, as the checks of domains are.
+void CheckKeyTypes(Oid whole) {
+  List *found = QueryOids(
+      psprintf("SELECT a.atttypid FROM pg_partitioned_table p JOIN pg_attribute a ON a.attrelid = "
+               "p.partrelid AND (a.attnum = ANY (p.partattrs) OR p.partexprs IS NOT NULL) WHERE "
+               "p.partrelid = %u AND a.attnum > 0 AND a.atttypid >= %u",
+               whole, FirstNormalObjectId),
+      CurrentMemoryContext);
+  if (found == NIL) return;
+  ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                  errmsg("partitioned table \"%s\" cannot be had on a branch", get_rel_name(whole)),
+                  errdetail("Its key has type %s, and partitions belong to other roles.",
+                            format_type_be(linitial_oid(found))),
+                  errhint("Give the table and its partitions one owner.")));
+}
+
+}  // namespace
+
+// While they are empty: the keys of rows would be computed, by functions of users. The owner reads the bounds.
+void ClonePartitions(List *models, MapRelation map_table) {
+  ListCell *cell;
+  foreach (cell, models) {
+    const Oid table = lfirst_oid(cell);
+    if (!get_rel_relispartition(table)) continue;
+    const Oid part = map_table(table);
+    const Oid whole = map_table(get_partition_parent(table, false));
+    const bool one_owner = HaveOneOwner(part, whole);
+    if (!one_owner) CheckKeyTypes(whole);
+    RunEach(psprintf("SELECT format('ALTER TABLE %%s ATTACH PARTITION %%s %%s', '%u'::regclass, "
+                     "'%u'::regclass, pg_get_expr(relpartbound, oid)) FROM pg_class WHERE oid = %u",
+                     whole, part, table),
+            one_owner ? whole : InvalidOid);
+  }
+}
+
+// The index of a whole takes those of the parts in, so the parts come first.
+void CloneWholeIndexes(List *models, MapRelation map_table) {
+  int deepest = 0;
+  ListCell *cell;
+  foreach (cell, models) {
+    const Oid table = lfirst_oid(cell);
+    if (get_rel_relispartition(table))
+      deepest = std::max(deepest, list_length(get_partition_ancestors(table)));
+  }
+  for (int depth = deepest; depth >= 0; depth--) {
+    foreach (cell, models) {
+      const Oid table = lfirst_oid(cell);
+      const int above =
+          get_rel_relispartition(table) ? list_length(get_partition_ancestors(table)) : 0;
+      if (get_rel_relkind(table) == RELKIND_PARTITIONED_TABLE && above == depth)
+        CloneIndexes(table, map_table(table));
+    }
+  }
 }
 
 namespace {
@@ -123,6 +193,7 @@ void CloneTriggers(Oid model_oid, Oid clone, MapRelation map_table) {
   CommandCounterIncrement();
 }
 
+// Reading the conditions can run code of users, for constants of their types, so the owner does that.
 void ClonePolicies(Oid model, Oid clone) {
   if (!HasRows(PolicyRelationId, PolicyPolrelidPolnameIndexId, Anum_pg_policy_polrelid, model))
     return;
@@ -136,7 +207,8 @@ void ClonePolicies(Oid model, Oid clone) {
                "quote_ident(pg_get_userbyid(r)) END, ', ') FROM unnest(p.roles) r), "
                "' USING (' || p.visible || ')', ' WITH CHECK (' || p.accepted || ')') "
                "FROM heliosdb.branch_policies(%u, %u) p",
-               clone, model, clone));
+               clone, model, clone),
+      clone);
 }
 
 namespace {

@@ -19,7 +19,7 @@ constinit pg::HookChain<ExecutorStart_hook_type> start_chain;
 constinit pg::HookChain<ExecutorRun_hook_type> run_chain;
 
 // An item like those that invalidate a plan, which no cache has.
-constexpr int kCopying = -2;
+constexpr int kCopying = -3;
 
 // That of the innermost statement that runs; nothing resets it on an error but the next statement.
 constinit CommandId copy_command = InvalidCommandId;

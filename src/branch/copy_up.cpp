@@ -18,7 +18,6 @@
 #include "pg/names.hpp"
 #include "pg/pause.hpp"
 
-#include <algorithm>
 #include <cstring>
 
 extern "C" {
@@ -27,7 +26,6 @@ extern "C" {
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
-#include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
@@ -93,6 +91,11 @@ List *ConnectedTables(Oid table) {
 // Creates a schema of a branch, or finds it.
 Oid EnsureSpaceOf(int64 branch, Space space, Oid schema) {
   const char *base = get_namespace_name(schema);
+  if (base == nullptr) {
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_SCHEMA), errmsg("schema %u does not exist", schema),
+                    errdetail("It was dropped on main, and a branch has relations of it."),
+                    errhint("Drop them on the branch.")));
+  }
   char *name = SpaceName(branch, space, base);
   const Oid known = get_namespace_oid(name, true);
   if (OidIsValid(known)) return known;
@@ -123,11 +126,12 @@ Oid EnsureSpaceOf(int64 branch, Space space, Oid schema) {
 // Tells whether a branch began when it was created, so that its sequences are known.
 bool IsForkOfPresent(int64 id) {
   Branch branch;
-  return FindBranchById(id, &branch) && FullTransactionIdIsValid(branch.fork_xid);
+  return FindBranchById(id, &branch) && FullTransactionIdIsValid(RootOf(branch).fork_xid);
 }
 
-// Copies a sequence of main for a branch; SPI is connected.
-Oid CopySequence(int64 branch, Oid sequence) {
+}  // namespace
+
+Oid BranchSequence(int64 branch, Oid sequence) {
   LockBranch(branch, false);
   LockCopy(branch, sequence);
   AcceptInvalidationMessages();
@@ -153,11 +157,13 @@ Oid CopySequence(int64 branch, Oid sequence) {
   return local;
 }
 
+namespace {
+
 Oid MapSequence(Oid relation) {
   if (get_rel_relkind(relation) != RELKIND_SEQUENCE ||
       Classify(relation, copying_for) != Kind::kSequence)
     return relation;
-  return CopySequence(copying_for, relation);
+  return BranchSequence(copying_for, relation);
 }
 
 // The schema of copies for one of main.
@@ -185,43 +191,9 @@ void FillCopy(Oid table, ForkPoint fork) {
     // later must be known.
     CheckAnswers(fork, table);
   } else {
-    CloneRows(table, copy, WriteCarrier(fork));
+    CloneRows(table, copy, WriteCarrier(fork), true);
   }
   if (!is_whole) CloneIndexes(table, copy);
-}
-
-// Makes the copies of partitions those of the copies of their parents, while they are empty: the keys of rows would be
-// computed, by functions of users.
-void AttachPartitions(List *tables) {
-  ListCell *cell;
-  foreach (cell, tables) {
-    const Oid table = lfirst_oid(cell);
-    if (!get_rel_relispartition(table)) continue;
-    RunEach(psprintf(
-        "SELECT format('ALTER TABLE %%s ATTACH PARTITION %%s %%s', '%u'::regclass, '%u'::regclass, "
-        "pg_get_expr(relpartbound, oid)) FROM pg_class WHERE oid = %u",
-        MapTable(get_partition_parent(table, false)), MapTable(table), table));
-  }
-}
-
-// Makes the indexes of partitioned tables: that of a whole takes those of the parts in, so the parts come first.
-void IndexWholes(List *tables) {
-  int deepest = 0;
-  ListCell *cell;
-  foreach (cell, tables) {
-    const Oid table = lfirst_oid(cell);
-    if (get_rel_relispartition(table))
-      deepest = std::max(deepest, list_length(get_partition_ancestors(table)));
-  }
-  for (int depth = deepest; depth >= 0; depth--) {
-    foreach (cell, tables) {
-      const Oid table = lfirst_oid(cell);
-      const int above =
-          get_rel_relispartition(table) ? list_length(get_partition_ancestors(table)) : 0;
-      if (get_rel_relkind(table) == RELKIND_PARTITIONED_TABLE && above == depth)
-        CloneIndexes(table, MapTable(table));
-    }
-  }
 }
 
 // Copies the tables of a list that have no copy yet.
@@ -237,9 +209,9 @@ void CopyTables(List *tables, ForkPoint fork) {
     fresh = lappend_oid(fresh, table);
     pg::Pause("branch_copy");
   }
-  AttachPartitions(fresh);
+  ClonePartitions(fresh, MapTable);
   foreach (cell, fresh) FillCopy(lfirst_oid(cell), fork);
-  IndexWholes(fresh);
+  CloneWholeIndexes(fresh, MapTable);
   foreach (cell, fresh) {
     const Oid table = lfirst_oid(cell);
     const Oid copy = MapTable(table);
@@ -258,18 +230,13 @@ void CopyTables(List *tables, ForkPoint fork) {
 
 }  // namespace
 
-void LockCopy(int64 branch, Oid relation) {
-  LockDatabaseObject(get_relname_relid("branch_relations", get_namespace_oid(kAdminSchema, false)),
-                     relation, static_cast<uint16>(branch), ExclusiveLock);
-}
-
 bool ExistedAtFork(Oid main) {
-  const Branch &branch = CurrentBranch();
+  const Branch &root = CurrentRoot();
   changelog::TrackedTable tracked;
   if (!changelog::FindTracked(main, &tracked)) return false;
   // Where the fork was chosen, or a history began anew, time travel says what is missing.
-  const bool chosen = !FullTransactionIdIsValid(branch.fork_xid);
-  return chosen || strcmp(tracked.reason, "tracked") != 0 || HasHistory(branch, tracked);
+  const bool chosen = !FullTransactionIdIsValid(root.fork_xid);
+  return chosen || strcmp(tracked.reason, "tracked") != 0 || HasHistory(root, tracked);
 }
 
 void CheckExistedAtFork(Oid main) {
@@ -287,8 +254,9 @@ Oid CopyUp(Oid main) {
   if (OidIsValid(known)) return known;
   PreventCommandIfReadOnly("the first change of a table on a branch");
   PreventCommandIfParallelMode("the first change of a table on a branch");
+  CheckNotForked();
   const Branch branch = CurrentBranch();
-  const ForkPoint fork = ForkOf(branch);
+  const ForkPoint fork = MainFork();
   CheckExistedAtFork(main);
   LockBranch(branch.id, false);
   CurrentBranch();  // it may have been dropped meanwhile
@@ -318,7 +286,7 @@ Oid LocalSequence(Oid sequence) {
   SystemScope scope;
   scope.Enter();
   SPI_connect();
-  const Oid local = CopySequence(branch, sequence);
+  const Oid local = BranchSequence(branch, sequence);
   SPI_finish();
   scope.Leave();
   return local;

@@ -15,6 +15,10 @@ Oid CopyUp(Oid main);
 // main, and for a sequence of the branch, that one itself.
 Oid LocalSequence(Oid sequence);
 
+// Returns the sequence of a branch in place of one of main, which is made now if there is none. SPI must be connected, in
+// a SystemScope.
+Oid BranchSequence(int64 branch, Oid sequence);
+
 // Tells whether the branch of the session has a table of main that it has not changed.
 bool ExistedAtFork(Oid main);
 

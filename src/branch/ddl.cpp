@@ -5,6 +5,8 @@
 
 #include "branch/catalog.hpp"
 #include "branch/copy_up.hpp"
+#include "branch/inherit.hpp"
+#include "branch/inherited.hpp"
 #include "branch/matview.hpp"
 #include "branch/names.hpp"
 #include "branch/path.hpp"
@@ -64,6 +66,7 @@ Ddl LeadCreateTable(CreateStmt *create) {
       const Oid parent = FindNamed(lfirst_node(RangeVar, cell));
       if (OidIsValid(parent) && Classify(parent, session_branch) == Kind::kTable)
         Refuse("CREATE TABLE under a table of main", "Partitions and inheritance are main's.");
+      if (OidIsValid(parent) && Classify(parent, session_branch) == Kind::kOwn) Fill(parent);
     }
   }
   ListCell *cell;
@@ -88,7 +91,9 @@ Ddl LeadCreateTableAs(CreateTableAsStmt *create) {
 }
 
 Ddl LeadView(ViewStmt *view) {
+  const Oid named = FindNamed(view->view);
   const Creation creation = LeadCreation(view->view);
+  if (OidIsValid(named) && Classify(named, session_branch) == Kind::kOwn) NoteAltered(named);
   if (!OidIsValid(creation.existing)) return Ddl::kRun;
   if (!view->replace || get_rel_relkind(creation.existing) != RELKIND_VIEW) RaiseExists(view->view);
   if (!pg_class_ownercheck(creation.existing, GetUserId()))

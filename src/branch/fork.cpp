@@ -60,7 +60,28 @@ ForkPoint ForkOf(const Branch &branch) {
   return {branch.fork_scn, branch.fork_at};
 }
 
-bool HasHistory(const Branch &branch, const changelog::TrackedTable &tracked) {
+ForkPoint MainFork() {
+  const Branch branch = CurrentBranch();
+  const Branch root = CurrentRoot();
+  const ForkPoint own = ForkOf(branch);
+  return root.id == branch.id ? own : ForkOf(root);
+}
+
+ForkPoint SourceFork(const Source &source) {
+  Branch branch;
+  if (!FindBranchById(source.fork, &branch))
+    elog(ERROR, "branch %lld does not exist", static_cast<long long>(source.fork));
+  return ForkOf(branch);
+}
+
+TimestampTz InstantOf(ForkPoint fork) {
+  changelog::RecordedSnapshot recorded;
+  if (fork.scn == 0 || !changelog::FindSnapshot(fork.scn, &recorded)) return fork.at;
+  return recorded.at;
+}
+
+bool HasHistory(const Branch &of, const changelog::TrackedTable &tracked) {
+  const Branch branch = RootOf(of);
   const TransactionId xid = XidFromFullTransactionId(tracked.since);
   if (TransactionIdIsCurrentTransactionId(xid)) return false;
   // Of a trimmed log the transaction only recorded where it was cut.

@@ -22,7 +22,16 @@ struct ForkPoint {
 // The fork of a branch; an error while the transaction that creates the branch runs.
 ForkPoint ForkOf(const Branch &branch);
 
-// Tells whether the history of a table reaches back to the fork of a branch.
+// As of when the session's branch reads what no branch that it comes from has changed: the fork of the one from main.
+ForkPoint MainFork();
+
+// As of when the rows of an inherited table are read.
+ForkPoint SourceFork(const Source &source);
+
+// The instant of a fork; of an SCN when that was recorded.
+TimestampTz InstantOf(ForkPoint fork);
+
+// Tells whether the history of a table of main reaches back to when a branch reads it.
 bool HasHistory(const Branch &branch, const changelog::TrackedTable &tracked);
 
 // The function of time travel that carries a fork in TABLESAMPLE, and its argument.

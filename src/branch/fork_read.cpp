@@ -1,6 +1,5 @@
 #include "branch/fork_read.hpp"
 
-#include "branch/fork.hpp"
 #include "branch/redirect.hpp"
 #include "pg/names.hpp"
 
@@ -50,14 +49,15 @@ List *ColumnsOf(Oid copy_oid) {
 
 }  // namespace
 
-TableSampleClause *ForkSample() {
-  const ForkPoint fork = ForkOf(CurrentBranch());
+TableSampleClause *SampleAt(ForkPoint fork) {
   return MakeSample(CarrierOf(fork), list_make1(MomentOf(fork)));
 }
 
+TableSampleClause *ForkSample() { return SampleAt(MainFork()); }
+
 TableSampleClause *OverlaidSample(const Local &local, Rows rows) {
   return MakeSample(kOverlaidCarrier,
-                    OverlaidArguments(ForkOf(CurrentBranch()), local, static_cast<char>(rows)));
+                    OverlaidArguments(MainFork(), local, static_cast<char>(rows)));
 }
 
 PlannedStmt *PlanForkRead(Oid main, Oid copy, TableSampleClause *sample, List *quals) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "branch/catalog.hpp"
+#include "branch/fork.hpp"
 #include "pg/pg.hpp"
 
 extern "C" {
@@ -17,7 +18,10 @@ extern "C" {
 
 namespace helios::branch {
 
-// The clause that lets time travel read a table as of the fork of the session's branch.
+// The clause that lets time travel read a table as of a fork.
+TableSampleClause *SampleAt(ForkPoint fork);
+
+// The same for a table of main that no branch on the way to the session's has changed.
 TableSampleClause *ForkSample();
 
 // What a reader of a partly copied table asks for.

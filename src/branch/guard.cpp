@@ -3,6 +3,7 @@
 #include "branch/guard.hpp"
 
 #include "branch/catalog.hpp"
+#include "branch/inherited.hpp"
 #include "branch/redirect.hpp"
 #include "branch/relations.hpp"
 #include "branch/session.hpp"
@@ -38,9 +39,12 @@ constinit pg::HookChain<ExecutorFinish_hook_type> finish_chain;
 constinit pg::HookChain<fmgr_hook_type> call_chain;
 
 // Raises an error for a relation that a statement on a branch may not change.
-void CheckWritten(Oid relation) {
+void CheckWritten(Oid relation, Snapshot snapshot) {
   const Kind kind = Classify(relation, session_branch);
-  if (kind == Kind::kOwn) CheckNotMerged();
+  if (kind == Kind::kOwn) {
+    CheckNotMerged();
+    CheckFilled(relation, snapshot);
+  }
   if (kind == Kind::kOwn || kind == Kind::kShared || kind == Kind::kView) return;
   ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                   errmsg("a statement on branch \"%s\" would change \"%s\", which is not of that "
@@ -61,11 +65,12 @@ bool IsAmong(Oid relation, const List *entries) {
 
 // Raises an error if a table that is to be read as of the fork has been copied by another session since the
 // statement was planned: what that has changed would be missed.
-void CheckRead(const RangeTblEntry *entry, const List *entries) {
-  if (entry->rtekind != RTE_RELATION || IsolationUsesXactSnapshot()) return;
-  if (Classify(entry->relid, session_branch) != Kind::kTable) return;
+void CheckRead(const RangeTblEntry *entry, const List *entries, Snapshot snapshot) {
   // Entries that only ask for privileges beside the copy are not read.
-  if (!entry->inFromCl) return;
+  if (entry->rtekind != RTE_RELATION || !entry->inFromCl) return;
+  const Kind kind = Classify(entry->relid, session_branch);
+  if (kind == Kind::kOwn) CheckFilled(entry->relid, snapshot);
+  if (kind != Kind::kTable || IsolationUsesXactSnapshot()) return;
   const Local local = FindLocal(CurrentBranch().id, entry->relid);
   if (!local.exists || (local.IsPartial() && IsAmong(local.relation, entries))) return;
   ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
@@ -98,14 +103,16 @@ void OnStart(QueryDesc *query, int flags) {
     PlannedStmt *plan = query->plannedstmt;
     ListCell *cell;
     foreach (cell, plan->resultRelations)
-      CheckWritten(rt_fetch(lfirst_int(cell), plan->rtable)->relid);
+      CheckWritten(rt_fetch(lfirst_int(cell), plan->rtable)->relid, query->snapshot);
     foreach (cell, plan->rowMarks) {
       const auto *mark = lfirst_node(PlanRowMark, cell);
       if (RowMarkRequiresRowShareLock(mark->markType))
-        CheckWritten(rt_fetch(mark->rti, plan->rtable)->relid);
+        CheckWritten(rt_fetch(mark->rti, plan->rtable)->relid, query->snapshot);
     }
     AcceptInvalidationMessages();
-    foreach (cell, plan->rtable) CheckRead(lfirst_node(RangeTblEntry, cell), plan->rtable);
+    CheckSources(plan);
+    foreach (cell, plan->rtable)
+      CheckRead(lfirst_node(RangeTblEntry, cell), plan->rtable, query->snapshot);
   }
   if (chain.previous() != nullptr) {
     chain.previous()(query, flags);

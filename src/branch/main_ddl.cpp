@@ -29,11 +29,12 @@ namespace helios::branch {
 
 namespace {
 
-// A tracked table of main, with where its history began.
+// A tracked table of main, or one that branches have inherited, with where its history began.
 struct History {
   changelog::TrackedTable tracked;
   char *name;
   Bitmapset *columns;  // that are not dropped
+  bool of_branch;
 };
 
 // Lists the columns of a table.
@@ -111,19 +112,22 @@ const char *NewSchemaName(const Node *statement) {
   return create->authrole == nullptr ? nullptr : get_rolespec_name(create->authrole);
 }
 
-// Lists the tracked tables of main.
-List *Histories() {
+// Lists the tracked tables that branches read: those of main, and what is inherited and not changed.
+List *Histories(bool of_main) {
   List *histories = NIL;
   ListCell *cell;
-  foreach (
-      cell,
-      QueryOids("SELECT t.relid FROM heliosdb.tracked t JOIN pg_class c ON c.oid = t.relid JOIN "
-                "pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname !~ "
-                "'^heliosdb_[bc][0-9]+_'")) {
+  foreach (cell, QueryOids(psprintf(
+                     "SELECT t.relid FROM heliosdb.tracked t JOIN pg_class c ON c.oid = t.relid "
+                     "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE CASE WHEN n.nspname ~ "
+                     "'^heliosdb_[bc][0-9]+_' THEN EXISTS (SELECT FROM heliosdb.branch_relations r "
+                     "WHERE r.source_relid = t.relid AND r.made_xid IS NULL) ELSE %s END",
+                     of_main ? "true" : "false"))) {
     changelog::TrackedTable tracked;
     if (!changelog::FindTracked(lfirst_oid(cell), &tracked)) continue;
     auto *history = static_cast<History *>(palloc(sizeof(History)));
-    *history = {tracked, get_rel_name(tracked.relation), ColumnsOf(tracked.relation)};
+    const char *schema = get_namespace_name(get_rel_namespace(tracked.relation));
+    *history = {tracked, get_rel_name(tracked.relation), ColumnsOf(tracked.relation),
+                IsBranchSpace(schema, 0)};
     histories = lappend(histories, history);
   }
   return histories;
@@ -139,21 +143,54 @@ const History *Find(List *histories, Oid table) {
   return nullptr;
 }
 
+[[noreturn]] void RaiseRead(const History &lost, const char *branch) {
+  ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+                  errmsg("table \"%s\" is read by branch \"%s\"", lost.name, branch),
+                  errdetail("The statement would end the history of the table, or of a column."),
+                  errhint("Merge and drop the branch, or change a row of the table on it first.")));
+}
+
+// Raises an error if a branch has inherited a table whose history has ended, and reads it.
+void CheckHeirs(const History &lost) {
+  List *heirs = QueryOids(psprintf(
+      "SELECT r.branch::oid FROM heliosdb.branch_relations r WHERE r.source_relid = %u AND "
+      "r.made_xid IS NULL ORDER BY 1",
+      lost.tracked.relation));
+  Branch heir;
+  if (heirs != NIL && FindBranchById(static_cast<int64>(linitial_oid(heirs)), &heir))
+    RaiseRead(lost, NameStr(heir.name));
+}
+
 // Raises an error if a branch reads a table whose history has ended.
 void CheckReaders(const History &lost, bool copies_too) {
+  if (lost.of_branch) {
+    CheckHeirs(lost);
+    return;
+  }
   ListCell *cell;
   foreach (cell, LiveBranches()) {
     const auto *branch = static_cast<const Branch *>(lfirst(cell));
     // A copy is found through the table that it stands for.
     const Local local = FindLocal(branch->id, lost.tracked.relation);
     if (!copies_too && local.exists && !local.IsPartial()) continue;
-    if (!HasHistory(*branch, lost.tracked)) continue;
-    ereport(ERROR,
-            (errcode(ERRCODE_OBJECT_IN_USE),
-             errmsg("table \"%s\" is read by branch \"%s\"", lost.name, NameStr(branch->name)),
-             errdetail("The statement would end the history of the table, or of a column."),
-             errhint("Merge and drop the branch, or change a row of the table on it first.")));
+    if (HasHistory(*branch, lost.tracked)) RaiseRead(lost, NameStr(branch->name));
   }
+}
+
+// Raises an error if a schema has gone in which branches have created relations.
+void CheckSchemas() {
+  List *left = QueryOids(
+      "SELECT r.local_relid FROM heliosdb.branch_relations r WHERE r.local_relid <> 0 AND NOT "
+      "EXISTS "
+      "(SELECT FROM pg_namespace n WHERE n.oid = r.schema) ORDER BY 1");
+  if (left == NIL) return;
+  const Oid relation = linitial_oid(left);
+  ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+                  errmsg("the schema of relation \"%s\" of a branch cannot be dropped",
+                         get_rel_name(relation)),
+                  errdetail("On the branch it lies in \"%s\".",
+                            get_namespace_name(get_rel_namespace(relation))),
+                  errhint("Drop it on the branch first, or the branch.")));
 }
 
 // Gives the copies of a table that was altered a place of their own.
@@ -182,7 +219,7 @@ void CheckReserved(const Node *statement) {
 List *BeforeMainDdl(const Node *statement) {
   if (!IsWatched(statement) || LiveBranches() == NIL) return NIL;
   CheckRename(statement);
-  List *histories = Histories();
+  List *histories = Histories(true);
   if (IsA(statement, AlterTableStmt) &&
       ChangesColumns(reinterpret_cast<const AlterTableStmt *>(statement))) {
     const auto *alter = reinterpret_cast<const AlterTableStmt *>(statement);
@@ -194,11 +231,16 @@ List *BeforeMainDdl(const Node *statement) {
   return histories;
 }
 
+List *BeforeBranchDdl(const Node *statement) {
+  return IsWatched(statement) ? Histories(false) : NIL;
+}
+
 void AfterMainDdl(List *before) {
   // DROP EXTENSION has taken the branches along.
   if (before == NIL || LiveBranches() == NIL) return;
   DropLeftMatviews();
-  List *after = Histories();
+  CheckSchemas();
+  List *after = Histories(true);
   ListCell *cell;
   foreach (cell, before) {
     const auto *known = static_cast<const History *>(lfirst(cell));

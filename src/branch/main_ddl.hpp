@@ -20,6 +20,9 @@ void CheckReserved(const Node *statement);
 // watch.
 List *BeforeMainDdl(const Node *statement);
 
+// The same on a branch, for tables that other branches have inherited and not changed.
+List *BeforeBranchDdl(const Node *statement);
+
 // Raises an error if the statement took from a branch what it reads. Copies of altered tables become tables of
 // their own, which main's definition has nothing to do with.
 void AfterMainDdl(List *before);

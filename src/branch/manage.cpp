@@ -2,6 +2,7 @@
 #include "branch/manage.hpp"
 #include "branch/catalog.hpp"
 #include "branch/fork.hpp"
+#include "branch/inherit.hpp"
 #include "branch/path.hpp"
 #include "branch/session.hpp"
 #include "changelog/changelog.hpp"
@@ -15,6 +16,7 @@ extern "C" {
 #include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
 #include "executor/spi.h"
+#include "lib/stringinfo.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
@@ -91,11 +93,6 @@ Branch FindParent(const char *name) {
     ereport(ERROR,
             (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("branch \"%s\" does not exist", wanted),
              errhint("SHOW BRANCHES lists the branches of this database.")));
-  }
-  if (parent.id != kMain) {
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                    errmsg("a branch cannot be created from branch \"%s\" yet", wanted),
-                    errhint("Create it FROM main.")));
   }
   return parent;
 }
@@ -242,7 +239,15 @@ int64 InsertBranch(const char *name, const Branch &parent, ForkPoint fork, bool 
   if (SPI_execute_with_args(kInsert, lengthof(types), types, values, nulls, false, 0) !=
       SPI_OK_INSERT)
     elog(ERROR, "cannot insert a branch");
-  NoteSequences(id);
+  if (parent.id == kMain) {
+    NoteSequences(id);
+  } else {
+    RunSql(psprintf("INSERT INTO heliosdb.branch_sequences SELECT %lld, sequence, last_value, "
+                    "is_called FROM heliosdb.branch_sequences WHERE branch = %lld",
+                    static_cast<long long>(id), static_cast<long long>(parent.id)),
+           SPI_OK_INSERT);
+    Inherit(parent, id, fork.at);
+  }
   SPI_finish();
   scope.Leave();
   return id;
@@ -264,15 +269,18 @@ void CheckDroppable(const Branch &branch) {
                     errmsg("cannot drop branch \"%s\", which this session is on", name),
                     errhint("USE BRANCH main first.")));
   }
+  StringInfoData children;
+  initStringInfo(&children);
   ListCell *cell;
   foreach (cell, LiveBranches()) {
     const auto *other = static_cast<const Branch *>(lfirst(cell));
     if (other->parent != branch.id) continue;
-    ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-                    errmsg("cannot drop branch \"%s\": branch \"%s\" comes from it", name,
-                           NameStr(other->name)),
-                    errhint("Drop that one first.")));
+    appendStringInfo(&children, "%s\"%s\"", children.len == 0 ? "" : ", ", NameStr(other->name));
   }
+  if (children.len == 0) return;
+  ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+                  errmsg("cannot drop branch \"%s\": other branches come from it", name),
+                  errdetail("They are %s.", children.data), errhint("Drop those first.")));
 }
 
 // Drops the tables of a branch and its rows.
@@ -290,6 +298,9 @@ void DropBranch(const Branch &branch) {
            SPI_OK_UTILITY);
   }
   RunSql(psprintf("DELETE FROM heliosdb.branch_relations WHERE branch = %lld",
+                  static_cast<long long>(branch.id)),
+         SPI_OK_DELETE);
+  RunSql(psprintf("DELETE FROM heliosdb.branch_ddl WHERE branch = %lld",
                   static_cast<long long>(branch.id)),
          SPI_OK_DELETE);
   RunSql(psprintf("DELETE FROM heliosdb.branch_sequences WHERE branch = %lld",
@@ -381,6 +392,14 @@ HELIOS_FUNCTION(create_branch) {
     ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
                     errmsg("the options of a branch must not be null")));
   }
+  if (fork.scn != 0 && parent.id != kMain) {
+    ereport(ERROR,
+            (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+             errmsg("branch \"%s\" cannot begin at an SCN", name),
+             errdetail("It comes from branch \"%s\", and not from main.", NameStr(parent.name)),
+             errhint("Use AS OF TIMESTAMP.")));
+  }
+  CheckFork(parent, fork.at);
   TrackAll();
   // Once all tables are tracked: what writers did before that is in no log.
   if (begins_now) fork.scn = changelog::RecordWithOwn().scn;

@@ -2,6 +2,7 @@
 
 #include "branch/catalog.hpp"
 #include "branch/copy_up.hpp"
+#include "branch/inherited.hpp"
 #include "branch/matview.hpp"
 #include "branch/partial.hpp"
 #include "branch/path.hpp"
@@ -140,6 +141,7 @@ Oid LeadToCopy(RangeVar *name, AclMode needed) {
     case Kind::kTable: {
       CheckPrivilege(named, needed);
       const Oid local = CopyUp(named);
+      Fill(local);
       PointTo(name, local);
       return local;
     }
@@ -149,6 +151,9 @@ Oid LeadToCopy(RangeVar *name, AclMode needed) {
       PointTo(name, local);
       return local;
     }
+    case Kind::kOwn:
+      Fill(named);
+      return named;
     case Kind::kSequence: {
       CheckPrivilege(named, needed);
       const Oid local = LocalSequence(named);
@@ -272,15 +277,16 @@ void NoteGone(long long branch) {
       CurrentMemoryContext);
   if (gone == NIL) return;
   constexpr const char *kIsGone =
-      "r.branch = %lld AND r.local_relid <> 0 AND r.main_relid %s 0 AND NOT EXISTS (SELECT FROM "
-      "pg_class c "
-      "WHERE c.oid = r.local_relid)";
-  RunSql(psprintf("UPDATE heliosdb.branch_relations r SET local_relid = 0 WHERE %s",
-                  psprintf(kIsGone, branch, "<>")),
+      "r.branch = %lld AND r.local_relid <> 0 AND (r.main_relid <> 0 OR r.shared <> 0) = %s AND "
+      "NOT "
+      "EXISTS (SELECT FROM pg_class c WHERE c.oid = r.local_relid)";
+  RunSql(psprintf("UPDATE heliosdb.branch_relations r SET local_relid = 0, made_xid = "
+                  "COALESCE(made_xid, pg_current_xact_id()) WHERE %s",
+                  psprintf(kIsGone, branch, "true")),
          SPI_OK_UPDATE);
-  RunSql(
-      psprintf("DELETE FROM heliosdb.branch_relations r WHERE %s", psprintf(kIsGone, branch, "=")),
-      SPI_OK_DELETE);
+  RunSql(psprintf("DELETE FROM heliosdb.branch_relations r WHERE %s",
+                  psprintf(kIsGone, branch, "false")),
+         SPI_OK_DELETE);
   ListCell *cell;
   foreach (cell, gone) LocalChanged(lfirst_oid(cell));
 }

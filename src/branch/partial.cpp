@@ -176,7 +176,7 @@ void AddKeyTrigger(Oid copy) {
 
 void MakeWhole(const Branch &branch, Oid main) {
   if (!FindLocal(branch.id, main).IsPartial()) return;
-  const ForkPoint fork = ForkOf(branch);
+  const ForkPoint fork = ForkOf(RootOf(branch));
   LockBranch(branch.id, false);
   SystemScope scope;
   scope.Enter();
@@ -187,7 +187,7 @@ void MakeWhole(const Branch &branch, Oid main) {
   if (local.IsPartial()) {
     // Whoever had the table before has committed: what he changed must be seen.
     PushActiveSnapshot(GetLatestSnapshot());
-    CloneRest(main, local.relation, WriteOverlaidCarrier(fork, local, 'u'));
+    CloneRows(main, local.relation, WriteOverlaidCarrier(fork, local, 'u'), false);
     PopActiveSnapshot();
     ReindexParams params = {};
     reindex_relation(local.relation, 0, &params);
@@ -197,6 +197,14 @@ void MakeWhole(const Branch &branch, Oid main) {
   }
   SPI_finish();
   scope.Leave();
+}
+
+void MakeAllWhole(const Branch &branch) {
+  ListCell *cell;
+  foreach (cell, QueryOids(psprintf("SELECT main_relid FROM heliosdb.branch_relations WHERE branch "
+                                    "= %lld AND deleted_relid <> 0 AND whole_xid IS NULL ORDER BY 1",
+                                    static_cast<long long>(branch.id))))
+    MakeWhole(branch, lfirst_oid(cell));
 }
 
 void InitPartial() {

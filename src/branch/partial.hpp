@@ -31,4 +31,7 @@ void AddKeyTrigger(Oid copy);
 // Copies the rest of the rows; does nothing for other copies.
 void MakeWhole(const Branch &branch, Oid main);
 
+// The same for all copies of a branch: others read them as they are.
+void MakeAllWhole(const Branch &branch);
+
 }  // namespace helios::branch

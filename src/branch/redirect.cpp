@@ -12,7 +12,9 @@
 
 #include "branch/catalog.hpp"
 #include "branch/copy_up.hpp"
+#include "branch/fork.hpp"
 #include "branch/fork_read.hpp"
+#include "branch/inherited.hpp"
 #include "branch/matview.hpp"
 #include "branch/relations.hpp"
 #include "branch/row_plan.hpp"
@@ -73,7 +75,8 @@ void CopyWritten(Query *query, List **matviews) {
     const Kind kind = Classify(entry->relid, session_branch);
     if (kind == Kind::kMatview) *matviews = list_append_unique_oid(*matviews, entry->relid);
     if (!IsWritten(query, index)) continue;
-    if (kind == Kind::kTable) CopyUp(entry->relid);
+    if (kind == Kind::kTable) Fill(CopyUp(entry->relid));
+    if (kind == Kind::kOwn) Fill(entry->relid);
     if (kind == Kind::kOther || kind == Kind::kForeign) RaiseUnsupported(entry->relid);
   }
 }
@@ -198,8 +201,8 @@ void CheckWhole(Oid main, const Local &local) {
                   errhint("Run the transaction again.")));
 }
 
-// Lets time travel read main's table as of the fork of the branch, as a clause of ours says.
-void ReadFork(RangeTblEntry *entry, TableSampleClause *sample) {
+// Raises an error for a statement that cannot read a table as of the fork of the branch.
+void CheckForkRead(const RangeTblEntry *entry) {
   if (entry->tablesample != nullptr) RefuseSample(entry);
   if (IsolationIsSerializable()) {
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -210,6 +213,11 @@ void ReadFork(RangeTblEntry *entry, TableSampleClause *sample) {
                               "watched for conflicts."),
                     errhint("Use REPEATABLE READ.")));
   }
+}
+
+// Lets time travel read main's table as of the fork of the branch, as a clause of ours says.
+void ReadFork(RangeTblEntry *entry, TableSampleClause *sample) {
+  CheckForkRead(entry);
   entry->tablesample = sample;
 }
 
@@ -232,8 +240,19 @@ void CheckPresent(Oid table) {
                   errdetail("heliosdb.as_of is set."), errhint("RESET heliosdb.as_of.")));
 }
 
+// Lets a query read the rows of an inherited table where they are; notes the table in `read`.
+void LeadInherited(Query *query, int index, RangeTblEntry *entry, List **read) {
+  const Oid local = entry->relid;
+  if (!ReadsSource(local)) return;
+  CheckPresent(local);
+  CheckForkRead(entry);
+  KeepPrivileges(query, entry);
+  ReadSource(entry, index, local);
+  if (read != nullptr) *read = list_append_unique_oid(*read, local);
+}
+
 // Leads one table of a query.
-void LeadTable(Query *query, int index, RangeTblEntry *entry) {
+void LeadTable(Query *query, int index, RangeTblEntry *entry, List **read) {
   switch (Classify(entry->relid, session_branch)) {
     case Kind::kTable: {
       CheckPresent(entry->relid);
@@ -252,10 +271,12 @@ void LeadTable(Query *query, int index, RangeTblEntry *entry) {
       CheckWhole(entry->relid, copy);
       if (entry->tablesample != nullptr) RefuseSample(entry);
       Swap(query, index, entry, local);
+      LeadInherited(query, index, entry, read);
       break;
     }
     case Kind::kOwn: {
       // As foreign keys name it, or by its name once it was altered.
+      LeadInherited(query, index, entry, read);
       const CopyOf of = FindCopyOf(entry->relid);
       if (!OidIsValid(of.main)) break;
       const Local copy = FindLocal(of.branch, of.main);
@@ -286,20 +307,21 @@ void LeadTable(Query *query, int index, RangeTblEntry *entry) {
 
 bool LeadNode(Node *node, void *context);
 
-void LeadQuery(Query *query) {
-  query_tree_walker(query, pg::AsWalker(LeadNode), nullptr, 0);
+// The second argument of the walker is the list of inherited tables that the statement reads elsewhere, or null.
+void LeadQuery(Query *query, void *read) {
+  query_tree_walker(query, pg::AsWalker(LeadNode), read, 0);
   // Entries that only ask for privileges are added at the end.
   const int count = list_length(query->rtable);
   for (int index = 1; index <= count; index++) {
     RangeTblEntry *entry = rt_fetch(index, query->rtable);
-    if (entry->rtekind == RTE_RELATION) LeadTable(query, index, entry);
+    if (entry->rtekind == RTE_RELATION) LeadTable(query, index, entry, static_cast<List **>(read));
   }
 }
 
 bool LeadNode(Node *node, void *context) {
   if (node == nullptr) return false;
   if (IsA(node, Query)) {
-    LeadQuery(reinterpret_cast<Query *>(node));
+    LeadQuery(reinterpret_cast<Query *>(node), context);
     return false;
   }
   if (IsA(node, NextValueExpr)) {
@@ -325,15 +347,16 @@ bool CopyNode(Node *node, void *context) {
   return expression_tree_walker(node, pg::AsWalker(CopyNode), context);
 }
 
-// An item like those that invalidate a plan, which no cache has: it tells the branch that the plan was made for.
+// Items like those that invalidate a plan, which no cache has: the branch that the plan was made for, and an inherited
+// table whose rows it reads elsewhere.
 constexpr int kMadeFor = -1;
+constexpr int kReadsSource = -2;
 
-// Notes in a plan which branch it was made for.
-void MarkBranch(PlannedStmt *plan) {
-  PlanInvalItem *made_for = makeNode(PlanInvalItem);
-  made_for->cacheId = kMadeFor;
-  made_for->hashValue = static_cast<uint32>(session_branch);
-  plan->invalItems = lappend(plan->invalItems, made_for);
+void AddItem(PlannedStmt *plan, int kind, uint32 value) {
+  PlanInvalItem *item = makeNode(PlanInvalItem);
+  item->cacheId = kind;
+  item->hashValue = value;
+  plan->invalItems = lappend(plan->invalItems, item);
 }
 
 // Lists the relations with policies that a query changes or locks.
@@ -358,12 +381,20 @@ PlannedStmt *PlanOnBranch(Query *query, const char *text, int options, ParamList
   List *matviews = NIL;
   CopyNode(reinterpret_cast<Node *>(query), &matviews);
   CopyMatviews(matviews);
-  LeadQuery(query);
+  List *read = NIL;
+  LeadQuery(query, &read);
   List *hidden = NIL;
   ListHidden(reinterpret_cast<Node *>(query), &hidden);
+  const int64 branch = session_branch;
   PlannedStmt *plan = planner_chain.next(standard_planner)(query, text, options, params);
   UseRowScans(plan, hidden);
-  MarkBranch(plan);
+  AddItem(plan, kMadeFor, static_cast<uint32>(branch));
+  ListCell *cell;
+  foreach (cell, read) {
+    AddItem(plan, kReadsSource, lfirst_oid(cell));
+    // Filling the table makes the plan out of date.
+    plan->relationOids = lappend_oid(plan->relationOids, lfirst_oid(cell));
+  }
   return plan;
 }
 
@@ -399,7 +430,7 @@ void LeadSequences(FuncExpr *call) {
 
 PlannedStmt *PlanUnled(Query *query) {
   PlannedStmt *plan = planner_chain.next(standard_planner)(query, "", 0, nullptr);
-  MarkBranch(plan);
+  AddItem(plan, kMadeFor, static_cast<uint32>(session_branch));
   return plan;
 }
 
@@ -413,6 +444,14 @@ bool IsForSession(const PlannedStmt *plan) {
     if (item->cacheId == kMadeFor) made_for = item->hashValue;
   }
   return made_for == static_cast<uint32>(session_branch);
+}
+
+void CheckSources(const PlannedStmt *plan) {
+  ListCell *cell;
+  foreach (cell, plan->invalItems) {
+    const auto *item = lfirst_node(PlanInvalItem, cell);
+    if (item->cacheId == kReadsSource) CheckNotFilled(item->hashValue);
+  }
 }
 
 void InitRedirect() {

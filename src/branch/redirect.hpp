@@ -4,8 +4,10 @@
 #include "pg/pg.hpp"
 
 extern "C" {
+#include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
 #include "nodes/primnodes.h"
+#include "utils/timestamp.h"
 }
 #undef Min
 #undef Max
@@ -27,5 +29,8 @@ PlannedStmt *PlanUnled(Query *query);
 
 // Tells whether a plan was made for the branch of the session.
 bool IsForSession(const PlannedStmt *plan);
+
+// Raises an error if a plan reads elsewhere what an inherited table has rows of its own for by now.
+void CheckSources(const PlannedStmt *plan);
 
 }  // namespace helios::branch

@@ -33,6 +33,10 @@ char *branch_text;
 constinit uint64 merging_transaction = 0;
 constinit int64 merged_branch = 0;
 
+// The same for branches that were made.
+constinit uint64 forking_transaction = 0;
+constinit int64 forked_branch = 0;
+
 // True while the catalogs can be asked for a name.
 bool CanLookUp() { return IsTransactionState() && OidIsValid(MyDatabaseId); }
 
@@ -80,6 +84,20 @@ void AssignBranch(const char *, void *extra) {
   RefreshPath();
 }
 
+// Notes a branch for the rest of the transaction.
+void Note(int64 branch, uint64 *transaction, int64 *noted) {
+  const uint64 own = U64FromFullTransactionId(GetTopFullTransactionId());
+  *noted = *transaction == own && *noted != branch ? 0 : branch;
+  *transaction = own;
+}
+
+// Tells whether that of the session was noted in this transaction.
+bool IsNoted(uint64 transaction, int64 noted) {
+  return transaction != 0 &&
+         transaction == U64FromFullTransactionId(GetTopFullTransactionIdIfAny()) &&
+         (noted == 0 || noted == session_branch);
+}
+
 }  // namespace
 
 bool HasPendingTriggers() {
@@ -100,17 +118,21 @@ const char *SessionBranchName() {
   return branch_text == nullptr || *branch_text == '\0' ? kMainName : branch_text;
 }
 
-void NoteMerge(int64 branch) {
-  const uint64 transaction = U64FromFullTransactionId(GetTopFullTransactionId());
-  merged_branch = merging_transaction == transaction && merged_branch != branch ? 0 : branch;
-  merging_transaction = transaction;
+void NoteMerge(int64 branch) { Note(branch, &merging_transaction, &merged_branch); }
+
+void NoteFork(int64 parent) { Note(parent, &forking_transaction, &forked_branch); }
+
+void CheckNotForked() {
+  if (!IsNoted(forking_transaction, forked_branch)) return;
+  ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+                  errmsg("tables of branch \"%s\" cannot be changed for the first time in a "
+                         "transaction that has made a branch of it",
+                         SessionBranchName()),
+                  errhint("COMMIT first.")));
 }
 
 void CheckNotMerged() {
-  if (likely(merging_transaction == 0) ||
-      merging_transaction != U64FromFullTransactionId(GetTopFullTransactionIdIfAny()) ||
-      (merged_branch != 0 && merged_branch != session_branch))
-    return;
+  if (likely(!IsNoted(merging_transaction, merged_branch))) return;
   ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
                   errmsg("branch \"%s\" cannot be changed in a transaction that has merged it",
                          SessionBranchName()),

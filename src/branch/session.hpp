@@ -30,6 +30,13 @@ void NoteMerge(int64 branch);
 // Raises an error if it has merged that of the session: what the branch changes then would be taken for merged.
 void CheckNotMerged();
 
+// Remembers that the transaction makes a branch of another one.
+void NoteFork(int64 parent);
+
+// Raises an error if it has made one of that of the session, and is now to make more than rows there: the new branch has
+// the tables of the moment, with the rows that there are in the end.
+void CheckNotForked();
+
 // Defines heliosdb.branch.
 void InitSession();
 

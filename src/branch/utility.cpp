@@ -5,6 +5,8 @@
 #include "branch/catalog.hpp"
 #include "branch/copy_up.hpp"
 #include "branch/ddl.hpp"
+#include "branch/inherit.hpp"
+#include "branch/inherited.hpp"
 #include "branch/main_ddl.hpp"
 #include "branch/names.hpp"
 #include "branch/path.hpp"
@@ -30,6 +32,7 @@ extern "C" {
 #include "tcop/utility.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 }
 #undef Min
 #undef Max
@@ -150,13 +153,18 @@ void LeadCopy(CopyStmt *copy) {
   const Oid named = FindNamed(copy->relation);
   if (!OidIsValid(named)) return;
   const Kind kind = Classify(named, session_branch);
-  if (kind == Kind::kTable) CopyAsQuery(copy, named);
+  if (kind == Kind::kTable || (kind == Kind::kOwn && ReadsSource(named))) CopyAsQuery(copy, named);
   if (kind == Kind::kForeign || kind == Kind::kOther) RaiseUnsupported(named);
 }
 
 void LeadTruncate(TruncateStmt *truncate) {
   ListCell *cell;
-  foreach (cell, truncate->relations) LeadToCopy(lfirst_node(RangeVar, cell), ACL_TRUNCATE);
+  foreach (cell, truncate->relations) {
+    const Oid local = LeadToCopy(lfirst_node(RangeVar, cell), ACL_TRUNCATE);
+    if (OidIsValid(local) && Classify(local, session_branch) == Kind::kOwn &&
+        truncate->behavior == DROP_CASCADE)
+      FillConnected(local);
+  }
 }
 
 void LeadLock(LockStmt *lock) {
@@ -168,8 +176,9 @@ void LeadLock(LockStmt *lock) {
     if (get_rel_relkind(named) == RELKIND_VIEW)
       Refuse("LOCK of a view", "It would lock tables of main.");
     // A lock that only keeps the table from going has nothing to do with what the branch changes.
-    if (lock->mode == AccessShareLock && Classify(named, session_branch) == Kind::kTable &&
-        !OidIsValid(LocalOf(named)))
+    const Kind kind = Classify(named, session_branch);
+    if (lock->mode == AccessShareLock &&
+        (kind == Kind::kOwn || (kind == Kind::kTable && !OidIsValid(LocalOf(named)))))
       continue;
     LeadToCopy(name,
                lock->mode == RowExclusiveLock  ? ACL_INSERT | ACL_UPDATE | ACL_DELETE | ACL_TRUNCATE
@@ -186,13 +195,12 @@ void LeadVacuum(VacuumStmt *vacuum) {
   foreach (cell, vacuum->rels) {
     auto *relation = lfirst_node(VacuumRelation, cell);
     const Oid named = FindNamed(relation->relation);
-    if (!OidIsValid(named)) continue;
-    const Kind kind = Classify(named, session_branch);
-    if (kind != Kind::kTable && kind != Kind::kMatview) continue;
-    const Oid local = LocalOf(named);
-    if (!OidIsValid(local))
+    const Kind kind = OidIsValid(named) ? Classify(named, session_branch) : Kind::kShared;
+    if (kind != Kind::kTable && kind != Kind::kMatview && kind != Kind::kOwn) continue;
+    const Oid local = kind == Kind::kOwn ? named : LocalOf(named);
+    if (!OidIsValid(local) || ReadsSource(local))
       Refuse(vacuum->is_vacuumcmd ? "VACUUM of this table" : "ANALYZE of this table",
-             "The branch has not changed it: it is main's.");
+             "The branch has not changed it.");
     PointTo(relation->relation, local);
   }
 }
@@ -263,6 +271,61 @@ bool ChangesRelations(const Node *statement) {
   }
 }
 
+// True for statements that change what relations there are on a branch, or how they are defined.
+bool ChangesDefinitions(const Node *statement) {
+  const RangeVar *made = nullptr;
+  switch (nodeTag(statement)) {
+    case T_CreateStmt:
+      made = reinterpret_cast<const CreateStmt *>(statement)->relation;
+      break;
+    case T_CreateTableAsStmt:
+      made = reinterpret_cast<const CreateTableAsStmt *>(statement)->into->rel;
+      break;
+    case T_ViewStmt:
+      made = reinterpret_cast<const ViewStmt *>(statement)->view;
+      break;
+    case T_CreateSeqStmt:
+      made = reinterpret_cast<const CreateSeqStmt *>(statement)->sequence;
+      break;
+    case T_DropStmt: {
+      const auto *drop = reinterpret_cast<const DropStmt *>(statement);
+      ListCell *cell;
+      if (drop->removeType != OBJECT_TABLE) return true;
+      foreach (cell, drop->objects) {
+        const Oid named = FindNamed(makeRangeVarFromNameList(lfirst_node(List, cell)));
+        if (!OidIsValid(named) || get_rel_persistence(named) != RELPERSISTENCE_TEMP) return true;
+      }
+      return false;
+    }
+    default:
+      return ChangesRelations(statement);
+  }
+  return made->relpersistence != RELPERSISTENCE_TEMP;
+}
+
+// Tells whether a statement plans another one, and runs it with the snapshot that was taken before.
+bool RunsWithOldSnapshot(const Node *statement) {
+  return IsA(statement, DeclareCursorStmt) || IsA(statement, ExecuteStmt);
+}
+
+// Runs such a statement with a snapshot of its own, which sees what tables are filled with for it.
+void RunSeeingFills(PlannedStmt *planned, const char *text, bool read_only,
+                    ProcessUtilityContext context, ParamListInfo params,
+                    QueryEnvironment *environment, DestReceiver *receiver,
+                    QueryCompletion *completion) {
+  PushCopiedSnapshot(GetActiveSnapshot());
+  Snapshot before = SeeFills(GetActiveSnapshot());
+  PG_TRY();
+  {
+    chain.next(standard_ProcessUtility)(planned, text, read_only, context, params, environment,
+                                        receiver, completion);
+  }
+  PG_FINALLY();
+  { SeeFills(before); }
+  PG_END_TRY();
+  PopActiveSnapshot();
+}
+
 void OnUtility(PlannedStmt *planned, const char *text, bool read_only,
                ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *environment,
                DestReceiver *receiver, QueryCompletion *completion) {
@@ -278,6 +341,10 @@ void OnUtility(PlannedStmt *planned, const char *text, bool read_only,
     // What the extension does itself for branches is as it should be.
     const bool of_user = on_main && !SystemScope::IsEntered();
     List *watched = of_user ? BeforeMainDdl(planned->utilityStmt) : NIL;
+    if (!on_main && RunsWithOldSnapshot(planned->utilityStmt) && ActiveSnapshotSet()) {
+      RunSeeingFills(planned, text, read_only, context, params, environment, receiver, completion);
+      return;
+    }
     chain.next(standard_ProcessUtility)(planned, text, read_only, context, params, environment,
                                         receiver, completion);
     AfterMainDdl(watched);
@@ -288,6 +355,14 @@ void OnUtility(PlannedStmt *planned, const char *text, bool read_only,
   // The tree may be kept for another run.
   planned = static_cast<PlannedStmt *>(copyObjectImpl(planned));
   read_only = false;
+  List *watched = NIL;
+  if (context != PROCESS_UTILITY_SUBCOMMAND) {
+    if (ChangesDefinitions(planned->utilityStmt)) {
+      PreventCommandIfReadOnly(GetCommandTagName(CreateCommandTag(planned->utilityStmt)));
+      NoteDefinitions();
+    }
+    watched = BeforeBranchDdl(planned->utilityStmt);
+  }
   const Ddl led = Lead(planned->utilityStmt);
   if (led == Ddl::kNone) {
     Refuse(GetCommandTagName(CreateCommandTag(planned->utilityStmt)),
@@ -298,6 +373,7 @@ void OnUtility(PlannedStmt *planned, const char *text, bool read_only,
     chain.next(standard_ProcessUtility)(planned, text, read_only, context, params, environment,
                                         receiver, completion);
   }
+  AfterMainDdl(watched);
   // Parts of a statement are noted when it is complete.
   if (changes && context != PROCESS_UTILITY_SUBCOMMAND) {
     NoteCreatedAndDropped();
