@@ -157,13 +157,13 @@ const char *FindObstacle(const Refresh &refresh) {
   ListCell *cell;
   foreach (cell, refresh.bases) {
     const auto *base = static_cast<const Base *>(lfirst(cell));
-    if (base->kind != BaseKind::kTable) continue;
-    if (changelog::HasOwnChanges(base->relation))
-      return psprintf("it was refreshed by a transaction that had changed table %s itself",
-                      pg::QualifiedName(base->relation));
-    if (!changelog::CanBegin(base->relation, refresh.position))
-      return psprintf("the history of table %s begins after the snapshot of its refresh",
-                      pg::QualifiedName(base->relation));
+    if (base->kind != BaseKind::kTable || changelog::CanBegin(base->relation, refresh.position))
+      continue;
+    const char *name = pg::QualifiedName(base->relation);
+    return changelog::HasOwnChanges(base->relation)
+               ? psprintf("it was refreshed by a transaction that had changed table %s itself",
+                          name)
+               : psprintf("the history of table %s begins after the snapshot of its refresh", name);
   }
   return nullptr;
 }
