@@ -2,6 +2,7 @@
 
 #include "mview/counted.hpp"
 #include "mview/keys.hpp"
+#include "mview/matching.hpp"
 #include "mview/netting.hpp"
 #include "mview/trees.hpp"
 #include "pg/compat.hpp"
@@ -11,7 +12,6 @@ extern "C" {
 #include "lib/stringinfo.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
-#include "rewrite/rewriteManip.h"
 #include "utils/fmgroids.h"
 }
 #undef Min
@@ -64,34 +64,6 @@ pg::StoredRows ChangesOf(Changes *changes, const Query *linear, const char *name
   return rows;
 }
 
-// Points columns of the sides in a condition to where they stand below: one side a level up as entry 1.
-Node *MatchFrom(const Expr *match, bool left_is_outer) {
-  constexpr int kAside = 3;
-  auto *node = static_cast<Node *>(copyObjectImpl(match));
-  const int outer = left_is_outer ? 1 : 2;
-  const int inner = left_is_outer ? 2 : 1;
-  ChangeVarNodes(node, outer, kAside, 0);
-  ChangeVarNodes(node, inner, 1, 0);
-  IncrementVarSublevelsUp(node, 1, 0);
-  // All are one level up now; the inner ones come back.
-  struct Lower {
-    static Node *Mutate(Node *part, void *) {
-      if (part == nullptr) return nullptr;
-      if (IsA(part, Var)) {
-        auto *var = static_cast<Var *>(copyObjectImpl(part));
-        if (var->varlevelsup == 1 && var->varno == 1) {
-          var->varlevelsup = 0;
-        } else if (var->varlevelsup == 1 && var->varno == kAside) {
-          var->varno = 1;
-        }
-        return reinterpret_cast<Node *>(var);
-      }
-      return expression_tree_mutator(part, pg::AsMutator(Mutate), nullptr);
-    }
-  };
-  return Lower::Mutate(node, nullptr);
-}
-
 // Finds the rows of one side that match named rows of the other; the side's rows are `rows`, or named so.
 void StoreMatching(Changes *changes, const Step *step, bool left_is_outer, const Query *present,
                    const char *outer_name, const char *inner_name, const char *weight,
@@ -107,7 +79,7 @@ void StoreMatching(Changes *changes, const Step *step, bool left_is_outer, const
   if (step->match != nullptr) {
     auto *exists = castNode(SubLink, query->jointree->quals);
     reinterpret_cast<Query *>(exists->subselect)->jointree->quals =
-        MatchFrom(step->match, left_is_outer);
+        OneLevelUp(reinterpret_cast<const Node *>(step->match), left_is_outer ? 1 : 2);
   }
   if (present != nullptr)
     Splice(query, outer_name, SubqueryEntry(static_cast<Query *>(copyObjectImpl(present))));
