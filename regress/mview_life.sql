@@ -233,6 +233,47 @@ ALTER MATERIALIZED VIEW two RESET (auto_refresh);
 SELECT relation FROM heliosdb.tracked_tables WHERE relation::text ~ 'ask|part' ORDER BY relation::text;
 INSERT INTO unasked VALUES (1);
 DROP TABLE asked, unasked CASCADE;
+-- Differences beyond the memory are applied in parts; rows take the place of others where no index has to be told.
+SET maintenance_work_mem = '1MB';
+SET heliosdb.mv_full_refresh_fraction = 1;
+CREATE TABLE large (id int PRIMARY KEY, n int, pad text);
+INSERT INTO large SELECT i, i % 7, repeat('x', 50) FROM generate_series(1, 20000) i;
+ANALYZE large;
+CREATE MATERIALIZED VIEW copy WITH (auto_refresh) AS SELECT id, n, pad FROM large WHERE n > 0;
+CREATE MATERIALIZED VIEW ranks WITH (auto_refresh) AS SELECT n, id, rank() OVER (PARTITION BY n ORDER BY id) FROM large;
+CREATE UNIQUE INDEX ON copy (id);
+CREATE VIEW wrong AS
+  SELECT (SELECT count(*) FROM ((SELECT id, n, pad FROM large WHERE n > 0 EXCEPT ALL TABLE copy) UNION ALL (TABLE copy EXCEPT ALL SELECT id, n, pad FROM large WHERE n > 0)) x) AS copy,
+         (SELECT count(*) FROM ((SELECT n, id, rank() OVER (PARTITION BY n ORDER BY id) FROM large EXCEPT ALL TABLE ranks) UNION ALL (TABLE ranks EXCEPT ALL SELECT n, id, rank() OVER (PARTITION BY n ORDER BY id) FROM large)) x) AS ranks;
+UPDATE large SET n = (n + 1) % 7 WHERE id % 2 = 0;
+ALTER MATERIALIZED VIEW copy SET (heliosdb.refresh = 'incrementally');
+ALTER MATERIALIZED VIEW ranks SET (heliosdb.refresh = 'incrementally');
+TABLE wrong;
+DELETE FROM large WHERE id % 3 = 0;
+INSERT INTO large SELECT i, 3, 'y' FROM generate_series(1, 3000, 3) i ON CONFLICT (id) DO UPDATE SET n = 3;
+REFRESH MATERIALIZED VIEW CONCURRENTLY copy;
+REFRESH MATERIALIZED VIEW CONCURRENTLY ranks;
+TABLE wrong;
+RESET maintenance_work_mem;
+VACUUM copy;
+CREATE TEMP TABLE places AS SELECT id, ctid AS place FROM copy;
+UPDATE large SET pad = 'z' WHERE id % 1000 = 1;
+ALTER MATERIALIZED VIEW copy SET (heliosdb.refresh = 'incrementally');
+SELECT count(*) AS moved FROM places p JOIN copy c USING (id) WHERE p.place <> c.ctid;
+UPDATE large SET id = id + 100000 WHERE id % 1000 = 2;
+ALTER MATERIALIZED VIEW copy SET (heliosdb.refresh = 'incrementally');
+ALTER MATERIALIZED VIEW ranks SET (heliosdb.refresh = 'incrementally');
+TABLE wrong;
+SELECT name, strategy, ins = del AS paired FROM history WHERE name = 'copy' OFFSET 1;
+-- Rows that are not what they should be are noticed when they are to go.
+UPDATE pg_class SET relkind = 'r', relhasrules = false WHERE relname = 'copy';
+DELETE FROM copy WHERE id = 100002;
+UPDATE pg_class SET relkind = 'm', relhasrules = true WHERE relname = 'copy';
+DELETE FROM large WHERE id = 100002;
+ALTER MATERIALIZED VIEW copy SET (heliosdb.refresh = 'incrementally');
+SELECT copy FROM wrong;
+RESET heliosdb.mv_full_refresh_fraction;
+DROP TABLE large CASCADE;
 -- Dropped: nothing is left of it.
 DROP TABLE items, late, loose, foreign_to_user CASCADE;
 DROP MATERIALIZED VIEW by_default, not_by_default;

@@ -127,7 +127,7 @@ Row *MakeRow(RowTable *table, TupleTableSlot *slot, uint32 hash) {
   if (row != nullptr) return row;
   MemoryContext old = MemoryContextSwitchTo(table->context);
   if (static_cast<uint64>(table->rows) > table->mask) Grow(table);
-  row = static_cast<Row *>(palloc(sizeof(Row)));
+  row = static_cast<Row *>(palloc0(sizeof(Row)));
   row->hash = hash;
   row->tuple = ExecCopySlotMinimalTuple(slot);
   row->count = 0;

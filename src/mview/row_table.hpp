@@ -17,6 +17,7 @@ namespace helios::mview {
 
 struct Row {
   Row *next;
+  Row *next_of_key;  // see pairing.hpp
   uint32 hash;
   MinimalTuple tuple;
   int64 count;
