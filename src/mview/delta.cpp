@@ -1,6 +1,7 @@
 #include "mview/delta.hpp"
 
 #include "mview/counted.hpp"
+#include "mview/indexes.hpp"
 #include "mview/linear.hpp"
 #include "mview/netting.hpp"
 #include "mview/settings.hpp"
@@ -84,6 +85,7 @@ void Describe(Shape *shape, const Compiler &compiler) {
   explanation->why_not = compiler.why_not;
   explanation->remedy = compiler.remedy;
   if (!explanation->is_incremental) return;
+  explanation->missing = MissingIndexes(shape);
   explanation->method = MethodOf(shape);
 }
 
