@@ -524,7 +524,8 @@ Query *OutputOfState(Oid view, int step, const Counted *node, bool *is_weighted)
   return present;
 }
 
-void ChangeGroups(Changes *changes, int step, const Counted *node, pg::StoredRows *output) {
+void ChangeGroups(Changes *changes, int step, const Counted *node, pg::StoredRows *output,
+                  pg::StoredRows *keys) {
   pg::StoredRows source = {};
   StoreLinear(changes, node->source, &source);
   NetInPlace(&source);
@@ -563,7 +564,15 @@ void ChangeGroups(Changes *changes, int step, const Counted *node, pg::StoredRow
             changes->names, &after);
   NameRows(changes->names, "before_state", before);
   NameRows(changes->names, "after_state", after);
-  Project(changes->names, node, "before_state", before, true, output);
+  if (keys == nullptr) {
+    Project(changes->names, node, "before_state", before, true, output);
+  } else {
+    StringInfoData of_keys;
+    initStringInfo(&of_keys);
+    AppendKeys(&of_keys, node, "a.g%d AS c%d, ");
+    StoreText(psprintf("SELECT %s1::int8 AS weight FROM after a", of_keys.data), changes->names,
+              keys);
+  }
   Project(changes->names, node, "after_state", after, false, output);
   NetInPlace(output);
   WriteState(changes, step, node);

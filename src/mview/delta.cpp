@@ -111,7 +111,10 @@ const Shape *Classify(const View &view) {
         "Use immutable functions only, for example with AT TIME ZONE where the time zone matters.";
   } else {
     shape->linear = Compile(&compiler, shape->query);
-    if (shape->linear != nullptr) shape->steps = compiler.steps;
+    if (shape->linear != nullptr) {
+      shape->steps = compiler.steps;
+      FindKeyed(shape);
+    }
   }
   RelationWalker(reinterpret_cast<Node *>(shape->query), &shape->relations);
   Describe(shape, compiler);
@@ -130,7 +133,7 @@ void ComputeDelta(const View &view, const Shape *shape, Delta *delta) {
   foreach (cell, shape->steps) {
     const auto *step = static_cast<Step *>(lfirst(cell));
     pg::StoredRows output = {};
-    ChangeStep(&changes, step, &output);
+    ChangeStep(&changes, step, &output, step == shape->keyed ? &delta->taken : nullptr);
     if (output.store == nullptr) continue;
     if (tuplestore_tuple_count(output.store) > 0) {
       AddPart(&changes, step->number, output);
@@ -140,7 +143,17 @@ void ComputeDelta(const View &view, const Shape *shape, Delta *delta) {
   }
   pg::StoredRows rows = {};
   StoreLinear(&changes, shape->linear, &rows);
-  Net(rows, &delta->added, &delta->taken);
+  if (shape->keyed == nullptr) {
+    Net(rows, &delta->added, &delta->taken);
+  } else if (delta->taken.store != nullptr) {
+    const Step *step = shape->keyed;
+    delta->key_count =
+        step->kind == StepKind::kCounted ? step->counted->key_count : step->key_count;
+    delta->key = shape->key;
+    Net(rows, &delta->added, nullptr);
+    if (delta->added.store == nullptr)
+      delta->added = {tuplestore_begin_heap(false, false, work_mem), rows.desc};
+  }
   tuplestore_end(rows.store);
   DropParts(&changes);
   delta->is_too_costly = changes.is_too_costly;

@@ -76,6 +76,9 @@ struct Shape {
   Query *linear;    // over tables and steps; null if changes cannot be computed
   List *steps;      // of Step: each reads those before it only
   List *relations;  // OIDs of the tables whose changes are read
+  // A step whose rows of the same key come as the view's rows of the same key: what they were is read from the view.
+  const Step *keyed;
+  AttrNumber *key;  // columns of the view, one for each key of the step
 };
 
 inline constexpr const char *kStateRows = "state_rows";
