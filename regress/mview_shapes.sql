@@ -112,3 +112,37 @@ DO $$ DECLARE v text; BEGIN FOR v IN SELECT oid::regclass FROM pg_class WHERE re
 SELECT count(*) FROM pg_class WHERE relnamespace = 'heliosdb_mview'::regnamespace;
 DROP TABLE a, b, alike, kept;
 DROP FUNCTION explain_view, follow;
+
+-- The owner needs no right on the state, and a state that is damaged is made anew.
+CREATE ROLE viewer;
+CREATE SCHEMA own AUTHORIZATION viewer;
+SET ROLE viewer;
+CREATE TABLE own.t (id int PRIMARY KEY, g int, x int);
+INSERT INTO own.t SELECT i, i % 3, i FROM generate_series(1, 9) i;
+CREATE MATERIALIZED VIEW own.nested WITH (auto_refresh = true) AS
+  SELECT t.id, q.s FROM own.t LEFT JOIN (SELECT g, sum(x) AS s FROM own.t GROUP BY g HAVING max(x) > 7) q USING (g);
+UPDATE own.t SET x = 1 WHERE id = 8;
+ALTER MATERIALIZED VIEW own.nested SET (heliosdb.refresh = 'incrementally');
+SELECT * FROM own.nested ORDER BY id;
+RESET ROLE;
+-- Takes the rows of a view's state away.
+CREATE FUNCTION damage(view regclass) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE state text;
+BEGIN
+  FOR state IN SELECT c.oid::regclass FROM pg_class c WHERE relkind = 'r' AND relname LIKE 'state_' || view::oid || '_%' LOOP
+    EXECUTE 'DELETE FROM ' || state;
+  END LOOP;
+END $$;
+SELECT damage('own.nested');
+SET ROLE viewer;
+DELETE FROM own.t WHERE id = 7;
+ALTER MATERIALIZED VIEW own.nested SET (heliosdb.refresh = 'incrementally');
+DELETE FROM own.t WHERE id = 6;
+ALTER MATERIALIZED VIEW own.nested SET (heliosdb.refresh = 'incrementally');
+SELECT * FROM own.nested ORDER BY id;
+RESET ROLE;
+SELECT strategy, reason FROM heliosdb.mview_history WHERE relid = 'own.nested'::regclass ORDER BY id;
+DROP FUNCTION damage;
+SET client_min_messages = warning;
+DROP SCHEMA own CASCADE;
+DROP ROLE viewer;

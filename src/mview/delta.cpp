@@ -125,11 +125,18 @@ const Explanation &Explain(const Shape *shape) { return shape->explanation; }
 
 void ComputeDelta(const View &view, const Shape *shape, Delta *delta) {
   *delta = {};
-  Changes changes = {&view, shape, create_queryEnv(), NIL, 0, 0, FullCost(shape), false};
+  ListCell *cell;
+  foreach (cell, shape->steps) {
+    const auto *step = static_cast<Step *>(lfirst(cell));
+    if (step->kind == StepKind::kCounted && !HasState(view.relation, step->number)) {
+      delta->why_full = "it has lost its state";
+      return;
+    }
+  }
+  Changes changes = {&view, shape, create_queryEnv(), NIL, 0, 0, FullCost(shape), nullptr};
   ReadChanges(&changes);
   delta->changes = changes.count;
   if (changes.parts == NIL) return;
-  ListCell *cell;
   foreach (cell, shape->steps) {
     const auto *step = static_cast<Step *>(lfirst(cell));
     pg::StoredRows output = {};
@@ -156,7 +163,7 @@ void ComputeDelta(const View &view, const Shape *shape, Delta *delta) {
   }
   tuplestore_end(rows.store);
   DropParts(&changes);
-  delta->is_too_costly = changes.is_too_costly;
+  delta->why_full = changes.why_full;
 }
 
 void BuildState(const View &view, const Shape *shape) {
