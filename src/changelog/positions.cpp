@@ -118,6 +118,8 @@ bool HasOwnChanges(Oid relation) {
   // What it wrote before it began to track is in no log.
   if (!FindTracked(relation, &tracked) || FullTransactionIdEquals(tracked.since, own))
     return HasWritten(relation);
+  // A look into the log costs more than the counters of this backend, where there are such.
+  if (!HasWritten(relation)) return false;
   RunAsOwner(BuildOwnWritesQuery(tracked, own), true, SPI_OK_SELECT, 1);
   return SPI_processed > 0;
 }

@@ -416,12 +416,8 @@ pg::StoredRows MergePairs(Changes *changes, const Counted *node) {
   NameRows(changes->names, "after", merged);
   pg::StoredRows wrong = {};
   StoreText("SELECT FROM after WHERE n < 0 LIMIT 1", changes->names, &wrong);
-  if (tuplestore_tuple_count(wrong.store) > 0) {
-    ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
-                    errmsg("state of materialized view \"%s\" does not agree with its tables",
-                           get_rel_name(changes->view->relation)),
-                    errhint("Run REFRESH MATERIALIZED VIEW, which computes both anew.")));
-  }
+  if (tuplestore_tuple_count(wrong.store) > 0)
+    changes->why_full = "its state does not agree with its tables";
   tuplestore_end(wrong.store);
   return merged;
 }
@@ -494,11 +490,7 @@ void IndexState(const View &view, const Shape *shape, int step, const Counted *n
 
 Query *OutputOfState(Oid view, int step, const Counted *node, bool *is_weighted) {
   const Oid state = get_relname_relid(StateName(view, step), get_namespace_oid(kSchema, false));
-  if (!OidIsValid(state)) {
-    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-                    errmsg("materialized view \"%s\" has lost its state", get_rel_name(view)),
-                    errhint("Run REFRESH MATERIALIZED VIEW, which makes it anew.")));
-  }
+  if (!OidIsValid(state)) elog(ERROR, "materialized view %u has lost its state", view);
   LockRelationOid(state, AccessShareLock);
   auto *query = static_cast<Query *>(copyObjectImpl(node->projection));
   RangeTblEntry *entry = RowsEntry(kStateRows, node->state, -1);
@@ -524,7 +516,8 @@ Query *OutputOfState(Oid view, int step, const Counted *node, bool *is_weighted)
   return present;
 }
 
-void ChangeGroups(Changes *changes, int step, const Counted *node, pg::StoredRows *output) {
+void ChangeGroups(Changes *changes, int step, const Counted *node, pg::StoredRows *output,
+                  pg::StoredRows *keys) {
   pg::StoredRows source = {};
   StoreLinear(changes, node->source, &source);
   NetInPlace(&source);
@@ -535,11 +528,15 @@ void ChangeGroups(Changes *changes, int step, const Counted *node, pg::StoredRow
   NameRows(changes->names, "source_changes", source);
   pg::StoredRows pairs = Named(changes->names, "p", PairWithState(changes, step, node));
   pg::StoredRows fresh = Named(changes->names, "f", RedoGroups(changes, node));
-  if (changes->is_too_costly) {
+  if (changes->why_full != nullptr) {
     for (pg::StoredRows *rows : {&source, &pairs, &fresh}) tuplestore_end(rows->store);
     return;
   }
   pg::StoredRows merged = MergePairs(changes, node);
+  if (changes->why_full != nullptr) {
+    for (pg::StoredRows *rows : {&source, &pairs, &fresh, &merged}) tuplestore_end(rows->store);
+    return;
+  }
 
   StringInfoData columns;
   initStringInfo(&columns);
@@ -563,7 +560,15 @@ void ChangeGroups(Changes *changes, int step, const Counted *node, pg::StoredRow
             changes->names, &after);
   NameRows(changes->names, "before_state", before);
   NameRows(changes->names, "after_state", after);
-  Project(changes->names, node, "before_state", before, true, output);
+  if (keys == nullptr) {
+    Project(changes->names, node, "before_state", before, true, output);
+  } else {
+    StringInfoData of_keys;
+    initStringInfo(&of_keys);
+    AppendKeys(&of_keys, node, "a.g%d AS c%d, ");
+    StoreText(psprintf("SELECT %s1::int8 AS weight FROM after a", of_keys.data), changes->names,
+              keys);
+  }
   Project(changes->names, node, "after_state", after, false, output);
   NetInPlace(output);
   WriteState(changes, step, node);
@@ -597,6 +602,10 @@ void BuildGroups(const View &view, const Shape *shape, int step, const Counted *
         names);
   tuplestore_end(groups.store);
   IndexState(view, shape, step, node);
+}
+
+bool HasState(Oid view, int step) {
+  return OidIsValid(get_relname_relid(StateName(view, step), get_namespace_oid(kSchema, false)));
 }
 
 void DropGroups(Oid view) {

@@ -396,9 +396,10 @@ double CostOfRows(const PlannedStmt *plan) {
 void StorePart(Changes *changes, const Query *query, pg::StoredRows *rows) {
   PlannedStmt *plan = Plan(query);
   changes->cost += CostOfRows(plan);
-  changes->is_too_costly |= changes->cost > changes->limit;
+  if (changes->cost > changes->limit && changes->why_full == nullptr)
+    changes->why_full = "computing what its changes change costs more";
   TupleDesc desc = DescribeRows(query);
-  if (!changes->is_too_costly) {
+  if (changes->why_full == nullptr) {
     StorePlanned(plan, desc, changes->names, rows);
   } else if (rows->store == nullptr) {
     *rows = {tuplestore_begin_heap(false, false, work_mem), desc};

@@ -233,12 +233,9 @@ const char *ApplyChanges(const Refresh &refresh, Applied *applied, int64 *change
                refresh.shape, &delta);
   pg::Pause("mview_delta");
   Relation view = table_open(refresh.view, NoLock);
-  const char *why = nullptr;
-  if (delta.is_too_costly) {
-    why = "computing what its changes change costs more";
-  } else if (!ApplyDelta(view, delta, applied)) {
+  const char *why = delta.why_full;
+  if (why == nullptr && !ApplyDelta(view, delta, applied))
     why = "rows that were to be removed were not there";
-  }
   table_close(view, NoLock);
   owner.Leave();
   EndRows(&delta.taken);
