@@ -146,3 +146,20 @@ DROP FUNCTION damage;
 SET client_min_messages = warning;
 DROP SCHEMA own CASCADE;
 DROP ROLE viewer;
+
+-- More changes than fit into memory at once are summed up in parts.
+CREATE TABLE wide (id int PRIMARY KEY, t text);
+INSERT INTO wide SELECT i, repeat(md5((i / 2)::text), 8) FROM generate_series(1, 9000) i;
+CREATE MATERIALIZED VIEW of_wide WITH (auto_refresh = true) AS SELECT t FROM wide;
+CREATE MATERIALIZED VIEW distinct_wide WITH (auto_refresh = true) AS SELECT DISTINCT t FROM wide;
+UPDATE wide SET t = t || 'x' WHERE id % 3 > 0;
+SET maintenance_work_mem = '1MB';
+SET heliosdb.mv_full_refresh_fraction = 1;
+ALTER MATERIALIZED VIEW of_wide SET (heliosdb.refresh = 'incrementally');
+ALTER MATERIALIZED VIEW distinct_wide SET (heliosdb.refresh = 'incrementally');
+SELECT (SELECT count(*) FROM (SELECT t FROM wide EXCEPT ALL TABLE of_wide) d) AS missing,
+       (SELECT count(*) FROM (TABLE of_wide EXCEPT ALL SELECT t FROM wide) d) AS extra,
+       (SELECT count(*) FROM (SELECT DISTINCT t FROM wide EXCEPT ALL TABLE distinct_wide) d) AS missing_distinct,
+       (SELECT count(*) FROM (TABLE distinct_wide EXCEPT ALL SELECT DISTINCT t FROM wide) d) AS extra_distinct;
+SELECT DISTINCT strategy FROM heliosdb.mview_history WHERE relid IN ('of_wide'::regclass, 'distinct_wide'::regclass) AND trigger = 'manual';
+DROP TABLE wide CASCADE;
