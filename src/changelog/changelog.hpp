@@ -168,6 +168,9 @@ void RestartHistory(Oid relation);
 // Tells why a table or materialized view cannot be tracked, or null.
 const char *WhyNotTrackable(Oid relation);
 
+// Tells whether the triggers of a tracked table, or of all its partitions, record what happens.
+bool IsRecorded(Oid relation);
+
 // Tells whether all changes of a table that are visible now and were not in a position are in its log, where the
 // position was taken when the table's recording had begun at `started_at`.
 bool KnowsChanges(Oid relation, TimestampTz started_at);

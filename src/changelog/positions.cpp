@@ -97,6 +97,11 @@ void UntrackUnused(Oid relation) {
   Untrack(relation);
 }
 
+bool IsRecorded(Oid relation) {
+  TrackedTable tracked;
+  return FindTracked(relation, &tracked) && IsCaptured(tracked);
+}
+
 bool KnowsChanges(Oid relation, TimestampTz started_at) {
   TrackedTable tracked;
   return FindTracked(relation, &tracked) && tracked.started_at == started_at && IsCaptured(tracked);

@@ -222,7 +222,10 @@ HELIOS_FUNCTION(mv_explain) {
   const Reads reads = FindReads(view);
   scope.Leave();
   List *bases = ResolveBases(view, reads, false);
+  // Constants in the query are computed by functions of the owner.
+  scope.Enter(view);
   const Explanation &explanation = Explain(Classify(DescribeView(view, reads, bases, nullptr)));
+  scope.Leave();
   MemoryContext spi = MemoryContextSwitchTo(caller);
   const char *why_not =
       reads.has_row_security ? "row-level security applies to its owner" : nullptr;

@@ -295,8 +295,11 @@ Refresh *BeginRefresh(Oid view, const char *trigger) {
       base->generation = read.generation;
   }
   refresh->obstacle = FindObstacle(*refresh);
+  // Constants in the query are computed by functions of the owner.
+  owner.Enter(view);
   refresh->shape =
       Classify(DescribeView(view, refresh->reads, refresh->bases, refresh->record.position));
+  owner.Leave();
   return refresh;
 }
 
