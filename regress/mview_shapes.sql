@@ -163,3 +163,21 @@ SELECT (SELECT count(*) FROM (SELECT t FROM wide EXCEPT ALL TABLE of_wide) d) AS
        (SELECT count(*) FROM (TABLE distinct_wide EXCEPT ALL SELECT DISTINCT t FROM wide) d) AS extra_distinct;
 SELECT DISTINCT strategy FROM heliosdb.mview_history WHERE relid IN ('of_wide'::regclass, 'distinct_wide'::regclass) AND trigger = 'manual';
 DROP TABLE wide CASCADE;
+
+-- What is read twice is kept once.
+CREATE TABLE t (id int PRIMARY KEY, g int, x int);
+INSERT INTO t SELECT i, i % 5, i FROM generate_series(1, 50) i;
+CREATE MATERIALIZED VIEW twice WITH (auto_refresh = true) AS
+  WITH q AS (SELECT g, sum(x) AS s FROM t GROUP BY g) SELECT q1.g, q2.s FROM q q1 JOIN q q2 ON q1.s <= q2.s;
+CREATE MATERIALIZED VIEW both_ends WITH (auto_refresh = true) AS
+  SELECT a.g, a.m, b.m AS n FROM (SELECT g, min(x) AS m FROM t GROUP BY g) a JOIN (SELECT g, max(x) AS m FROM t GROUP BY g) b USING (g);
+SELECT v, (SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relname LIKE 'state\_' || v::regclass::oid || '\_%') AS states
+FROM unnest('{twice, both_ends}'::text[]) v;
+UPDATE t SET x = x + 7 WHERE id % 7 = 0;
+DELETE FROM t WHERE id IN (2, 50);
+ALTER MATERIALIZED VIEW twice SET (heliosdb.refresh = 'incrementally');
+ALTER MATERIALIZED VIEW both_ends SET (heliosdb.refresh = 'incrementally');
+SELECT count(*) FROM (TABLE twice EXCEPT ALL
+  (WITH q AS (SELECT g, sum(x) AS s FROM t GROUP BY g) SELECT q1.g, q2.s FROM q q1 JOIN q q2 ON q1.s <= q2.s)) d;
+SELECT * FROM both_ends ORDER BY g;
+DROP TABLE t CASCADE;
