@@ -12,7 +12,8 @@ our @EXPORT = qw(shape_tables shapes);
 sub shape_tables
 {
 	return q{
-	CREATE TABLE a (id int PRIMARY KEY, g int, x int, t text COLLATE "C", n numeric, f float8);
+	CREATE TABLE a (gone text, id int PRIMARY KEY, g int, x int, t text COLLATE "C", n numeric, f float8);
+	ALTER TABLE a DROP COLUMN gone;
 	CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a ON DELETE CASCADE ON UPDATE CASCADE, y int, s text);
 	CREATE TABLE c (k int, v numeric(10,2));
 	CREATE TABLE p (id int PRIMARY KEY, g int, x int) PARTITION BY RANGE (id);
@@ -43,6 +44,7 @@ sub shapes
 		[ 'other_join', $rows, 'SELECT a.id, b.id AS bid FROM a JOIN b ON a.x < b.y AND a.g > b.y' ],
 		[ 'self_join', $rows, 'SELECT a1.id, a2.id AS id2 FROM a a1 JOIN a a2 ON a1.x = a2.x AND a1.id < a2.id' ],
 		[ 'five_tables', $rows, 'SELECT a.id, b.id AS bid, c.v, p.x, a2.n FROM a, b, c, p, a a2 WHERE b.a = a.id AND c.k = a.g AND p.id = a.id AND a2.id = b.y' ],
+		[ 'six_tables', $rows, 'SELECT a.id, b.id AS bid, c.v, p.x, a2.n, b2.s FROM a, b, c, p, a a2, b b2 WHERE b.a = a.id AND c.k = a.g AND p.id = a.id AND a2.id = b.y AND b2.id = a.id' ],
 		[ 'lateral_row', $rows, 'SELECT a.id, l.z FROM a, LATERAL (SELECT a.x + b.y AS z FROM b WHERE b.a = a.id) l' ],
 		[ 'union_all', $rows, 'SELECT g, x FROM a UNION ALL SELECT y, id FROM b WHERE id > 3 UNION ALL SELECT k, v::int FROM c' ],
 		[ 'join_of_union_all', $rows, 'SELECT u.g, c.v FROM (SELECT g FROM a WHERE x > 6 UNION ALL SELECT y FROM b) u JOIN c ON c.k = u.g' ],
