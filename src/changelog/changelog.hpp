@@ -185,8 +185,9 @@ bool HasOwnChanges(Oid relation);
 // Stores the net changes of a table between a position and the active snapshot: (op "char", old row, new row).
 void StoreChanges(Oid relation, const char *position, pg::StoredRows *rows);
 
-// Counts records after a position, up to a limit.
-int64 CountRecords(Oid relation, const char *position, int64 limit);
+// Counts records after a position, up to a limit, and tells when the first of their transactions committed, as far as
+// commit timestamps tell; 0: nobody knows.
+int64 CountRecords(Oid relation, const char *position, int64 limit, TimestampTz *since = nullptr);
 
 // Works as the owner of the extension, with nothing of the user's on the search path, until Leave; the
 // abort of the transaction ends it as well.

@@ -77,6 +77,7 @@ enum StateColumn {
   kPending,
   kIsCurrent,
   kIsRefreshing,
+  kStaleSince,
   kStateColumns
 };
 
@@ -101,6 +102,8 @@ bool DescribeState(Oid view, Datum *values, bool *nulls) {
   values[kIsCurrent] = BoolGetDatum(backlog.is_current);
   nulls[kIsCurrent] = backlog.is_locked || (backlog.is_current && !backlog.is_known);
   values[kIsRefreshing] = BoolGetDatum(IsRefreshing(view));
+  values[kStaleSince] = TimestampTzGetDatum(backlog.since);
+  nulls[kStaleSince] = backlog.since == 0;
   return true;
 }
 
