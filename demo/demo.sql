@@ -189,3 +189,16 @@ MERGE DATABASE BRANCH staging INTO main;
 SELECT * FROM ratings ORDER BY id LIMIT 3;
 DROP DATABASE BRANCH staging;
 \set ECHO none
+
+\echo '── 11. A materialized view that keeps up to date ──────────────────────────────────────'
+\echo
+\set ECHO queries
+CREATE MATERIALIZED VIEW sections AS
+  SELECT section, count(*) AS packages, max(length(summary)) AS longest FROM packages GROUP BY section
+  WITH (auto_refresh = true);
+SELECT incremental, method FROM heliosdb.mv_explain('sections');
+DELETE FROM packages WHERE section = 'database' AND id % 2 = 0;
+SELECT view_name, pending_changes > 0 AS is_behind FROM pg_mv_staleness();
+REFRESH MATERIALIZED VIEW sections INCREMENTALLY;
+SELECT strategy, trigger, rows_affected FROM pg_mv_refresh_history(1);
+\set ECHO none

@@ -160,6 +160,31 @@ TABLE of_user2;
 SELECT incremental, why_not FROM heliosdb.mv_explain('of_user2');
 ALTER TABLE late DISABLE ROW LEVEL SECURITY;
 DROP POLICY one ON late;
+-- Triggers that are disabled: nobody knows any more, until they are there again.
+ALTER TABLE late DISABLE TRIGGER ALL;
+ALTER MATERIALIZED VIEW of_late SET (heliosdb.refresh = 'incrementally');
+SELECT pending, current FROM state WHERE view = 'of_late'::regclass;
+SELECT heliosdb.track('late');
+ALTER MATERIALIZED VIEW of_late SET (heliosdb.refresh = 'incrementally');
+ALTER MATERIALIZED VIEW of_late SET (heliosdb.refresh = 'incrementally');
+SELECT pending, current FROM state WHERE view = 'of_late'::regclass;
+-- Constants of a query are computed with the rights of the view's owner, whoever refreshes or explains it.
+CREATE TABLE owned_by_user (id int PRIMARY KEY);
+ALTER TABLE owned_by_user OWNER TO mview_user;
+SET ROLE mview_user;
+CREATE FUNCTION whoami() RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN
+  IF current_user <> 'mview_user' THEN RAISE EXCEPTION 'runs as %', current_user; END IF;
+  RETURN current_user;
+END $$;
+CREATE MATERIALIZED VIEW of_user3 WITH (auto_refresh) AS SELECT id, public.whoami() AS who FROM owned_by_user WHERE id > length(public.whoami());
+RESET ROLE;
+SELECT incremental FROM heliosdb.mv_explain('of_user3');
+INSERT INTO owned_by_user VALUES (100);
+ALTER MATERIALIZED VIEW of_user3 SET (heliosdb.refresh = 'incrementally');
+REFRESH MATERIALIZED VIEW CONCURRENTLY of_user3;
+SELECT who FROM of_user3;
+SELECT count(*) FROM pg_mv_staleness();
+DROP TABLE owned_by_user CASCADE;
 -- Views over views: one that is maintained is a table like others, whichever way its rows change.
 CREATE MATERIALIZED VIEW upper WITH (auto_refresh) AS SELECT id % 2 AS odd, count(*) AS n FROM of_late GROUP BY 1;
 CREATE MATERIALIZED VIEW plain AS SELECT count(*) AS n FROM of_late;

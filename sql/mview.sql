@@ -72,7 +72,8 @@ ALTER EVENT TRIGGER heliosdb_mview_refreshed ENABLE ALWAYS;
 
 CREATE FUNCTION heliosdb.mview_states(OUT relid oid, OUT auto_refresh boolean, OUT strategy text,
     OUT staleness_threshold bigint, OUT priority integer, OUT max_cpu_percent double precision,
-    OUT bases regclass[], OUT pending_changes bigint, OUT is_current boolean, OUT is_refreshing boolean)
+    OUT bases regclass[], OUT pending_changes bigint, OUT is_current boolean, OUT is_refreshing boolean,
+    OUT stale_since timestamptz)
   RETURNS SETOF record
   AS 'MODULE_PATHNAME', 'helios_mview_states' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 20;
 COMMENT ON FUNCTION heliosdb.mview_states() IS 'options and backlog of maintained materialized views; see the view heliosdb.materialized_views';
@@ -85,13 +86,16 @@ COMMENT ON FUNCTION heliosdb.mv_explain(regclass) IS 'whether and how a material
 
 CREATE VIEW heliosdb.materialized_views AS
   SELECT m.relid::regclass AS view, s.auto_refresh, s.strategy, s.priority, s.max_cpu_percent, s.staleness_threshold,
-         s.bases, m.refreshed_at, s.pending_changes, s.is_current, s.is_refreshing, m.recompute,
+         s.bases, m.refreshed_at, s.pending_changes, s.is_current,
+         CASE WHEN s.is_current IS NOT TRUE THEN COALESCE(s.stale_since, m.refreshed_at) END AS stale_since,
+         s.is_refreshing, m.recompute,
          m.failures, CASE WHEN pg_has_role(c.relowner, 'USAGE') THEN m.last_error END AS last_error, m.failed_at
   FROM heliosdb.mviews m JOIN pg_class c ON c.oid = m.relid JOIN heliosdb.mview_states() s ON s.relid = m.relid;
 COMMENT ON VIEW heliosdb.materialized_views IS 'maintained materialized views: options, age, backlog, last error';
 COMMENT ON COLUMN heliosdb.materialized_views.refreshed_at IS 'the view shows its query as of that time';
 COMMENT ON COLUMN heliosdb.materialized_views.pending_changes IS 'changed rows of its tables since then; null: not known';
 COMMENT ON COLUMN heliosdb.materialized_views.is_current IS 'nothing has changed since then; null: not known';
+COMMENT ON COLUMN heliosdb.materialized_views.stale_since IS 'first change that it does not show, or its last refresh where that is not known; null: it shows all';
 COMMENT ON COLUMN heliosdb.materialized_views.recompute IS 'why the next refresh must be a full one';
 COMMENT ON COLUMN heliosdb.materialized_views.failures IS 'refreshes in the background that failed, in a row';
 GRANT SELECT ON heliosdb.materialized_views TO PUBLIC;
@@ -116,7 +120,7 @@ CREATE FUNCTION pg_mv_staleness(OUT view_name text, OUT base_tables text, OUT la
               WHEN a.seconds OPERATOR(pg_catalog.>) 3600 THEN 'OUTDATED' ELSE 'FRESH' END
   FROM heliosdb.materialized_views v,
     LATERAL (SELECT CASE WHEN v.is_current THEN 0
-                         ELSE pg_catalog.floor(EXTRACT(epoch FROM pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) v.refreshed_at))::bigint END) a (seconds)
+                         ELSE pg_catalog.floor(EXTRACT(epoch FROM pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) v.stale_since))::bigint END) a (seconds)
   ORDER BY v.view::text COLLATE pg_catalog."C"
   $$;
 COMMENT ON FUNCTION pg_mv_staleness() IS 'maintained materialized views: how old they are, and how many changes of their tables they do not show yet';
@@ -127,7 +131,7 @@ CREATE FUNCTION pg_mv_auto_refresh_status(OUT mv_name text, OUT auto_refresh_ena
   RETURNS SETOF record LANGUAGE sql VOLATILE STRICT AS $$
   SELECT v.view::text, v.auto_refresh, v.refreshed_at::text,
          CASE WHEN v.is_current THEN 0
-              ELSE pg_catalog.floor(EXTRACT(epoch FROM pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) v.refreshed_at))::bigint END,
+              ELSE pg_catalog.floor(EXTRACT(epoch FROM pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) v.stale_since))::bigint END,
          v.staleness_threshold, v.is_refreshing, v.strategy,
          CASE WHEN c.reltuples OPERATOR(pg_catalog.>=) 0 THEN c.reltuples::bigint
               ELSE pg_catalog.pg_stat_get_live_tuples(c.oid) END,

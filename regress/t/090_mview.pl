@@ -45,7 +45,9 @@ is(sql(q{SELECT count(*) FROM (SELECT customer, sum(amount), count(*) FROM order
 is(last_of('test_mv'), 'incremental|auto|', 'incrementally');
 is(last_of('by_customer'), 'incremental|auto|', 'both');
 sql('SELECT heliosdb.pause_background()');
+sleep 2.1;
 sql('UPDATE orders SET amount = amount + 1 WHERE id <= 3');
+is(sql(q{SELECT stale_since > refreshed_at + interval '2 seconds' FROM heliosdb.materialized_views WHERE view = 'test_mv'::regclass}), 't', 'a view is as old as the first change that it does not show');
 is(sql(q{SELECT view_name, base_tables, pending_changes, status FROM pg_mv_staleness() WHERE view_name = 'test_mv'}), 'test_mv|["orders"]|3|FRESH', 'pending changes are counted');
 sql('REFRESH MATERIALIZED VIEW CONCURRENTLY public.test_mv INCREMENTALLY');
 is(last_of('test_mv'), 'incremental|manual|', 'REFRESH … INCREMENTALLY');

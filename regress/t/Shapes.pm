@@ -12,7 +12,8 @@ our @EXPORT = qw(shape_tables shapes);
 sub shape_tables
 {
 	return q{
-	CREATE TABLE a (id int PRIMARY KEY, g int, x int, t text COLLATE "C", n numeric, f float8);
+	CREATE TABLE a (gone text, id int PRIMARY KEY, g int, x int, t text COLLATE "C", n numeric, f float8);
+	ALTER TABLE a DROP COLUMN gone;
 	CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a ON DELETE CASCADE ON UPDATE CASCADE, y int, s text);
 	CREATE TABLE c (k int, v numeric(10,2));
 	CREATE TABLE p (id int PRIMARY KEY, g int, x int) PARTITION BY RANGE (id);
@@ -43,6 +44,7 @@ sub shapes
 		[ 'other_join', $rows, 'SELECT a.id, b.id AS bid FROM a JOIN b ON a.x < b.y AND a.g > b.y' ],
 		[ 'self_join', $rows, 'SELECT a1.id, a2.id AS id2 FROM a a1 JOIN a a2 ON a1.x = a2.x AND a1.id < a2.id' ],
 		[ 'five_tables', $rows, 'SELECT a.id, b.id AS bid, c.v, p.x, a2.n FROM a, b, c, p, a a2 WHERE b.a = a.id AND c.k = a.g AND p.id = a.id AND a2.id = b.y' ],
+		[ 'six_tables', $rows, 'SELECT a.id, b.id AS bid, c.v, p.x, a2.n, b2.s FROM a, b, c, p, a a2, b b2 WHERE b.a = a.id AND c.k = a.g AND p.id = a.id AND a2.id = b.y AND b2.id = a.id' ],
 		[ 'lateral_row', $rows, 'SELECT a.id, l.z FROM a, LATERAL (SELECT a.x + b.y AS z FROM b WHERE b.a = a.id) l' ],
 		[ 'union_all', $rows, 'SELECT g, x FROM a UNION ALL SELECT y, id FROM b WHERE id > 3 UNION ALL SELECT k, v::int FROM c' ],
 		[ 'join_of_union_all', $rows, 'SELECT u.g, c.v FROM (SELECT g FROM a WHERE x > 6 UNION ALL SELECT y FROM b) u JOIN c ON c.k = u.g' ],
@@ -74,26 +76,26 @@ sub shapes
 		[ 'nested_groups', $groups, 'SELECT c, count(*) AS n, max(s) AS m FROM (SELECT g, t, count(*) AS c, sum(x) AS s FROM a GROUP BY g, t) q GROUP BY c' ],
 		[ 'join_of_groups', $groups, 'SELECT a.id, q.c FROM a JOIN (SELECT g, count(*) AS c FROM a GROUP BY g) q USING (g) WHERE a.x > 6' ],
 		[ 'with_twice', $groups, 'WITH q AS (SELECT g, sum(x) AS s FROM a GROUP BY g) SELECT q1.g, q2.s FROM q q1 JOIN q q2 ON q1.s <= q2.s' ],
-		[ 'left_join', $matching, 'SELECT a.id, a.t, b.s FROM a LEFT JOIN b ON a.g = b.y AND b.id > 5' ],
+		[ 'left_join', "$groups, $matching", 'SELECT a.id, a.t, b.s FROM a LEFT JOIN b ON a.g = b.y AND b.id > 5' ],
 		[ 'left_join_hidden', $matching, 'SELECT a.t, b.s FROM a LEFT JOIN b ON a.x > b.y + b.id' ],
 		[ 'right_join', $matching, 'SELECT a.id, p.id AS pid FROM a RIGHT JOIN p ON a.id = p.id AND p.x > a.x WHERE p.g > 1' ],
-		[ 'full_join', $matching, 'SELECT a.id, p.id AS pid, a.t FROM a FULL JOIN p ON a.id = p.id' ],
-		[ 'left_left_join', $matching, 'SELECT a.id, b.id AS bid, c.v FROM a LEFT JOIN b ON a.id = b.a LEFT JOIN c ON c.k = b.y' ],
-		[ 'left_of_joined', $matching, 'SELECT a.id, q.v FROM a LEFT JOIN (b JOIN c ON c.k = b.y) q ON q.a = a.id WHERE q.v IS NULL OR q.v > 2' ],
-		[ 'anti_by_left_join', $matching, 'SELECT a.id FROM a LEFT JOIN b ON b.a = a.id WHERE b.id IS NULL' ],
+		[ 'full_join', "$groups, $matching", 'SELECT a.id, p.id AS pid, a.t FROM a FULL JOIN p ON a.id = p.id' ],
+		[ 'left_left_join', "$groups, $matching", 'SELECT a.id, b.id AS bid, c.v FROM a LEFT JOIN b ON a.id = b.a LEFT JOIN c ON c.k = b.y' ],
+		[ 'left_of_joined', "$groups, $matching", 'SELECT a.id, q.v FROM a LEFT JOIN (b JOIN c ON c.k = b.y) q ON q.a = a.id WHERE q.v IS NULL OR q.v > 2' ],
+		[ 'anti_by_left_join', "$groups, $matching", 'SELECT a.id FROM a LEFT JOIN b ON b.a = a.id WHERE b.id IS NULL' ],
 		[ 'group_of_left_join', "$groups, $matching", 'SELECT a.g, count(b.id) AS c, sum(b.y) AS s, count(*) AS n FROM a LEFT JOIN b ON b.a = a.id GROUP BY a.g' ],
 		[ 'group_by_nullable', "$groups, $matching", 'SELECT b.s, count(*) AS c, max(a.x) AS m FROM a LEFT JOIN b ON b.a = a.id GROUP BY b.s HAVING count(*) > 1' ],
 		[ 'left_join_groups', "$groups, $matching", 'SELECT a.id, q.c FROM a LEFT JOIN (SELECT k, count(*) AS c FROM c GROUP BY k) q ON q.k = a.g' ],
 		[ 'exists', $matching, 'SELECT id, x FROM a WHERE EXISTS (SELECT FROM b WHERE b.y = a.g AND b.id > a.x)' ],
-		[ 'not_exists', $matching, 'SELECT id, x FROM a WHERE NOT EXISTS (SELECT FROM b WHERE b.a = a.id)' ],
-		[ 'in', $matching, 'SELECT id, x FROM a WHERE g IN (SELECT k FROM c WHERE v > 3) AND x > 2' ],
+		[ 'not_exists', "$groups, $matching", 'SELECT id, x FROM a WHERE NOT EXISTS (SELECT FROM b WHERE b.a = a.id)' ],
+		[ 'in', "$groups, $matching", 'SELECT id, x FROM a WHERE g IN (SELECT k FROM c WHERE v > 3) AND x > 2' ],
 		[ 'not_in', $matching, 'SELECT id, x FROM a WHERE x NOT IN (SELECT y + 3 FROM b WHERE y IS NOT NULL)' ],
 		[ 'not_in_nulls', $matching, 'SELECT id FROM p WHERE x NOT IN (SELECT g FROM a WHERE x > 10)' ],
 		[ 'in_groups', "$groups, $matching", 'SELECT id FROM a WHERE g IN (SELECT k FROM c GROUP BY k HAVING count(*) > 5)' ],
-		[ 'or_of_subqueries', $matching, 'SELECT id FROM a WHERE x > 9 OR EXISTS (SELECT FROM b WHERE b.a = a.id AND b.y > 2) OR g IN (SELECT k FROM c WHERE v > 5)' ],
+		[ 'or_of_subqueries', "$groups, $matching", 'SELECT id FROM a WHERE x > 9 OR EXISTS (SELECT FROM b WHERE b.a = a.id AND b.y > 2) OR g IN (SELECT k FROM c WHERE v > 5)' ],
 		[ 'scalar_subquery', $matching, 'SELECT a.id, (SELECT max(v) FROM c WHERE c.k = a.g) AS m, (SELECT count(*) FROM b WHERE b.a = a.id) AS n FROM a' ],
 		[ 'scalar_of_all', "$groups, $matching", 'SELECT id FROM a WHERE x > (SELECT avg(x) FROM a)' ],
-		[ 'union_of_exists', $matching, 'SELECT g, x FROM a WHERE x > 4 UNION ALL SELECT y, id FROM b WHERE EXISTS (SELECT FROM c WHERE c.k = b.y)' ],
+		[ 'union_of_exists', "$groups, $matching", 'SELECT g, x FROM a WHERE x > 4 UNION ALL SELECT y, id FROM b WHERE EXISTS (SELECT FROM c WHERE c.k = b.y)' ],
 		[ 'lateral_top', $matching, 'SELECT b.id, l.x, l.id AS aid FROM b, LATERAL (SELECT x, id FROM a WHERE a.g = b.y ORDER BY x DESC, id LIMIT 3) l' ],
 		[ 'left_lateral', $matching, 'SELECT b.id, l.s FROM b LEFT JOIN LATERAL (SELECT sum(x) AS s FROM a WHERE a.g = b.y HAVING count(*) > 3) l ON l.s > 9' ],
 		[ 'window', $parts, 'SELECT id, g, row_number() OVER (PARTITION BY g ORDER BY x, id) AS r, sum(x) OVER (PARTITION BY g, t) AS s FROM a' ],

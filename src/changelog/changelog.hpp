@@ -177,6 +177,9 @@ void RestartHistory(Oid relation);
 // Tells why a table or materialized view cannot be tracked, or null.
 const char *WhyNotTrackable(Oid relation);
 
+// Tells whether the triggers of a tracked table, or of all its partitions, record what happens.
+bool IsRecorded(Oid relation);
+
 // Tells whether all changes of a table that are visible now and were not in a position are in its log, where the
 // position was taken when the table's recording had begun at `started_at`.
 bool KnowsChanges(Oid relation, TimestampTz started_at);
@@ -191,8 +194,9 @@ bool HasOwnChanges(Oid relation);
 // Stores the net changes of a table between a position and the active snapshot: (op "char", old row, new row).
 void StoreChanges(Oid relation, const char *position, pg::StoredRows *rows);
 
-// Counts records after a position, up to a limit.
-int64 CountRecords(Oid relation, const char *position, int64 limit);
+// Counts records after a position, up to a limit, and tells when the first of their transactions committed, as far as
+// commit timestamps tell; 0: nobody knows.
+int64 CountRecords(Oid relation, const char *position, int64 limit, TimestampTz *since = nullptr);
 
 // Works as the owner of the extension, with nothing of the user's on the search path, until Leave; the
 // abort of the transaction ends it as well.

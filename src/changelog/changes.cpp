@@ -4,6 +4,7 @@
 #include "pg/names.hpp"
 
 extern "C" {
+#include "access/commit_ts.h"
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/stratnum.h"
@@ -223,17 +224,21 @@ char *BuildCountQuery(const TrackedTable &tracked, const char *position, int64 l
   const char *literal = psprintf("%s::pg_catalog.pg_snapshot", quote_literal_cstr(position));
   StringInfoData sql;
   initStringInfo(&sql);
-  appendStringInfoString(&sql, "SELECT pg_catalog.count(*) FROM (SELECT FROM (");
+  appendStringInfo(
+      &sql, "SELECT pg_catalog.count(*)%s FROM (SELECT xid FROM (",
+      track_commit_timestamp
+          ? ", pg_catalog.pg_xact_commit_timestamp(pg_catalog.xid(pg_catalog.min(xid)))"
+          : "");
   const char *separator = "";
   ForEachLeaf(tracked, [&](const TrackedTable &leaf) {
     appendStringInfoString(&sql, separator);
     appendStringInfo(&sql,
-                     "(SELECT FROM %s WHERE xid >= pg_catalog.pg_snapshot_xmin(%s) "
+                     "(SELECT xid FROM %s WHERE xid >= pg_catalog.pg_snapshot_xmin(%s) "
                      "AND NOT pg_catalog.pg_visible_in_snapshot(xid, %s) LIMIT " INT64_FORMAT ")",
                      pg::QualifiedName(leaf.log), literal, literal, limit);
     separator = " UNION ALL ";
   });
-  if (separator[0] == '\0') appendStringInfoString(&sql, "SELECT WHERE false");
+  if (separator[0] == '\0') appendStringInfoString(&sql, "SELECT NULL::xid8 AS xid WHERE false");
   appendStringInfo(&sql, ") leaves LIMIT " INT64_FORMAT ") records", limit);
   return sql.data;
 }

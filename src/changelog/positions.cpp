@@ -40,12 +40,6 @@ bool IsCaptured(const TrackedTable &tracked) {
   return true;
 }
 
-// Counts of the last result's only row.
-int64 OnlyCount() {
-  bool is_null;
-  return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
-}
-
 }  // namespace
 
 bool IsVisible(FullTransactionId xid, const char *position) {
@@ -97,6 +91,11 @@ void UntrackUnused(Oid relation) {
   Untrack(relation);
 }
 
+bool IsRecorded(Oid relation) {
+  TrackedTable tracked;
+  return FindTracked(relation, &tracked) && IsCaptured(tracked);
+}
+
 bool KnowsChanges(Oid relation, TimestampTz started_at) {
   TrackedTable tracked;
   return FindTracked(relation, &tracked) && tracked.started_at == started_at && IsCaptured(tracked);
@@ -118,6 +117,8 @@ bool HasOwnChanges(Oid relation) {
   // What it wrote before it began to track is in no log.
   if (!FindTracked(relation, &tracked) || FullTransactionIdEquals(tracked.since, own))
     return HasWritten(relation);
+  // A look into the log costs more than the counters of this backend, where there are such.
+  if (!HasWritten(relation)) return false;
   RunAsOwner(BuildOwnWritesQuery(tracked, own), true, SPI_OK_SELECT, 1);
   return SPI_processed > 0;
 }
@@ -132,7 +133,8 @@ void StoreChanges(Oid relation, const char *position, pg::StoredRows *rows) {
   owner.Leave();
 }
 
-int64 CountRecords(Oid relation, const char *position, int64 limit) {
+int64 CountRecords(Oid relation, const char *position, int64 limit, TimestampTz *since) {
+  if (since != nullptr) *since = 0;
   TrackedTable tracked;
   if (!FindTracked(relation, &tracked)) return 0;
   // What is asked for lies at the end of a log, where a scan that hopes to end soon does not begin.
@@ -141,7 +143,14 @@ int64 CountRecords(Oid relation, const char *position, int64 limit) {
                           true, 0, false);
   RunAsOwner(BuildCountQuery(tracked, position, limit), true, SPI_OK_SELECT);
   AtEOXact_GUC(false, settings);
-  return OnlyCount();
+  const HeapTuple row = SPI_tuptable->vals[0];
+  const TupleDesc desc = SPI_tuptable->tupdesc;
+  bool is_null;
+  if (since != nullptr && desc->natts > 1) {
+    const Datum first = SPI_getbinval(row, desc, 2, &is_null);
+    if (!is_null) *since = DatumGetTimestampTz(first);
+  }
+  return DatumGetInt64(SPI_getbinval(row, desc, 1, &is_null));
 }
 
 }  // namespace helios::changelog

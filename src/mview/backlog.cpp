@@ -59,8 +59,10 @@ void JudgeBase(const Record &record, const Base &base, int64 limit, Backlog *bac
     backlog->is_counted = false;
     backlog->is_current = false;
   } else if (record.position != nullptr && backlog->changes < limit) {
+    TimestampTz since;
     backlog->changes +=
-        changelog::CountRecords(base.relation, record.position, limit - backlog->changes);
+        changelog::CountRecords(base.relation, record.position, limit - backlog->changes, &since);
+    if (since != 0 && (backlog->since == 0 || since < backlog->since)) backlog->since = since;
   }
 }
 

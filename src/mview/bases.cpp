@@ -77,10 +77,10 @@ Oid OwnerOf(Oid relation) {
   return owner;
 }
 
-// Tells whether a table is tracked, or becomes so here.
+// Tells whether changes of a table are recorded, or become so here.
 bool IsTracked(Oid relation, Oid owner, bool may_track) {
   changelog::TrackedTable tracked;
-  if (changelog::FindTracked(relation, &tracked)) return true;
+  if (changelog::FindTracked(relation, &tracked)) return changelog::IsRecorded(relation);
   if (!may_track || changelog::WhyNotTrackable(relation) != nullptr ||
       !pg_class_ownercheck(relation, owner))
     return false;
@@ -167,6 +167,9 @@ const char *WhyUnknown(Oid relation, Oid owner) {
       if (obstacle != nullptr)
         return psprintf("table %s cannot be tracked: %.*s", name,
                         static_cast<int>(strlen(obstacle)) - 1, obstacle);
+      changelog::TrackedTable tracked;
+      if (changelog::FindTracked(relation, &tracked))
+        return psprintf("the triggers that record changes of table %s are disabled", name);
       if (!pg_class_ownercheck(relation, owner))
         return psprintf("table %s is not tracked, and belongs to somebody else", name);
       return psprintf("table %s is not tracked yet", name);

@@ -49,6 +49,20 @@ char *InstantLiteral(TimestampTz at) {
       "('2000-01-01 00:00:00+00'::timestamptz + " INT64_FORMAT " * interval '1 microsecond')", at);
 }
 
+// True if two lists say the same of the same relations, in the same order.
+bool AreSame(const List *some, const List *others) {
+  if (list_length(some) != list_length(others)) return false;
+  const ListCell *a, *b;
+  forboth(a, some, b, others) {
+    const auto *left = static_cast<const Base *>(lfirst(a));
+    const auto *right = static_cast<const Base *>(lfirst(b));
+    if (left->relation != right->relation || left->kind != right->kind ||
+        left->generation != right->generation)
+      return false;
+  }
+  return true;
+}
+
 LOCKTAG RefreshLock(Oid view) {
   LOCKTAG tag;
   SET_LOCKTAG_OBJECT(tag, MyDatabaseId, RelationRelationId, view, kRefreshPart);
@@ -149,6 +163,7 @@ void KeepConsumers(Oid view, List *bases) {
 }
 
 void SaveBases(Oid view, List *bases) {
+  if (AreSame(ReadBases(view), bases)) return;
   StringInfoData rows;
   initStringInfo(&rows);
   ListCell *cell;

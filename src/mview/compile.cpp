@@ -139,6 +139,31 @@ bool CompileSources(Compiler *compiler, Query *query) {
   return true;
 }
 
+// Tells whether two nodes of groups keep and compute the same.
+bool IsSame(const Counted *one, const Counted *other) {
+  if (one->key_count != other->key_count ||
+      list_length(one->measures) != list_length(other->measures))
+    return false;
+  ListCell *mine, *theirs;
+  forboth(mine, one->measures, theirs, other->measures) {
+    const auto *a = static_cast<Measure *>(lfirst(mine));
+    const auto *b = static_cast<Measure *>(lfirst(theirs));
+    if (a->kind != b->kind || a->argument != b->argument || !equal(a->whole, b->whole))
+      return false;
+  }
+  return equal(one->source, other->source) && equal(one->projection, other->projection) &&
+         one->is_always_there == other->is_always_there;
+}
+
+// Tells whether two steps put out the same, as those of a WITH that is read twice do.
+bool IsSame(const Step *one, const Step *other) {
+  if (one->kind != other->kind) return false;
+  if (one->kind == StepKind::kCounted) return IsSame(one->counted, other->counted);
+  return one->key_count == other->key_count && equal(one->equality, other->equality) &&
+         equal(one->left, other->left) && equal(one->right, other->right) &&
+         equal(one->match, other->match) && equal(one->combined, other->combined);
+}
+
 }  // namespace
 
 Query *Refuse(Compiler *compiler, const char *why_not, const char *remedy) {
@@ -148,8 +173,15 @@ Query *Refuse(Compiler *compiler, const char *why_not, const char *remedy) {
 }
 
 Query *AddStep(Compiler *compiler, Step *step) {
-  compiler->steps = lappend(compiler->steps, step);
-  step->number = list_length(compiler->steps);
+  ListCell *cell;
+  foreach (cell, compiler->steps) {
+    const auto *other = static_cast<Step *>(lfirst(cell));
+    if (IsSame(step, other)) step->number = other->number;
+  }
+  if (step->number == 0) {
+    compiler->steps = lappend(compiler->steps, step);
+    step->number = list_length(compiler->steps);
+  }
   const char *name = StepName(step->number);
   QueryEnvironment *names = create_queryEnv();
   NameShape(names, name, step->output);

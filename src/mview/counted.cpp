@@ -12,6 +12,7 @@
 #include "mview/counted.hpp"
 
 #include "changelog/changelog.hpp"
+#include "mview/group_texts.hpp"
 #include "mview/keys.hpp"
 #include "mview/netting.hpp"
 #include "mview/trees.hpp"
@@ -19,8 +20,6 @@
 #include "pg/names.hpp"
 
 extern "C" {
-#include "access/htup_details.h"
-#include "access/stratnum.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/heap.h"
@@ -28,12 +27,10 @@ extern "C" {
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
-#include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "catalog/toasting.h"
 #include "commands/extension.h"
 #include "executor/spi.h"
-#include "executor/tuptable.h"
 #include "lib/stringinfo.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -41,7 +38,6 @@ extern "C" {
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 #include "utils/typcache.h"
 }
 #undef Min
@@ -60,187 +56,6 @@ char *StateName(Oid view, int number) { return psprintf("state_%u_%d", view, num
 
 char *QualifiedState(Oid view, int step) {
   return psprintf("%s.%s", kSchema, StateName(view, step));
-}
-
-// Writes the operator that tells whether a value is as extreme as another one, or more.
-char *AsExtreme(Oid type, MeasureKind kind) {
-  const TypeCacheEntry *cache = lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY);
-  return OperatorText(get_opfamily_member(
-      cache->btree_opf, cache->btree_opintype, cache->btree_opintype,
-      kind == MeasureKind::kMin ? BTLessEqualStrategyNumber : BTGreaterEqualStrategyNumber));
-}
-
-bool IsExtreme(MeasureKind kind) { return kind == MeasureKind::kMin || kind == MeasureKind::kMax; }
-
-// One column of the state that a text is written for.
-struct Column {
-  int number;
-  const Measure *measure;
-  const char *type;  // of the column
-  Oid type_oid;
-  Oid argument_type;
-};
-
-template <typename Write>
-void ForEachMeasure(const Counted *node, Write write) {
-  ListCell *cell;
-  foreach (cell, node->measures) {
-    const auto *measure = static_cast<Measure *>(lfirst(cell));
-    const int number = foreach_current_index(cell) + 1;
-    const Form_pg_attribute attribute = TupleDescAttr(node->state, node->key_count + 1 + number);
-    Oid argument_type = InvalidOid;
-    if (measure->argument > 0) {
-      const auto *target = list_nth_node(TargetEntry, node->source->targetList,
-                                         node->key_count + measure->argument - 1);
-      argument_type = exprType(reinterpret_cast<Node *>(target->expr));
-    }
-    write(Column{number, measure, format_type_be_qualified(attribute->atttypid),
-                 attribute->atttypid, argument_type});
-  }
-}
-
-// Appends "letter1, letter2, …" of an alias, each with a separator behind it.
-void AppendKeys(StringInfo sql, const Counted *node, const char *format) {
-  for (int i = 1; i <= node->key_count; i++) appendStringInfo(sql, format, i, i);
-}
-
-// Writes the hash of the keys of an alias.
-char *HashText(const Counted *node, const char *alias) {
-  if (node->key_count == 0) return pstrdup("0::int8");
-  StringInfoData sql;
-  initStringInfo(&sql);
-  appendStringInfoString(&sql, "hash_record_extended(ROW(");
-  for (int i = 1; i <= node->key_count; i++)
-    appendStringInfo(&sql, "%s%s.g%d", i == 1 ? "" : ", ", alias, i);
-  appendStringInfoString(&sql, "), 0)");
-  return sql.data;
-}
-
-// Appends the measures of rows "s" as PostgreSQL aggregates them.
-void AppendFromRows(StringInfo sql, const Counted *node) {
-  ForEachMeasure(node, [&](const Column &column) {
-    const int a = column.measure->argument;
-    switch (column.measure->kind) {
-      case MeasureKind::kCount:
-        appendStringInfo(sql, ", count(s.a%d)", a);
-        break;
-      case MeasureKind::kSum:
-        appendStringInfo(sql, ", coalesce(sum(s.a%d), 0)::int8", a);
-        break;
-      case MeasureKind::kBigSum:
-        appendStringInfo(sql, ", coalesce(sum(s.a%d), 0)::numeric", a);
-        break;
-      case MeasureKind::kSquares:
-        appendStringInfo(sql, ", coalesce(sum(s.a%d::numeric * s.a%d::numeric), 0)", a, a);
-        break;
-      case MeasureKind::kMin:
-        appendStringInfo(sql, ", min(s.a%d)", a);
-        break;
-      case MeasureKind::kMax:
-        appendStringInfo(sql, ", max(s.a%d)", a);
-        break;
-      case MeasureKind::kWhole:
-        appendStringInfo(sql, ", NULL::%s", column.type);
-        break;
-    }
-    appendStringInfo(sql, " AS m%d", column.number);
-  });
-}
-
-// Appends the measures of changed rows "d", and whether the group must be computed anew whatever its state is.
-void AppendFromChanges(StringInfo sql, const Counted *node) {
-  StringInfoData again;
-  initStringInfo(&again);
-  appendStringInfoString(&again, "false");
-  ForEachMeasure(node, [&](const Column &column) {
-    const int a = column.measure->argument;
-    switch (column.measure->kind) {
-      case MeasureKind::kCount:
-        appendStringInfo(sql, ", coalesce(sum(d.weight) FILTER (WHERE d.a%d IS NOT NULL), 0)::int8",
-                         a);
-        break;
-      case MeasureKind::kSum:
-        appendStringInfo(sql, ", coalesce(sum(d.a%d::int8 * d.weight), 0)::int8", a);
-        break;
-      case MeasureKind::kBigSum:
-        appendStringInfo(sql, ", coalesce(sum(d.a%d::numeric * d.weight::numeric), 0)", a);
-        break;
-      case MeasureKind::kSquares:
-        appendStringInfo(
-            sql, ", coalesce(sum(d.a%d::numeric * d.a%d::numeric * d.weight::numeric), 0)", a, a);
-        break;
-      case MeasureKind::kMin:
-      case MeasureKind::kMax: {
-        const char *name = column.measure->kind == MeasureKind::kMin ? "min" : "max";
-        appendStringInfo(
-            sql,
-            ", %s(d.a%d) FILTER (WHERE d.weight < 0) AS o%d, %s(d.a%d) FILTER (WHERE d.weight > 0)",
-            name, a, column.number, name, a);
-        break;
-      }
-      case MeasureKind::kWhole:
-        appendStringInfo(sql, ", NULL::%s", column.type);
-        appendStringInfoString(&again, " OR true");
-        break;
-    }
-    appendStringInfo(sql, " AS m%d", column.number);
-    const bool may_be_special =
-        column.measure->kind == MeasureKind::kBigSum && column.argument_type == NUMERICOID;
-    // Not-a-number and infinity do not go away by subtraction.
-    if (may_be_special) {
-      appendStringInfo(&again,
-                       " OR coalesce(bool_or(d.weight < 0 AND d.a%d IN ('NaN', 'Infinity', "
-                       "'-Infinity')), false)",
-                       a);
-    }
-  });
-  appendStringInfo(sql, ", %s AS again", again.data);
-}
-
-// Writes whether the state and the changes of a pair "p" do not tell a measure.
-void AppendRedo(StringInfo sql, const Counted *node) {
-  appendStringInfoString(sql, "(p.again");
-  ForEachMeasure(node, [&](const Column &column) {
-    if (!IsExtreme(column.measure->kind)) return;
-    const int i = column.number;
-    const char *op = AsExtreme(column.type_oid, column.measure->kind);
-    appendStringInfo(sql,
-                     " OR p.o%d IS NOT NULL AND coalesce(p.o%d %s p.s_m%d, true) "
-                     "AND NOT coalesce(p.m%d %s p.s_m%d, false)",
-                     i, i, op, i, i, op, i);
-  });
-  appendStringInfoString(sql, ")");
-}
-
-// Appends the measures of a pair "p" put together; of groups computed anew those of "f".
-void AppendMerged(StringInfo sql, const Counted *node) {
-  ForEachMeasure(node, [&](const Column &column) {
-    const int i = column.number;
-    appendStringInfoString(sql, ", CASE WHEN p.redo THEN ");
-    if (column.measure->kind == MeasureKind::kWhole) {
-      appendStringInfo(sql, "f.m%d END", i);
-    } else if (IsExtreme(column.measure->kind)) {
-      appendStringInfo(sql,
-                       "f.m%d WHEN p.s_m%d IS NULL OR p.m%d %s p.s_m%d THEN p.m%d ELSE p.s_m%d END",
-                       i, i, i, AsExtreme(column.type_oid, column.measure->kind), i, i, i);
-    } else {
-      appendStringInfo(sql, "f.m%d ELSE coalesce(p.s_m%d, 0) + p.m%d END", i, i, i);
-    }
-    appendStringInfo(sql, " AS m%d", i);
-  });
-}
-
-// Writes the condition that rows of two aliases have the same keys, where nulls are equal.
-char *SameKeysOrNulls(const Counted *node, const char *left, const char *right) {
-  StringInfoData sql;
-  initStringInfo(&sql);
-  appendStringInfoString(&sql, "true");
-  for (int i = 1; i <= node->key_count; i++) {
-    appendStringInfo(&sql, " AND (%s.g%d %s %s.g%d OR %s.g%d IS NULL AND %s.g%d IS NULL)", left, i,
-                     OperatorText(list_nth_oid(node->equality, i - 1)), right, i, left, i, right,
-                     i);
-  }
-  return sql.data;
 }
 
 struct RetargetContext {
@@ -416,12 +231,8 @@ pg::StoredRows MergePairs(Changes *changes, const Counted *node) {
   NameRows(changes->names, "after", merged);
   pg::StoredRows wrong = {};
   StoreText("SELECT FROM after WHERE n < 0 LIMIT 1", changes->names, &wrong);
-  if (tuplestore_tuple_count(wrong.store) > 0) {
-    ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
-                    errmsg("state of materialized view \"%s\" does not agree with its tables",
-                           get_rel_name(changes->view->relation)),
-                    errhint("Run REFRESH MATERIALIZED VIEW, which computes both anew.")));
-  }
+  if (tuplestore_tuple_count(wrong.store) > 0)
+    changes->why_full = "its state does not agree with its tables";
   tuplestore_end(wrong.store);
   return merged;
 }
@@ -494,11 +305,7 @@ void IndexState(const View &view, const Shape *shape, int step, const Counted *n
 
 Query *OutputOfState(Oid view, int step, const Counted *node, bool *is_weighted) {
   const Oid state = get_relname_relid(StateName(view, step), get_namespace_oid(kSchema, false));
-  if (!OidIsValid(state)) {
-    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-                    errmsg("materialized view \"%s\" has lost its state", get_rel_name(view)),
-                    errhint("Run REFRESH MATERIALIZED VIEW, which makes it anew.")));
-  }
+  if (!OidIsValid(state)) elog(ERROR, "materialized view %u has lost its state", view);
   LockRelationOid(state, AccessShareLock);
   auto *query = static_cast<Query *>(copyObjectImpl(node->projection));
   RangeTblEntry *entry = RowsEntry(kStateRows, node->state, -1);
@@ -524,7 +331,8 @@ Query *OutputOfState(Oid view, int step, const Counted *node, bool *is_weighted)
   return present;
 }
 
-void ChangeGroups(Changes *changes, int step, const Counted *node, pg::StoredRows *output) {
+void ChangeGroups(Changes *changes, int step, const Counted *node, pg::StoredRows *output,
+                  pg::StoredRows *keys) {
   pg::StoredRows source = {};
   StoreLinear(changes, node->source, &source);
   NetInPlace(&source);
@@ -535,11 +343,15 @@ void ChangeGroups(Changes *changes, int step, const Counted *node, pg::StoredRow
   NameRows(changes->names, "source_changes", source);
   pg::StoredRows pairs = Named(changes->names, "p", PairWithState(changes, step, node));
   pg::StoredRows fresh = Named(changes->names, "f", RedoGroups(changes, node));
-  if (changes->is_too_costly) {
+  if (changes->why_full != nullptr) {
     for (pg::StoredRows *rows : {&source, &pairs, &fresh}) tuplestore_end(rows->store);
     return;
   }
   pg::StoredRows merged = MergePairs(changes, node);
+  if (changes->why_full != nullptr) {
+    for (pg::StoredRows *rows : {&source, &pairs, &fresh, &merged}) tuplestore_end(rows->store);
+    return;
+  }
 
   StringInfoData columns;
   initStringInfo(&columns);
@@ -563,7 +375,15 @@ void ChangeGroups(Changes *changes, int step, const Counted *node, pg::StoredRow
             changes->names, &after);
   NameRows(changes->names, "before_state", before);
   NameRows(changes->names, "after_state", after);
-  Project(changes->names, node, "before_state", before, true, output);
+  if (keys == nullptr) {
+    Project(changes->names, node, "before_state", before, true, output);
+  } else {
+    StringInfoData of_keys;
+    initStringInfo(&of_keys);
+    AppendKeys(&of_keys, node, "a.g%d AS c%d, ");
+    StoreText(psprintf("SELECT %s1::int8 AS weight FROM after a", of_keys.data), changes->names,
+              keys);
+  }
   Project(changes->names, node, "after_state", after, false, output);
   NetInPlace(output);
   WriteState(changes, step, node);
@@ -597,6 +417,10 @@ void BuildGroups(const View &view, const Shape *shape, int step, const Counted *
         names);
   tuplestore_end(groups.store);
   IndexState(view, shape, step, node);
+}
+
+bool HasState(Oid view, int step) {
+  return OidIsValid(get_relname_relid(StateName(view, step), get_namespace_oid(kSchema, false)));
 }
 
 void DropGroups(Oid view) {

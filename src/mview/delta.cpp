@@ -1,6 +1,7 @@
 #include "mview/delta.hpp"
 
 #include "mview/counted.hpp"
+#include "mview/indexes.hpp"
 #include "mview/linear.hpp"
 #include "mview/netting.hpp"
 #include "mview/settings.hpp"
@@ -84,6 +85,7 @@ void Describe(Shape *shape, const Compiler &compiler) {
   explanation->why_not = compiler.why_not;
   explanation->remedy = compiler.remedy;
   if (!explanation->is_incremental) return;
+  explanation->missing = MissingIndexes(shape);
   explanation->method = MethodOf(shape);
 }
 
@@ -109,7 +111,10 @@ const Shape *Classify(const View &view) {
         "Use immutable functions only, for example with AT TIME ZONE where the time zone matters.";
   } else {
     shape->linear = Compile(&compiler, shape->query);
-    if (shape->linear != nullptr) shape->steps = compiler.steps;
+    if (shape->linear != nullptr) {
+      shape->steps = compiler.steps;
+      FindKeyed(shape);
+    }
   }
   RelationWalker(reinterpret_cast<Node *>(shape->query), &shape->relations);
   Describe(shape, compiler);
@@ -120,15 +125,22 @@ const Explanation &Explain(const Shape *shape) { return shape->explanation; }
 
 void ComputeDelta(const View &view, const Shape *shape, Delta *delta) {
   *delta = {};
-  Changes changes = {&view, shape, create_queryEnv(), NIL, 0, 0, FullCost(shape), false};
-  ReadChanges(&changes);
-  delta->changes = changes.count;
-  if (changes.parts == NIL) return;
   ListCell *cell;
   foreach (cell, shape->steps) {
     const auto *step = static_cast<Step *>(lfirst(cell));
+    if (step->kind == StepKind::kCounted && !HasState(view.relation, step->number)) {
+      delta->why_full = "it has lost its state";
+      return;
+    }
+  }
+  Changes changes = {&view, shape, create_queryEnv(), NIL, 0, 0, FullCost(shape), nullptr};
+  ReadChanges(&changes);
+  delta->changes = changes.count;
+  if (changes.parts == NIL) return;
+  foreach (cell, shape->steps) {
+    const auto *step = static_cast<Step *>(lfirst(cell));
     pg::StoredRows output = {};
-    ChangeStep(&changes, step, &output);
+    ChangeStep(&changes, step, &output, step == shape->keyed ? &delta->taken : nullptr);
     if (output.store == nullptr) continue;
     if (tuplestore_tuple_count(output.store) > 0) {
       AddPart(&changes, step->number, output);
@@ -138,10 +150,20 @@ void ComputeDelta(const View &view, const Shape *shape, Delta *delta) {
   }
   pg::StoredRows rows = {};
   StoreLinear(&changes, shape->linear, &rows);
-  Net(rows, &delta->added, &delta->taken);
+  if (shape->keyed == nullptr) {
+    Net(rows, &delta->added, &delta->taken);
+  } else if (delta->taken.store != nullptr) {
+    const Step *step = shape->keyed;
+    delta->key_count =
+        step->kind == StepKind::kCounted ? step->counted->key_count : step->key_count;
+    delta->key = shape->key;
+    Net(rows, &delta->added, nullptr);
+    if (delta->added.store == nullptr)
+      delta->added = {tuplestore_begin_heap(false, false, work_mem), rows.desc};
+  }
   tuplestore_end(rows.store);
   DropParts(&changes);
-  delta->is_too_costly = changes.is_too_costly;
+  delta->why_full = changes.why_full;
 }
 
 void BuildState(const View &view, const Shape *shape) {

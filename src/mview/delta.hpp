@@ -65,8 +65,8 @@ struct Delta {
   pg::StoredRows added;
   // Changed rows of the bases that were read.
   int64 changes;
-  // A full refresh is cheaper: this is no difference, and the state must be made anew.
-  bool is_too_costly;
+  // Why a full refresh is necessary or cheaper: then this is no difference, and the state must be made anew. Else null.
+  const char *why_full;
 };
 
 // Computes the difference between the position and the active snapshot, and brings the state that belongs to the shape

@@ -2,6 +2,7 @@
 // computed for each row. Each becomes a step with a left and a right side, both of which add up.
 #include "mview/shape.hpp"
 
+#include "mview/matching.hpp"
 #include "mview/trees.hpp"
 #include "mview/vars.hpp"
 #include "pg/compat.hpp"
@@ -151,42 +152,6 @@ bool DetachSubquery(Compiler *compiler, const Query *original, const Left &left,
   return true;
 }
 
-// Keeps of a condition, if it has such, only that columns of one side equal those of the other: more rows match then,
-// but an index finds them.
-const Node *Equalities(const Node *match) {
-  if (match == nullptr) return nullptr;
-  List *kept = NIL;
-  ListCell *cell;
-  foreach (cell, make_ands_implicit(static_cast<Expr *>(copyObjectImpl(match)))) {
-    auto *comparison = static_cast<OpExpr *>(lfirst(cell));
-    if (!IsA(comparison, OpExpr) || list_length(comparison->args) != 2) continue;
-    auto *one = static_cast<Node *>(linitial(comparison->args));
-    auto *other = static_cast<Node *>(lsecond(comparison->args));
-    const Bitmapset *of_one = pull_varnos(nullptr, one);
-    const Bitmapset *of_other = pull_varnos(nullptr, other);
-    const bool is_across = bms_membership(of_one) == BMS_SINGLETON &&
-                           bms_membership(of_other) == BMS_SINGLETON &&
-                           !bms_overlap(of_one, of_other);
-    if (is_across && (op_mergejoinable(comparison->opno, exprType(one)) ||
-                      op_hashjoinable(comparison->opno, exprType(one))))
-      kept = lappend(kept, comparison);
-  }
-  return kept == NIL ? match : reinterpret_cast<Node *>(make_ands_explicit(kept));
-}
-
-// Adds a step of two sides; `combined` reads them.
-Query *AddApplied(Compiler *compiler, Query *left, Query *right, const Node *match,
-                  Query *combined) {
-  auto *step = static_cast<Step *>(palloc0(sizeof(Step)));
-  step->kind = StepKind::kApplied;
-  step->left = left;
-  step->right = right;
-  step->match = reinterpret_cast<const Expr *>(Equalities(match));
-  step->combined = combined;
-  step->output = DescribeRows(combined);
-  return AddStep(compiler, step);
-}
-
 // Makes a query of both sides of a join, by its words.
 Query *JoinSides(const Query *left, const Query *right, const char *right_name, const char *text) {
   QueryEnvironment *names = create_queryEnv();
@@ -195,50 +160,73 @@ Query *JoinSides(const Query *left, const Query *right, const char *right_name, 
   return Parse(text, names);
 }
 
-// Makes the right rows of a full join that no left row matches, with nulls before them.
-Query *UnmatchedRight(Compiler *compiler, const Left &left, Query *right, const Node *match) {
-  Query *unmatched =
-      JoinSides(right, left.query, kRightRows,
-                "SELECT * FROM left_rows r WHERE NOT EXISTS (SELECT FROM right_rows l WHERE true)");
-  // Seen from here the right side is entry 1, and one level up from the condition.
-  auto *condition =
-      castNode(SubLink, linitial(reinterpret_cast<BoolExpr *>(unmatched->jointree->quals)->args));
-  Node *swapped = static_cast<Node *>(copyObjectImpl(match));
-  constexpr int kAside = 3;
-  ChangeVarNodes(swapped, 1, kAside, 0);
-  ChangeVarNodes(swapped, 2, 1, 0);
-  ChangeVarNodes(swapped, kAside, 2, 0);
-  Node *inner = static_cast<Node *>(copyObjectImpl(swapped));
-  ChangeVarNodes(inner, 1, kAside, 0);
-  ChangeVarNodes(inner, 2, 1, 0);
-  // What is entry 3 now becomes entry 1 of the level above.
-  List *columns = UsedColumns(inner, bms_make_singleton(kAside), 0);
-  ListCell *cell;
-  foreach (cell, columns) {
-    const auto *column = lfirst_node(Var, cell);
-    auto *outer = static_cast<Var *>(copyObjectImpl(column));
-    outer->varno = 1;
-    outer->varlevelsup = 1;
-    inner = ReplaceEqual(inner, reinterpret_cast<const Node *>(column),
-                         reinterpret_cast<Node *>(outer));
-  }
-  reinterpret_cast<Query *>(condition->subselect)->jointree->quals = inner;
+// Puts nulls before and behind the columns of a query.
+Query *Padded(Query *query, List *before, List *behind) {
   List *targets = NIL;
-  foreach (cell, left.columns) {
-    const auto *column = lfirst_node(Var, cell);
-    targets = lappend(targets,
-                      makeTargetEntry(reinterpret_cast<Expr *>(makeNullConst(
-                                          column->vartype, column->vartypmod, column->varcollid)),
-                                      static_cast<AttrNumber>(list_length(targets) + 1),
-                                      psprintf("n%d", list_length(targets) + 1), false));
+  auto add = [&](Expr *expression) {
+    const int number = list_length(targets) + 1;
+    targets = lappend(targets, makeTargetEntry(expression, static_cast<AttrNumber>(number),
+                                               psprintf("c%d", number), false));
+  };
+  auto add_nulls = [&](List *columns) {
+    ListCell *cell;
+    foreach (cell, columns) {
+      const auto *column = lfirst_node(Var, cell);
+      add(reinterpret_cast<Expr *>(
+          makeNullConst(column->vartype, column->vartypmod, column->varcollid)));
+    }
+  };
+  add_nulls(before);
+  ListCell *cell;
+  foreach (cell, query->targetList)
+    add(reinterpret_cast<Expr *>(makeVarFromTargetEntry(1, lfirst_node(TargetEntry, cell))));
+  add_nulls(behind);
+  auto *padded = makeNode(Query);
+  padded->commandType = CMD_SELECT;
+  padded->canSetTag = true;
+  padded->jointree = makeFromExpr(NIL, nullptr);
+  AddEntry(padded, SubqueryEntry(query), true);
+  padded->targetList = targets;
+  return padded;
+}
+
+// Adds the rows of two queries up.
+Query *UnionAll(Query *one, Query *other) {
+  QueryEnvironment *names = create_queryEnv();
+  NameShape(names, "a", DescribeRows(one));
+  NameShape(names, "b", DescribeRows(other));
+  Query *both = Parse("SELECT * FROM a UNION ALL SELECT * FROM b", names);
+  Splice(both, "a", SubqueryEntry(one));
+  Splice(both, "b", SubqueryEntry(other));
+  return both;
+}
+
+// Makes an outer join of two sides. Where the sides are compared by keys, it is the inner join, which adds up, and the
+// rows of a side whose keys the other does not have. Else each left row is joined anew when a row that matches changes.
+Query *OuterJoined(Compiler *compiler, const Left &left, const Left &right, const Node *match,
+                   bool is_full) {
+  const Node *by_keys = match;
+  Query *keys = right.query;
+  Query *joined = JoinSides(left.query, right.query, kRightRows,
+                            "SELECT * FROM left_rows LEFT JOIN right_rows ON true");
+  auto *join = linitial_node(JoinExpr, joined->jointree->fromlist);
+  join->quals = static_cast<Node *>(copyObjectImpl(match));
+  if (!CompareByKeys(compiler, &keys, &by_keys)) {
+    joined = AddApplied(compiler, left.query, right.query, match, joined);
+  } else {
+    join->jointype = JOIN_INNER;
+    rt_fetch(join->rtindex, joined->rtable)->jointype = JOIN_INNER;
+    Splice(joined, kLeftRows, SubqueryEntry(left.query));
+    Splice(joined, kRightRows, SubqueryEntry(right.query));
+    joined = UnionAll(joined,
+                      Padded(Unmatched(compiler, left.query, keys, by_keys), NIL, right.columns));
   }
-  foreach (cell, unmatched->targetList) {
-    auto *target = lfirst_node(TargetEntry, cell);
-    targets = lappend(targets, target);
-    target->resno = static_cast<AttrNumber>(list_length(targets));
-  }
-  unmatched->targetList = targets;
-  return AddApplied(compiler, right, left.query, swapped, unmatched);
+  if (!is_full) return joined;
+  const Node *swapped_by_keys = Swapped(match);
+  keys = left.query;
+  (void)CompareByKeys(compiler, &keys, &swapped_by_keys);
+  return UnionAll(
+      joined, Padded(Unmatched(compiler, right.query, keys, swapped_by_keys), left.columns, NIL));
 }
 
 // Takes out an outer join whose sides do not refer to each other.
@@ -247,31 +235,29 @@ bool DetachOuterJoin(Compiler *compiler, Query *query, const JoinExpr *join, Lis
     return Refuse(compiler, "the condition of an outer join has a subquery", nullptr) != nullptr;
   Left left = MakeLeft(compiler, query, list_make1(join->larg), nullptr);
   if (left.query == nullptr) return false;
-  Left right = MakeLeft(compiler, query, list_make1(join->rarg), nullptr);
+  // What the condition says of the right side alone chooses its rows.
+  const Bitmapset *of_left = SourcesOf(join->larg);
+  List *own = NIL, *between = NIL;
+  ListCell *cell;
+  foreach (cell, make_ands_implicit(static_cast<Expr *>(copyObjectImpl(join->quals)))) {
+    const bool is_own =
+        join->jointype == JOIN_LEFT && UsedColumns(AsNode(lfirst(cell)), of_left, 0) == NIL;
+    List **conditions = is_own ? &own : &between;
+    *conditions = lappend(*conditions, lfirst(cell));
+  }
+  Left right = MakeLeft(compiler, query, list_make1(join->rarg), Joined(own));
   if (right.query == nullptr) return false;
+  const Node *condition = Joined(between);
   // Both sides' entries may be 1 or 2 themselves: they are moved aside first.
   Node *match =
-      MoveColumns(join->quals, right.entries, right.columns, list_length(query->rtable) + 2, 0, 0);
+      MoveColumns(condition, right.entries, right.columns, list_length(query->rtable) + 2, 0, 0);
   match = MoveColumns(match, left.entries, left.columns, list_length(query->rtable) + 1, 0, 0);
   if (match != nullptr) {
     ChangeVarNodes(match, list_length(query->rtable) + 1, 1, 0);
     ChangeVarNodes(match, list_length(query->rtable) + 2, 2, 0);
   }
-  Query *combined = JoinSides(left.query, right.query, kRightRows,
-                              "SELECT * FROM left_rows LEFT JOIN right_rows ON true");
-  linitial_node(JoinExpr, combined->jointree->fromlist)->quals =
-      static_cast<Node *>(copyObjectImpl(match));
-  Query *reader = AddApplied(compiler, left.query, right.query, match, combined);
-  if (join->jointype == JOIN_FULL) {
-    Query *unmatched = UnmatchedRight(compiler, left, right.query, match);
-    QueryEnvironment *names = create_queryEnv();
-    NameShape(names, "a", DescribeRows(reader));
-    NameShape(names, "b", DescribeRows(unmatched));
-    Query *both = Parse("SELECT * FROM a UNION ALL SELECT * FROM b", names);
-    Splice(both, "a", SubqueryEntry(reader));
-    Splice(both, "b", SubqueryEntry(unmatched));
-    reader = both;
-  }
+  Query *reader = OuterJoined(compiler, left, right, match, join->jointype == JOIN_FULL);
+  if (reader == nullptr) return false;
   const int entry = ReadStep(query, reader, left, others);
   MoveColumns(query, right.entries, right.columns, entry, list_length(left.columns));
   Blank(query, right.entries);
@@ -356,6 +342,14 @@ bool DetachSubLink(Compiler *compiler, Query *query, const SubLink *link) {
   Detached detached;
   if (!DetachSubquery(compiler, reinterpret_cast<Query *>(link->subselect), left, &detached))
     return false;
+  // Whether there is a match depends on the keys that there are only.
+  if (link->subLinkType == EXISTS_SUBLINK && DependsOnMatchOnly(detached.subquery)) {
+    const Node *match = detached.match;
+    if (CompareByKeys(compiler, &detached.right, &match)) {
+      detached.match = const_cast<Node *>(match);
+      detached.subquery = MatchingRows(detached.right, match);
+    }
+  }
   auto *value = static_cast<SubLink *>(copyObjectImpl(link));
   value->testexpr = MoveColumns(link->testexpr, left.entries, left.columns, 1, 0, 0);
   value->subselect = reinterpret_cast<Node *>(detached.subquery);

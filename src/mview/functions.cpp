@@ -77,6 +77,7 @@ enum StateColumn {
   kPending,
   kIsCurrent,
   kIsRefreshing,
+  kStaleSince,
   kStateColumns
 };
 
@@ -101,6 +102,8 @@ bool DescribeState(Oid view, Datum *values, bool *nulls) {
   values[kIsCurrent] = BoolGetDatum(backlog.is_current);
   nulls[kIsCurrent] = backlog.is_locked || (backlog.is_current && !backlog.is_known);
   values[kIsRefreshing] = BoolGetDatum(IsRefreshing(view));
+  values[kStaleSince] = TimestampTzGetDatum(backlog.since);
+  nulls[kStaleSince] = backlog.since == 0;
   return true;
 }
 
@@ -222,7 +225,10 @@ HELIOS_FUNCTION(mv_explain) {
   const Reads reads = FindReads(view);
   scope.Leave();
   List *bases = ResolveBases(view, reads, false);
+  // Constants in the query are computed by functions of the owner.
+  scope.Enter(view);
   const Explanation &explanation = Explain(Classify(DescribeView(view, reads, bases, nullptr)));
+  scope.Leave();
   MemoryContext spi = MemoryContextSwitchTo(caller);
   const char *why_not =
       reads.has_row_security ? "row-level security applies to its owner" : nullptr;

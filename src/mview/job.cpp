@@ -34,6 +34,9 @@ namespace {
 
 constexpr double kHundredPercent = 100;
 
+// Among the first records in a log that a view has not read is probably the oldest.
+constexpr int64 kEnough = 1000;
+
 // Runs something in a subtransaction; returns the error if it fails.
 template <typename Fn>
 ErrorData *Try(Fn fn) {
@@ -92,16 +95,18 @@ bool Examine(Oid view, Candidate *candidate) {
   candidate->view = view;
   if (!FindRecord(view, false, &candidate->record)) return false;
   candidate->bases = ReadBases(view);
-  candidate->backlog = FindBacklog(view, candidate->record, candidate->bases, 1);
+  candidate->backlog = FindBacklog(view, candidate->record, candidate->bases, kEnough);
   if (candidate->backlog.is_locked || !IsPopulated(view)) return false;
   candidate->options = ReadOptions(view);
   return candidate->options.auto_refresh && candidate->options.strategy != Strategy::kManual;
 }
 
-// Microseconds since the snapshot that a view shows; as long as can be if it shows none.
+// For how many microseconds a view has not shown what its tables hold: since the first change that it lacks, or, where
+// nobody knows that, since its last refresh. As long as can be if it was never computed.
 int64 AgeOf(const Candidate &candidate) {
-  if (candidate.record.refreshed_at == 0) return PG_INT64_MAX;
-  return GetCurrentTimestamp() - candidate.record.refreshed_at;
+  const TimestampTz since =
+      candidate.backlog.since != 0 ? candidate.backlog.since : candidate.record.refreshed_at;
+  return since == 0 ? PG_INT64_MAX : GetCurrentTimestamp() - since;
 }
 
 bool IsStale(const Candidate &candidate) {
@@ -206,7 +211,7 @@ class RefreshKind final : public budget::JobKind {
       slice->is_done = false;
       return;
     }
-    budget::Report("refreshing", -1, candidate.backlog.changes);
+    budget::Report("refreshing", -1, -1);
     const double cpu = CpuSeconds();
     const TimestampTz begun = GetCurrentTimestamp();
     slice->failure = Try(

@@ -78,6 +78,15 @@ RangeTblEntry *Present(const Term *term, const RangeTblEntry *entry, bool *is_we
                                      StepAt(term->shape, StepNumber(entry->enrname)), is_weighted));
 }
 
+// Tells whether a column of a source has been dropped.
+bool IsDropped(const RangeTblEntry *entry, int column) {
+  if (entry->rtekind != RTE_RELATION) return false;
+  Relation table = table_open(entry->relid, AccessShareLock);
+  const bool is_dropped = TupleDescAttr(RelationGetDescr(table), column - 1)->attisdropped;
+  table_close(table, AccessShareLock);
+  return is_dropped;
+}
+
 // Makes a query of the rows of a source as they were: those of now, less the changes.
 Query *Before(const Term *term, const RangeTblEntry *entry, const ChangedPart *part) {
   bool is_weighted;
@@ -99,7 +108,12 @@ Query *Before(const Term *term, const RangeTblEntry *entry, const ChangedPart *p
     const char *name = i == desc->natts - 1 ? "weight" : psprintf("c%d", i + 1);
     namestrcpy(&TupleDescAttr(numbered, i)->attname, name);
     if (i < shape->natts) namestrcpy(&TupleDescAttr(numbered_shape, i)->attname, name);
-    if (i < desc->natts - 1) appendStringInfo(&columns, "%s, ", name);
+    if (i == desc->natts - 1) continue;
+    if (IsDropped(entry, i + 1)) {
+      appendStringInfo(&columns, "NULL::int4 AS %s, ", name);
+    } else {
+      appendStringInfo(&columns, "%s, ", name);
+    }
   }
   NameShape(names, "present", numbered_shape);
   NameRows(names, "changes", {part->rows.store, numbered});
@@ -339,7 +353,7 @@ void StoreProduct(Changes *changes, const Query *query, pg::StoredRows *rows) {
     if (PartOf(changes, lfirst_node(RangeTblEntry, cell)) != nullptr)
       changed = lappend_int(changed, foreach_current_index(cell));
   }
-  constexpr int kFewSources = 5;
+  constexpr int kFewSources = 7;
   const int count = list_length(changed);
   // Sides of unions that are left are sums, of which one term at a time changes.
   const bool is_combined = count <= kFewSources && !HasUnion(query);
@@ -396,9 +410,10 @@ double CostOfRows(const PlannedStmt *plan) {
 void StorePart(Changes *changes, const Query *query, pg::StoredRows *rows) {
   PlannedStmt *plan = Plan(query);
   changes->cost += CostOfRows(plan);
-  changes->is_too_costly |= changes->cost > changes->limit;
+  if (changes->cost > changes->limit && changes->why_full == nullptr)
+    changes->why_full = "computing what its changes change costs more";
   TupleDesc desc = DescribeRows(query);
-  if (!changes->is_too_costly) {
+  if (changes->why_full == nullptr) {
     StorePlanned(plan, desc, changes->names, rows);
   } else if (rows->store == nullptr) {
     *rows = {tuplestore_begin_heap(false, false, work_mem), desc};

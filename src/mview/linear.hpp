@@ -25,7 +25,7 @@ struct Changes {
   int64 count;   // changed rows of tables
   double cost;   // of what has been computed from tables, as the planner estimates it
   double limit;  // what a full refresh costs; above it nothing is computed any more
-  bool is_too_costly;
+  const char *why_full;  // see Delta; nothing is computed any more if it is set
 };
 
 // The changes of a table (columns c1, c2, …, dropped ones null, and the weight) or of a step.

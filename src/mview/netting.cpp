@@ -1,3 +1,4 @@
+// Images are compared in memory: all at once, or in parts of `maintenance_work_mem`, each of which reads the rows again.
 #include "mview/netting.hpp"
 
 #include "pg/compat.hpp"
@@ -13,6 +14,8 @@ extern "C" {
 #undef Min
 #undef Max
 #undef Abs
+
+#include <algorithm>
 
 namespace helios::mview {
 
@@ -68,10 +71,25 @@ void Put(pg::StoredRows *rows, TupleDesc desc, TupleTableSlot *slot, int64 weigh
   slot->tts_values[last] = kept;
 }
 
-}  // namespace
+// Counts in how many parts images fit into memory, each part those of some hashes.
+uint32 CountParts(const pg::StoredRows &rows) {
+  constexpr double kBytesPerKilobyte = 1024;
+  constexpr double kMostParts = 4096;
+  double bytes = 0;
+  TupleTableSlot *slot = MakeSingleTupleTableSlot(rows.desc, &TTSOpsMinimalTuple);
+  tuplestore_rescan(rows.store);
+  while (tuplestore_gettupleslot(rows.store, true, false, slot)) {
+    bool should_free;
+    bytes += sizeof(Image) + sizeof(Bucket) + ExecFetchSlotMinimalTuple(slot, &should_free)->t_len;
+  }
+  ExecDropSingleTupleTableSlot(slot);
+  const double room = static_cast<double>(maintenance_work_mem) * kBytesPerKilobyte;
+  return static_cast<uint32>(std::min(bytes / room + 1, kMostParts));
+}
 
-void Net(const pg::StoredRows &rows, pg::StoredRows *positive, pg::StoredRows *negative) {
-  if (rows.store == nullptr) return;
+// Does the work of Net for one part of the hashes.
+void NetPart(const pg::StoredRows &rows, uint32 part, uint32 parts, pg::StoredRows *positive,
+             pg::StoredRows *negative) {
   MemoryContext context =
       AllocSetContextCreate(CurrentMemoryContext, "images of rows", ALLOCSET_DEFAULT_SIZES);
   HASHCTL control = {};
@@ -90,6 +108,7 @@ void Net(const pg::StoredRows &rows, pg::StoredRows *positive, pg::StoredRows *n
     slot_getallattrs(slot);
     const int64 weight = DatumGetInt64(slot->tts_values[weight_at]);
     const uint32 hash = HashImage(slot, weight_at);
+    if (hash % parts != part) continue;
     bool found;
     auto *bucket = static_cast<Bucket *>(hash_search(buckets, &hash, HASH_ENTER, &found));
     if (!found) bucket->first = nullptr;
@@ -117,14 +136,21 @@ void Net(const pg::StoredRows &rows, pg::StoredRows *positive, pg::StoredRows *n
       ExecStoreMinimalTuple(image->tuple, other, false);
       slot_getallattrs(other);
       // One target for both keeps the sign.
-      const bool keeps_sign = positive == negative;
-      Put(target, rows.desc, other,
-          keeps_sign || image->weight > 0 ? image->weight : -image->weight);
+      const bool keeps_sign = positive == negative || image->weight > 0;
+      Put(target, rows.desc, other, keeps_sign ? image->weight : -image->weight);
     }
   }
   ExecDropSingleTupleTableSlot(slot);
   ExecDropSingleTupleTableSlot(other);
   MemoryContextDelete(context);
+}
+
+}  // namespace
+
+void Net(const pg::StoredRows &rows, pg::StoredRows *positive, pg::StoredRows *negative) {
+  if (rows.store == nullptr) return;
+  const uint32 parts = CountParts(rows);
+  for (uint32 part = 0; part < parts; part++) NetPart(rows, part, parts, positive, negative);
 }
 
 void NetInPlace(pg::StoredRows *rows) {

@@ -157,13 +157,13 @@ const char *FindObstacle(const Refresh &refresh) {
   ListCell *cell;
   foreach (cell, refresh.bases) {
     const auto *base = static_cast<const Base *>(lfirst(cell));
-    if (base->kind != BaseKind::kTable) continue;
-    if (changelog::HasOwnChanges(base->relation))
-      return psprintf("it was refreshed by a transaction that had changed table %s itself",
-                      pg::QualifiedName(base->relation));
-    if (!changelog::CanBegin(base->relation, refresh.position))
-      return psprintf("the history of table %s begins after the snapshot of its refresh",
-                      pg::QualifiedName(base->relation));
+    if (base->kind != BaseKind::kTable || changelog::CanBegin(base->relation, refresh.position))
+      continue;
+    const char *name = pg::QualifiedName(base->relation);
+    return changelog::HasOwnChanges(base->relation)
+               ? psprintf("it was refreshed by a transaction that had changed table %s itself",
+                          name)
+               : psprintf("the history of table %s begins after the snapshot of its refresh", name);
   }
   return nullptr;
 }
@@ -233,12 +233,9 @@ const char *ApplyChanges(const Refresh &refresh, Applied *applied, int64 *change
                refresh.shape, &delta);
   pg::Pause("mview_delta");
   Relation view = table_open(refresh.view, NoLock);
-  const char *why = nullptr;
-  if (delta.is_too_costly) {
-    why = "computing what its changes change costs more";
-  } else if (!ApplyDelta(view, delta, applied)) {
+  const char *why = delta.why_full;
+  if (why == nullptr && !ApplyDelta(view, delta, applied))
     why = "rows that were to be removed were not there";
-  }
   table_close(view, NoLock);
   owner.Leave();
   EndRows(&delta.taken);
@@ -298,8 +295,11 @@ Refresh *BeginRefresh(Oid view, const char *trigger) {
       base->generation = read.generation;
   }
   refresh->obstacle = FindObstacle(*refresh);
+  // Constants in the query are computed by functions of the owner.
+  owner.Enter(view);
   refresh->shape =
       Classify(DescribeView(view, refresh->reads, refresh->bases, refresh->record.position));
+  owner.Leave();
   return refresh;
 }
 

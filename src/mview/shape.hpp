@@ -16,16 +16,10 @@ extern "C" {
 
 namespace helios::mview {
 
-// What the state of a group keeps of an aggregate's argument.
-enum class MeasureKind {
-  kCount,    // values that are not null
-  kSum,      // of integers up to 4 bytes
-  kBigSum,   // of other exact numbers
-  kSquares,  // sum of squares
-  kMin,
-  kMax,
-  kWhole,  // the result itself, computed anew whenever the group changes
-};
+// What the state of a group keeps of an aggregate's argument: how many values are not null, their sum (kSum: of integers
+// up to 4 bytes, kBigSum: of other exact numbers), the sum of their squares, an extreme; kWhole is the result itself,
+// computed anew whenever the group changes.
+enum class MeasureKind { kCount, kSum, kBigSum, kSquares, kMin, kMax, kWhole };
 
 // A column of the state of groups.
 struct Measure {
@@ -38,44 +32,60 @@ struct Measure {
 struct Counted {
   int key_count;
   int argument_count;
-  List *equality;   // OIDs of the operators by which keys are equal
-  Query *source;    // linear: keys g1…, arguments a1…
-  List *measures;   // of Measure
-  TupleDesc state;  // h, g1…, n, m1…
-  Query
-      *projection;  // from rows of the state, called kStateRows, to rows of the output with weights
-  bool is_always_there;  // without keys there is always one row
-  bool is_multiple;      // rows of the output may come several times
+  // OIDs of the operators by which keys are equal.
+  List *equality;
+  // A sum: keys g1…, arguments a1….
+  Query *source;
+  // Of Measure.
+  List *measures;
+  // h, g1…, n, m1….
+  TupleDesc state;
+  // From rows of the state, named kStateRows, to rows of the output with weights.
+  Query *projection;
+  // Without keys there is always one row.
+  bool is_always_there;
+  // Rows of the output may come several times.
+  bool is_multiple;
 };
 
-// What a step does with the rows that it reads.
-enum class StepKind {
-  kCounted,  // groups them, with a state
-  kApplied,  // puts to each left row what the right rows that match it make of it: outer joins, subqueries, LATERAL
-  kPartition,  // computes something from all rows with the same key: window functions, DISTINCT ON
-};
+// What a step does with the rows that it reads: kCounted groups them, with a state; kApplied puts to each left row what
+// the right rows that match it make of it (outer joins, subqueries, LATERAL); kPartition computes something from all
+// rows with the same key (window functions, DISTINCT ON).
+enum class StepKind { kCounted, kApplied, kPartition };
 
 // A part of a query that does not add up row by row. Queries above read its rows under StepName.
 struct Step {
   StepKind kind;
   int number;
   TupleDesc output;
+  // Of kCounted.
   const Counted *counted;
-  Query *left;   // kApplied; kPartition: all that it reads
-  Query *right;  // kApplied
-  const Expr *
-      match;  // kApplied: whether a left row (columns of entry 1) may depend on a right row (of entry 2)
-  Query *combined;  // the output, from rows named kLeftRows and kRightRows
-  int key_count;    // kPartition: the first columns of what it reads
-  List *equality;   // kPartition: OIDs of the operators by which keys are equal
+  // The sums that it reads; only kApplied has two.
+  Query *left;
+  Query *right;
+  // kApplied: whether a left row (columns of entry 1) may depend on a right row (of entry 2).
+  const Expr *match;
+  // The output, from rows named kLeftRows and kRightRows.
+  Query *combined;
+  // kPartition: the first columns of what it reads, and the OIDs of the operators by which they are equal.
+  int key_count;
+  List *equality;
 };
 
 struct Shape {
   Explanation explanation;
-  Query *query;     // views and WITH expanded, names of joined columns resolved
-  Query *linear;    // over tables and steps; null if changes cannot be computed
-  List *steps;      // of Step: each reads those before it only
-  List *relations;  // OIDs of the tables whose changes are read
+  // Views and WITH expanded, names of joined columns resolved.
+  Query *query;
+  // A sum over tables and steps; null if changes cannot be computed.
+  Query *linear;
+  // Of Step: each reads those before it only.
+  List *steps;
+  // OIDs of the tables whose changes are read.
+  List *relations;
+  // A step whose rows of the same key come as the view's rows of the same key: what they were is read from the view.
+  const Step *keyed;
+  // Columns of the view, one for each key of that step.
+  AttrNumber *key;
 };
 
 inline constexpr const char *kStateRows = "state_rows";

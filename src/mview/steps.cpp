@@ -2,17 +2,21 @@
 
 #include "mview/counted.hpp"
 #include "mview/keys.hpp"
+#include "mview/matching.hpp"
 #include "mview/netting.hpp"
 #include "mview/trees.hpp"
 #include "pg/compat.hpp"
 
 extern "C" {
+#include "access/nbtree.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
-#include "rewrite/rewriteManip.h"
+#include "parser/parsetree.h"
 #include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/typcache.h"
 }
 #undef Min
 #undef Max
@@ -64,34 +68,6 @@ pg::StoredRows ChangesOf(Changes *changes, const Query *linear, const char *name
   return rows;
 }
 
-// Points columns of the sides in a condition to where they stand below: one side a level up as entry 1.
-Node *MatchFrom(const Expr *match, bool left_is_outer) {
-  constexpr int kAside = 3;
-  auto *node = static_cast<Node *>(copyObjectImpl(match));
-  const int outer = left_is_outer ? 1 : 2;
-  const int inner = left_is_outer ? 2 : 1;
-  ChangeVarNodes(node, outer, kAside, 0);
-  ChangeVarNodes(node, inner, 1, 0);
-  IncrementVarSublevelsUp(node, 1, 0);
-  // All are one level up now; the inner ones come back.
-  struct Lower {
-    static Node *Mutate(Node *part, void *) {
-      if (part == nullptr) return nullptr;
-      if (IsA(part, Var)) {
-        auto *var = static_cast<Var *>(copyObjectImpl(part));
-        if (var->varlevelsup == 1 && var->varno == 1) {
-          var->varlevelsup = 0;
-        } else if (var->varlevelsup == 1 && var->varno == kAside) {
-          var->varno = 1;
-        }
-        return reinterpret_cast<Node *>(var);
-      }
-      return expression_tree_mutator(part, pg::AsMutator(Mutate), nullptr);
-    }
-  };
-  return Lower::Mutate(node, nullptr);
-}
-
 // Finds the rows of one side that match named rows of the other; the side's rows are `rows`, or named so.
 void StoreMatching(Changes *changes, const Step *step, bool left_is_outer, const Query *present,
                    const char *outer_name, const char *inner_name, const char *weight,
@@ -107,7 +83,7 @@ void StoreMatching(Changes *changes, const Step *step, bool left_is_outer, const
   if (step->match != nullptr) {
     auto *exists = castNode(SubLink, query->jointree->quals);
     reinterpret_cast<Query *>(exists->subselect)->jointree->quals =
-        MatchFrom(step->match, left_is_outer);
+        OneLevelUp(reinterpret_cast<const Node *>(step->match), left_is_outer ? 1 : 2);
   }
   if (present != nullptr)
     Splice(query, outer_name, SubqueryEntry(static_cast<Query *>(copyObjectImpl(present))));
@@ -233,7 +209,8 @@ void StorePartitions(Changes *changes, const Step *step, const char *name,
 }
 
 // Computes partitions that have changed rows from the rows that they have now and had before.
-void ChangePartitions(Changes *changes, const Step *step, pg::StoredRows *output) {
+void ChangePartitions(Changes *changes, const Step *step, pg::StoredRows *output,
+                      pg::StoredRows *touched) {
   pg::StoredRows changed = ChangesOf(changes, step->left, "partition_changes");
   if (CountRows(changed) == 0) {
     tuplestore_end(changed.store);
@@ -264,17 +241,108 @@ void ChangePartitions(Changes *changes, const Step *step, pg::StoredRows *output
     StorePart(changes, query, &present);
   }
   NameWeighted(changes, "partition_weighted", &present);
-  pg::StoredRows before =
-      RowsBefore(changes, "partition_weighted", "partition_changes", "partition_before", columns);
   pg::StoredRows now = Repeated(changes, "partition_weighted", columns);
   NameRows(changes->names, "partition_now", now);
   StorePartitions(changes, step, "partition_now", now, false, output);
-  StorePartitions(changes, step, "partition_before", before, true, output);
-  for (const pg::StoredRows *rows : {&changed, &keys, &present, &before, &now})
-    tuplestore_end(rows->store);
+  if (touched == nullptr) {
+    pg::StoredRows before =
+        RowsBefore(changes, "partition_weighted", "partition_changes", "partition_before", columns);
+    StorePartitions(changes, step, "partition_before", before, true, output);
+    tuplestore_end(before.store);
+  } else {
+    StoreText(
+        psprintf("SELECT %s1::int8 AS weight FROM partition_keys k", Columns("k", step->key_count)),
+        changes->names, touched);
+  }
+  for (const pg::StoredRows *rows : {&changed, &keys, &present, &now}) tuplestore_end(rows->store);
+}
+
+// Finds the column of a step that a column of a linear query over it alone is; 0 if it is none.
+int ColumnOfStep(const Query *query, const Node *expression) {
+  if (!IsA(expression, Var)) return 0;
+  const auto *var = reinterpret_cast<const Var *>(expression);
+  const auto *entry = rt_fetch(var->varno, query->rtable);
+  if (entry->rtekind == RTE_NAMEDTUPLESTORE) return var->varattno;
+  if (entry->rtekind != RTE_SUBQUERY || entry->subquery->setOperations != nullptr) return 0;
+  const auto *target = list_nth_node(TargetEntry, entry->subquery->targetList, var->varattno - 1);
+  return ColumnOfStep(entry->subquery, reinterpret_cast<Node *>(target->expr));
+}
+
+// Finds the only step that a query reads, if it reads nothing else.
+const Step *OnlyStep(const Shape *shape, const Query *query) {
+  int number;
+  if (query->setOperations != nullptr || !bms_get_singleton_member(Sources(query), &number))
+    return nullptr;
+  const auto *entry = rt_fetch(number, query->rtable);
+  if (entry->rtekind == RTE_SUBQUERY) return OnlyStep(shape, entry->subquery);
+  return entry->rtekind == RTE_NAMEDTUPLESTORE ? StepAt(shape, StepNumber(entry->enrname))
+                                               : nullptr;
+}
+
+// Finds the key of a step that a column of its output is, counted from 1; 0 if it is none.
+int KeyOfOutput(const Step *step, int column) {
+  if (column == 0) return 0;
+  const Query *query =
+      step->kind == StepKind::kCounted ? step->counted->projection : step->combined;
+  const auto *expression =
+      reinterpret_cast<Node *>(list_nth_node(TargetEntry, query->targetList, column - 1)->expr);
+  if (step->kind == StepKind::kPartition) {
+    // Rows begin with the keys, and the expressions of the query are over the columns behind them.
+    if (!IsA(expression, Var)) return 0;
+    const int at = reinterpret_cast<const Var *>(expression)->varattno;
+    const auto *source = list_nth_node(TargetEntry, step->left->targetList, at - 1);
+    for (int key = 1; key <= step->key_count; key++) {
+      if (equal(source->expr, list_nth_node(TargetEntry, step->left->targetList, key - 1)->expr))
+        return key;
+    }
+    return 0;
+  }
+  const int at = IsA(expression, Var) ? reinterpret_cast<const Var *>(expression)->varattno : 0;
+  return at <= step->counted->key_count ? at : 0;
+}
+
+// Tells whether values of a type that are equal look the same.
+bool LooksTheSame(Oid type, Oid collation) {
+  const TypeCacheEntry *cache = lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY);
+  if (!OidIsValid(cache->btree_opf)) return false;
+  const Oid function = get_opfamily_proc(cache->btree_opf, cache->btree_opintype,
+                                         cache->btree_opintype, BTEQUALIMAGE_PROC);
+  return OidIsValid(function) && DatumGetBool(OidFunctionCall1Coll(
+                                     function, collation, ObjectIdGetDatum(cache->btree_opintype)));
+}
+
+// Tells whether what a step computes may depend on the order in which it meets rows.
+bool DependsOnOrder(const Step *step) {
+  if (step->kind == StepKind::kPartition) return true;
+  if (step->kind != StepKind::kCounted) return false;
+  ListCell *cell;
+  foreach (cell, step->counted->measures)
+    if (static_cast<Measure *>(lfirst(cell))->kind == MeasureKind::kWhole) return true;
+  return false;
 }
 
 }  // namespace
+
+void FindKeyed(Shape *shape) {
+  const Step *step = OnlyStep(shape, shape->linear);
+  if (step == nullptr || !DependsOnOrder(step)) return;
+  const int keys = step->kind == StepKind::kCounted ? step->counted->key_count : step->key_count;
+  auto *key = static_cast<AttrNumber *>(palloc0((keys + 1) * sizeof(AttrNumber)));
+  int found = 0;
+  ListCell *cell;
+  foreach (cell, shape->linear->targetList) {
+    auto *expression = reinterpret_cast<Node *>(lfirst_node(TargetEntry, cell)->expr);
+    const int number = KeyOfOutput(step, ColumnOfStep(shape->linear, expression));
+    if (number == 0 || key[number - 1] != 0 ||
+        !LooksTheSame(exprType(expression), exprCollation(expression)))
+      continue;
+    key[number - 1] = static_cast<AttrNumber>(foreach_current_index(cell) + 1);
+    found++;
+  }
+  if (keys == 0 || found < keys) return;
+  shape->keyed = step;
+  shape->key = key;
+}
 
 const Step *StepAt(const Shape *shape, int number) {
   return static_cast<const Step *>(list_nth(shape->steps, number - 1));
@@ -291,16 +359,16 @@ Query *PresentOutput(const Shape *shape, Oid view, const Step *step, bool *is_we
   return query;
 }
 
-void ChangeStep(Changes *changes, const Step *step, pg::StoredRows *output) {
+void ChangeStep(Changes *changes, const Step *step, pg::StoredRows *output, pg::StoredRows *keys) {
   switch (step->kind) {
     case StepKind::kCounted:
-      ChangeGroups(changes, step->number, step->counted, output);
+      ChangeGroups(changes, step->number, step->counted, output, keys);
       return;
     case StepKind::kApplied:
       ChangeApplied(changes, step, output);
       break;
     case StepKind::kPartition:
-      ChangePartitions(changes, step, output);
+      ChangePartitions(changes, step, output, keys);
       break;
   }
   NetInPlace(output);
