@@ -181,3 +181,18 @@ SELECT count(*) FROM (TABLE twice EXCEPT ALL
   (WITH q AS (SELECT g, sum(x) AS s FROM t GROUP BY g) SELECT q1.g, q2.s FROM q q1 JOIN q q2 ON q1.s <= q2.s)) d;
 SELECT * FROM both_ends ORDER BY g;
 DROP TABLE t CASCADE;
+
+-- Functions and operators of a caller's search path are none of a refresh.
+CREATE SCHEMA trap;
+CREATE FUNCTION trap.wrong(bigint, int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'trapped'; END $$;
+CREATE OPERATOR trap.> (LEFTARG = bigint, RIGHTARG = int, FUNCTION = trap.wrong);
+CREATE TABLE t (id int PRIMARY KEY, x int);
+INSERT INTO t VALUES (1, 1), (2, 2);
+CREATE MATERIALIZED VIEW sums WITH (auto_refresh = true) AS SELECT id % 2 AS odd, avg(x) AS a FROM t GROUP BY id % 2;
+SET search_path = trap, public, pg_catalog;
+UPDATE t SET x = 3 WHERE id = 1;
+ALTER MATERIALIZED VIEW sums SET (heliosdb.refresh = 'incrementally');
+SELECT * FROM sums ORDER BY odd;
+RESET search_path;
+DROP TABLE t CASCADE;
+DROP SCHEMA trap CASCADE;
