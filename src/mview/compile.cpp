@@ -114,13 +114,7 @@ Query *CompileSetTree(Compiler *compiler, const Query *query, Node *node) {
   right = Converted(right, operation);
   if (operation->op != SETOP_UNION || !operation->all)
     return CompileSetOperation(compiler, operation->op, operation->all, left, right);
-  QueryEnvironment *names = create_queryEnv();
-  NameShape(names, "a", DescribeRows(left));
-  NameShape(names, "b", DescribeRows(right));
-  Query *both = Parse("SELECT * FROM a UNION ALL SELECT * FROM b", names);
-  Splice(both, "a", SubqueryEntry(left));
-  Splice(both, "b", SubqueryEntry(right));
-  return both;
+  return UnionAll(left, right);
 }
 
 // Compiles what a query reads, in place; false with a reason if it cannot be done.
@@ -139,6 +133,31 @@ bool CompileSources(Compiler *compiler, Query *query) {
   return true;
 }
 
+// Tells whether two nodes of groups keep and compute the same.
+bool IsSame(const Counted *one, const Counted *other) {
+  if (one->key_count != other->key_count ||
+      list_length(one->measures) != list_length(other->measures))
+    return false;
+  ListCell *mine, *theirs;
+  forboth(mine, one->measures, theirs, other->measures) {
+    const auto *a = static_cast<Measure *>(lfirst(mine));
+    const auto *b = static_cast<Measure *>(lfirst(theirs));
+    if (a->kind != b->kind || a->argument != b->argument || !equal(a->whole, b->whole))
+      return false;
+  }
+  return equal(one->source, other->source) && equal(one->projection, other->projection) &&
+         one->is_always_there == other->is_always_there;
+}
+
+// Tells whether two steps put out the same, as those of a WITH that is read twice do.
+bool IsSame(const Step *one, const Step *other) {
+  if (one->kind != other->kind) return false;
+  if (one->kind == StepKind::kCounted) return IsSame(one->counted, other->counted);
+  return one->key_count == other->key_count && equal(one->equality, other->equality) &&
+         equal(one->left, other->left) && equal(one->right, other->right) &&
+         equal(one->match, other->match) && equal(one->combined, other->combined);
+}
+
 }  // namespace
 
 Query *Refuse(Compiler *compiler, const char *why_not, const char *remedy) {
@@ -148,8 +167,15 @@ Query *Refuse(Compiler *compiler, const char *why_not, const char *remedy) {
 }
 
 Query *AddStep(Compiler *compiler, Step *step) {
-  compiler->steps = lappend(compiler->steps, step);
-  step->number = list_length(compiler->steps);
+  ListCell *cell;
+  foreach (cell, compiler->steps) {
+    const auto *other = static_cast<Step *>(lfirst(cell));
+    if (IsSame(step, other)) step->number = other->number;
+  }
+  if (step->number == 0) {
+    compiler->steps = lappend(compiler->steps, step);
+    step->number = list_length(compiler->steps);
+  }
   const char *name = StepName(step->number);
   QueryEnvironment *names = create_queryEnv();
   NameShape(names, name, step->output);
@@ -167,16 +193,13 @@ Query *Compile(Compiler *compiler, const Query *original) {
   if (original->cteList != NIL) return Refuse(compiler, "it has a recursive WITH", nullptr);
   if (original->setOperations != nullptr)
     return CompileSetTree(compiler, original, original->setOperations);
-  if (original->groupingSets != NIL) {
-    return Refuse(compiler, "it has grouping sets",
-                  "Make a view for each grouping, or combine them by UNION ALL.");
-  }
   OddContext odd = {original, 0, nullptr};
   if (query_tree_walker(const_cast<Query *>(original), pg::AsWalker(OddColumnWalker), &odd,
                         QTW_IGNORE_JOINALIASES))
     return Refuse(compiler, odd.why_not, "Name the columns.");
   if (original->hasWindowFuncs || original->hasDistinctOn)
     return CompilePartitions(compiler, original);
+  if (original->groupingSets != NIL) return CompileGroupingSets(compiler, original);
   if (original->groupClause != NIL || original->hasAggs || original->havingQual != nullptr ||
       original->distinctClause != NIL)
     return CompileGroups(compiler, original);
