@@ -234,6 +234,13 @@ RESET enable_seqscan;
 CREATE MATERIALIZED VIEW timely WITH (auto_refresh) AS SELECT * FROM late WHERE now() > '2020-01-01';
 SELECT pending, current FROM state WHERE view = 'timely'::regclass;
 DROP MATERIALIZED VIEW timely;
+ALTER MATERIALIZED VIEW elsewhere.renamed OWNER TO mview_user;
+REVOKE SELECT ON late FROM mview_user;
+INSERT INTO late VALUES (50);
+ALTER MATERIALIZED VIEW elsewhere.renamed SET (heliosdb.refresh = 'incrementally');
+GRANT SELECT ON late TO mview_user;
+ALTER MATERIALIZED VIEW elsewhere.renamed SET (heliosdb.refresh = 'incrementally');
+SELECT * FROM elsewhere.renamed ORDER BY 1;
 -- Not maintained any more, and again.
 ALTER MATERIALIZED VIEW low RESET (auto_refresh);
 SELECT count(*) FROM state WHERE view = 'low'::regclass;

@@ -73,6 +73,9 @@ sub shapes
 		[ 'intersect_all', $groups, 'SELECT g FROM a INTERSECT ALL SELECT k FROM c' ],
 		[ 'except', $groups, 'SELECT g FROM a EXCEPT SELECT k FROM c' ],
 		[ 'except_all', $groups, 'SELECT g, x FROM a EXCEPT ALL (SELECT g, x FROM p UNION SELECT y, id FROM b)' ],
+		[ 'grouping_sets', $groups, 'SELECT g, t, count(*) AS c, sum(g) AS s, grouping(g, t) AS b FROM a GROUP BY GROUPING SETS ((g), (t), ())' ],
+		[ 'rollup', $groups, 'SELECT g, x + 1 AS y, max(id) AS m FROM a GROUP BY ROLLUP (g, x + 1) HAVING count(*) > 2' ],
+		[ 'distinct_cube', $groups, 'SELECT DISTINCT g FROM a GROUP BY CUBE (g, t)' ],
 		[ 'nested_groups', $groups, 'SELECT c, count(*) AS n, max(s) AS m FROM (SELECT g, t, count(*) AS c, sum(x) AS s FROM a GROUP BY g, t) q GROUP BY c' ],
 		[ 'join_of_groups', $groups, 'SELECT a.id, q.c FROM a JOIN (SELECT g, count(*) AS c FROM a GROUP BY g) q USING (g) WHERE a.x > 6' ],
 		[ 'with_twice', $groups, 'WITH q AS (SELECT g, sum(x) AS s FROM a GROUP BY g) SELECT q1.g, q2.s FROM q q1 JOIN q q2 ON q1.s <= q2.s' ],
@@ -103,6 +106,7 @@ sub shapes
 		[ 'distinct_on', $parts, 'SELECT DISTINCT ON (g) g, x, id FROM a ORDER BY g, x, id' ],
 		[ 'window_of_join', $parts, 'SELECT b.id, b.y, lag(a.x) OVER (PARTITION BY b.y ORDER BY b.id, a.id) AS l FROM a JOIN b ON b.a = a.id' ],
 		[ 'window_of_groups', "$groups, $parts", 'SELECT g, t, sum(x) AS s, rank() OVER (PARTITION BY g ORDER BY sum(x), t) AS r FROM a GROUP BY g, t' ],
+		[ 'window_of_rollup', "$groups, $parts", 'SELECT g, t, rank() OVER (PARTITION BY grouping(g), g ORDER BY count(*), t) AS r FROM a GROUP BY ROLLUP (g, t)' ],
 		[ 'groups_of_window', "$groups, $parts", 'SELECT r, count(*) AS c FROM (SELECT rank() OVER (PARTITION BY g ORDER BY x, id) AS r FROM a) q GROUP BY r' ],
 		[ 'distinct_window', "$groups, $parts", 'SELECT DISTINCT g, dense_rank() OVER (PARTITION BY g ORDER BY x) AS r FROM a' ],
 	);

@@ -130,8 +130,7 @@ SliceEnd RunSlice(const SliceContexts &contexts, Oid extension, int slot, const 
     WorkAs(owner, kind, slice);
   });
   EndSlice();
-  if (error == nullptr && slice->failure != nullptr)
-    return {SliceOutcome::kFailed, slice->failure};
+  if (error == nullptr && slice->failure != nullptr) return {SliceOutcome::kFailed, slice->failure};
   if (error == nullptr) return {outcome, nullptr};
   if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE) return {SliceOutcome::kBusy, nullptr};
   Oid present;

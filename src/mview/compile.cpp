@@ -114,13 +114,7 @@ Query *CompileSetTree(Compiler *compiler, const Query *query, Node *node) {
   right = Converted(right, operation);
   if (operation->op != SETOP_UNION || !operation->all)
     return CompileSetOperation(compiler, operation->op, operation->all, left, right);
-  QueryEnvironment *names = create_queryEnv();
-  NameShape(names, "a", DescribeRows(left));
-  NameShape(names, "b", DescribeRows(right));
-  Query *both = Parse("SELECT * FROM a UNION ALL SELECT * FROM b", names);
-  Splice(both, "a", SubqueryEntry(left));
-  Splice(both, "b", SubqueryEntry(right));
-  return both;
+  return UnionAll(left, right);
 }
 
 // Compiles what a query reads, in place; false with a reason if it cannot be done.
@@ -199,16 +193,13 @@ Query *Compile(Compiler *compiler, const Query *original) {
   if (original->cteList != NIL) return Refuse(compiler, "it has a recursive WITH", nullptr);
   if (original->setOperations != nullptr)
     return CompileSetTree(compiler, original, original->setOperations);
-  if (original->groupingSets != NIL) {
-    return Refuse(compiler, "it has grouping sets",
-                  "Make a view for each grouping, or combine them by UNION ALL.");
-  }
   OddContext odd = {original, 0, nullptr};
   if (query_tree_walker(const_cast<Query *>(original), pg::AsWalker(OddColumnWalker), &odd,
                         QTW_IGNORE_JOINALIASES))
     return Refuse(compiler, odd.why_not, "Name the columns.");
   if (original->hasWindowFuncs || original->hasDistinctOn)
     return CompilePartitions(compiler, original);
+  if (original->groupingSets != NIL) return CompileGroupingSets(compiler, original);
   if (original->groupClause != NIL || original->hasAggs || original->havingQual != nullptr ||
       original->distinctClause != NIL)
     return CompileGroups(compiler, original);

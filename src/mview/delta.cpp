@@ -16,6 +16,7 @@ extern "C" {
 #include "lib/stringinfo.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 }
@@ -100,6 +101,10 @@ double FullCost(const Shape *shape) {
 }  // namespace
 
 const Shape *Classify(const View &view) {
+  // Texts around users' expressions mean what PostgreSQL means by them.
+  const int settings = NewGUCNestLevel();
+  (void)set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
+                          GUC_ACTION_SAVE, true, 0, false);
   auto *shape = static_cast<Shape *>(palloc0(sizeof(Shape)));
   shape->query = Normalize(view.query);
   Compiler compiler = {&view, NIL, nullptr, nullptr};
@@ -118,6 +123,7 @@ const Shape *Classify(const View &view) {
   }
   RelationWalker(reinterpret_cast<Node *>(shape->query), &shape->relations);
   Describe(shape, compiler);
+  AtEOXact_GUC(false, settings);
   return shape;
 }
 

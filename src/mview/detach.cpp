@@ -190,17 +190,6 @@ Query *Padded(Query *query, List *before, List *behind) {
   return padded;
 }
 
-// Adds the rows of two queries up.
-Query *UnionAll(Query *one, Query *other) {
-  QueryEnvironment *names = create_queryEnv();
-  NameShape(names, "a", DescribeRows(one));
-  NameShape(names, "b", DescribeRows(other));
-  Query *both = Parse("SELECT * FROM a UNION ALL SELECT * FROM b", names);
-  Splice(both, "a", SubqueryEntry(one));
-  Splice(both, "b", SubqueryEntry(other));
-  return both;
-}
-
 // Makes an outer join of two sides. Where the sides are compared by keys, it is the inner join, which adds up, and the
 // rows of a side whose keys the other does not have. Else each left row is joined anew when a row that matches changes.
 Query *OuterJoined(Compiler *compiler, const Left &left, const Left &right, const Node *match,

@@ -12,6 +12,7 @@ extern "C" {
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/tlist.h"
+#include "parser/parse_agg.h"
 #include "rewrite/rewriteManip.h"
 #include "utils/lsyscache.h"
 }
@@ -191,7 +192,79 @@ bool AddAllKeys(Splitting *split, const Query *query) {
   return true;
 }
 
+// A grouping set of a query.
+struct GroupingSet {
+  const Query *query;
+  List *references;  // to sort and group clauses, of the expressions in the set
+};
+
+// Makes expressions that are not in a grouping set null, outside of aggregates, and GROUPING() a number.
+Node *InSetMutator(Node *node, GroupingSet *set) {
+  if (node == nullptr || IsA(node, Aggref)) return node;
+  if (IsA(node, GroupingFunc)) {
+    int32 bits = 0;
+    ListCell *cell;
+    foreach (cell, reinterpret_cast<GroupingFunc *>(node)->refs)
+      bits = bits << 1 | (list_member_int(set->references, lfirst_int(cell)) ? 0 : 1);
+    return reinterpret_cast<Node *>(
+        makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(bits), false, true));
+  }
+  ListCell *cell;
+  foreach (cell, set->query->groupClause) {
+    auto *clause = lfirst_node(SortGroupClause, cell);
+    Node *expression = get_sortgroupclause_expr(clause, set->query->targetList);
+    if (!equal(expression, node)) continue;
+    if (list_member_int(set->references, static_cast<int>(clause->tleSortGroupRef))) return node;
+    return reinterpret_cast<Node *>(
+        makeNullConst(exprType(node), exprTypmod(node), exprCollation(node)));
+  }
+  return expression_tree_mutator(node, pg::AsMutator(InSetMutator), set);
+}
+
+// Makes the query of one grouping set.
+Query *OfGroupingSet(const Query *query, List *references) {
+  GroupingSet set = {query, references};
+  auto *groups = static_cast<Query *>(copyObjectImpl(query));
+  groups->groupingSets = groups->groupClause = NIL;
+  groups->targetList =
+      reinterpret_cast<List *>(InSetMutator(reinterpret_cast<Node *>(groups->targetList), &set));
+  groups->havingQual = InSetMutator(groups->havingQual, &set);
+  ListCell *cell;
+  foreach (cell, query->groupClause) {
+    auto *clause = lfirst_node(SortGroupClause, cell);
+    if (list_member_int(references, static_cast<int>(clause->tleSortGroupRef)))
+      groups->groupClause = lappend(groups->groupClause, clause);
+  }
+  // The empty set has one group, also without aggregates.
+  if (groups->groupClause == NIL && !groups->hasAggs && groups->havingQual == nullptr)
+    groups->havingQual = makeBoolConst(true, false);
+  return groups;
+}
+
 }  // namespace
+
+Query *CompileGroupingSets(Compiler *compiler, const Query *query) {
+  if (query->distinctClause != NIL) {
+    auto *inner = static_cast<Query *>(copyObjectImpl(query));
+    inner->distinctClause = NIL;
+    Query *distinct = Wrapped(inner);
+    QueryEnvironment *names = create_queryEnv();
+    NameShape(names, "sets", DescribeRows(distinct));
+    Query *outer = Parse("SELECT DISTINCT * FROM sets", names);
+    Splice(outer, "sets", SubqueryEntry(distinct));
+    return Compile(compiler, outer);
+  }
+  constexpr int kMostSets = 64;
+  List *sets = expand_grouping_sets(query->groupingSets, query->groupDistinct, kMostSets);
+  if (sets == NIL) return Refuse(compiler, "it has too many grouping sets", nullptr);
+  Query *all = nullptr;
+  ListCell *cell;
+  foreach (cell, sets) {
+    Query *groups = OfGroupingSet(query, static_cast<List *>(lfirst(cell)));
+    all = all == nullptr ? groups : UnionAll(all, groups);
+  }
+  return Compile(compiler, all);
+}
 
 Query *CompileGroups(Compiler *compiler, const Query *query) {
   Splitting split = {};

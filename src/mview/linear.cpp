@@ -192,15 +192,9 @@ Query *BuildUnion(Term *term, const Query *query, bool *is_weighted) {
     return built[i];
   }
   *is_weighted = has_weight[0] || has_weight[1];
-  QueryEnvironment *names = create_queryEnv();
-  constexpr const char *kSides[] = {"a", "b"};
-  for (int i = 0; i < 2; i++) {
+  for (int i = 0; i < 2; i++)
     if (*is_weighted && !has_weight[i]) AddUnitWeight(built[i]);
-    NameShape(names, kSides[i], DescribeRows(built[i]));
-  }
-  Query *both = Parse("SELECT * FROM a UNION ALL SELECT * FROM b", names);
-  for (int i = 0; i < 2; i++) Splice(both, kSides[i], SubqueryEntry(built[i]));
-  return both;
+  return UnionAll(built[0], built[1]);
 }
 
 // Takes the rows of a query away instead of adding them.

@@ -56,7 +56,7 @@ struct OverGroups {
 
 bool CollectOverGroups(Node *node, OverGroups *over) {
   if (node == nullptr || list_member(over->expressions, node)) return false;
-  if (IsA(node, Aggref) || IsA(node, Var)) {
+  if (IsA(node, Aggref) || IsA(node, Var) || IsA(node, GroupingFunc)) {
     over->expressions = lappend(over->expressions, node);
     return false;
   }
@@ -104,7 +104,7 @@ Query *GroupsBelow(const Query *original) {
   inner->windowClause = inner->distinctClause = inner->sortClause = NIL;
   inner->hasWindowFuncs = inner->hasDistinctOn = inner->hasTargetSRFs = false;
   inner->hasSubLinks = checkExprHasSubLink(reinterpret_cast<Node *>(inner));
-  outer->groupClause = NIL;
+  outer->groupClause = outer->groupingSets = NIL;
   outer->havingQual = nullptr;
   outer->hasAggs = false;
   outer->rtable = NIL;
@@ -129,7 +129,8 @@ Query *CompilePartitions(Compiler *compiler, const Query *original) {
     Splice(distinct, "window_rows", SubqueryEntry(below));
     return Compile(compiler, distinct);
   }
-  if (original->groupClause != NIL || original->hasAggs || original->havingQual != nullptr)
+  if (original->groupClause != NIL || original->groupingSets != NIL || original->hasAggs ||
+      original->havingQual != nullptr)
     return Compile(compiler, GroupsBelow(original));
   if (checkExprHasSubLink(reinterpret_cast<Node *>(original->targetList)))
     return Refuse(compiler, "it has a subquery in an expression beside window functions", nullptr);

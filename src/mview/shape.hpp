@@ -110,6 +110,9 @@ Query *Compile(Compiler *compiler, const Query *query);
 // The same for a query with groups.
 Query *CompileGroups(Compiler *compiler, const Query *query);
 
+// The same for a query with grouping sets.
+Query *CompileGroupingSets(Compiler *compiler, const Query *query);
+
 // The same for a query with window functions or DISTINCT ON.
 Query *CompilePartitions(Compiler *compiler, const Query *query);
 

@@ -140,6 +140,16 @@ void Splice(Query *query, const char *name, const RangeTblEntry *entry) {
   SpliceWalker(reinterpret_cast<Node *>(query), &context);
 }
 
+Query *UnionAll(Query *one, Query *other) {
+  QueryEnvironment *names = create_queryEnv();
+  NameShape(names, "one", DescribeRows(one));
+  NameShape(names, "other", DescribeRows(other));
+  Query *both = Parse("SELECT * FROM one UNION ALL SELECT * FROM other", names);
+  Splice(both, "one", SubqueryEntry(one));
+  Splice(both, "other", SubqueryEntry(other));
+  return both;
+}
+
 int AddEntry(Query *query, RangeTblEntry *entry, bool is_source) {
   query->rtable = lappend(query->rtable, entry);
   const int number = list_length(query->rtable);

@@ -29,6 +29,9 @@ RangeTblEntry *SubqueryEntry(Query *query);
 // Puts an entry in the place of all named rows of this name, however deep in the query.
 void Splice(Query *query, const char *name, const RangeTblEntry *entry);
 
+// Adds the rows of two queries up.
+Query *UnionAll(Query *one, Query *other);
+
 // Appends an entry to the range table and, with `is_source`, to FROM; returns its number.
 int AddEntry(Query *query, RangeTblEntry *entry, bool is_source);
 
