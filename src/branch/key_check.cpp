@@ -189,7 +189,7 @@ void NoteKey(const Local &local, Relation copy, TupleTableSlot *old, TupleTableS
   if (stays) return;
   RowCopier copier;
   copier.Open(local.relation, local.deleted, CopyCommand());
-  copier.NoteDeleted(key, row != nullptr, CopyCommand() + 1);
+  copier.NoteDeleted(key, CopyCommand() + 1);
   copier.Close();
 }
 

@@ -127,22 +127,21 @@ Oid CreateDeleted(Oid main_oid, Oid copy) {
   list_free(RelationGetIndexList(main));
   Relation key = index_open(main->rd_pkindex, AccessShareLock);
   const int count = key->rd_index->indnkeyatts;
-  TupleDesc row = CreateTemplateTupleDesc(count + kBeforeDeletedKey);
-  TupleDescInitEntry(row, kDeletedXid, "xid", XID8OID, -1, 0);
-  TupleDescInitEntry(row, kDeletedMoved, "moved", BOOLOID, -1, 0);
+  TupleDesc row = CreateTemplateTupleDesc(count + 1);
+  TupleDescInitEntry(row, 1, "xid", XID8OID, -1, 0);
   IndexInfo *info = makeIndexInfo(count, count, BTREE_AM_OID, NIL, NIL, false, false, true, false);
   List *names = NIL;
   for (int i = 0; i < count; i++) {
     const Form_pg_attribute column =
         TupleDescAttr(RelationGetDescr(main), key->rd_index->indkey.values[i] - 1);
-    const auto number = static_cast<AttrNumber>(i + 1 + kBeforeDeletedKey);
+    const auto number = static_cast<AttrNumber>(i + 2);
     char *name = psprintf("k%d", i + 1);
     TupleDescInitEntry(row, number, name, column->atttypid, column->atttypmod, 0);
     TupleDescInitEntryCollation(row, number, column->attcollation);
     info->ii_IndexAttrNumbers[i] = number;
     names = lappend(names, name);
   }
-  for (int i = 0; i < row->natts; i++) TupleDescAttr(row, i)->attnotnull = true;
+  for (int i = 0; i <= count; i++) TupleDescAttr(row, i)->attnotnull = true;
   const Oid schema = get_rel_namespace(copy);
   const Oid deleted =
       heap_create_with_catalog(psprintf("deleted_%u", copy), schema, InvalidOid, InvalidOid,
@@ -202,10 +201,9 @@ void MakeWhole(const Branch &branch, Oid main) {
 
 void MakeAllWhole(const Branch &branch) {
   ListCell *cell;
-  foreach (cell,
-           QueryOids(psprintf("SELECT main_relid FROM heliosdb.branch_relations WHERE branch "
-                              "= %lld AND deleted_relid <> 0 AND whole_xid IS NULL ORDER BY 1",
-                              static_cast<long long>(branch.id))))
+  foreach (cell, QueryOids(psprintf("SELECT main_relid FROM heliosdb.branch_relations WHERE branch "
+                                    "= %lld AND deleted_relid <> 0 AND whole_xid IS NULL ORDER BY 1",
+                                    static_cast<long long>(branch.id))))
     MakeWhole(branch, lfirst_oid(cell));
 }
 

@@ -2,8 +2,8 @@
 //
 //   copy                  rows that were changed or locked on the branch, and rows of its own
 //   deleted_<oid of the copy>, beside it
-//                         xid | moved | k1 | k2 | …   keys, in the order of the primary key, of rows that were deleted or
-//                         got another key, which is moved; btree index on k1, k2, …
+//                         xid | k1 | k2 | …   keys, in the order of the primary key, of rows that were deleted or got
+//                         another key; btree index on k1, k2, …
 //   all other rows        main's as of the fork
 //
 // A key in both tables is that of a row which came back. The copy has a trigger before changes: it brings in the rows of
@@ -13,19 +13,7 @@
 #include "branch/catalog.hpp"
 #include "pg/pg.hpp"
 
-extern "C" {
-#include "access/attnum.h"
-}
-#undef Min
-#undef Max
-#undef Abs
-
 namespace helios::branch {
-
-// Columns of a table of deleted keys.
-inline constexpr AttrNumber kDeletedXid = 1;
-inline constexpr AttrNumber kDeletedMoved = 2;
-inline constexpr int kBeforeDeletedKey = 2;
 
 // Defines heliosdb.branch_row_copy_above.
 void InitPartial();

@@ -1,6 +1,5 @@
 #include "branch/row_copy.hpp"
 
-#include "branch/partial.hpp"
 #include "branch/session.hpp"
 #include "pg/compat.hpp"
 #include "pg/pause.hpp"
@@ -111,10 +110,8 @@ bool RowCopier::Find(const Datum *key, Snapshot snapshot, TupleTableSlot *found)
   return is_found;
 }
 
-bool RowCopier::IsDeleted(const Datum *key, Snapshot snapshot, bool *moved) {
+bool RowCopier::IsDeleted(const Datum *key, Snapshot snapshot) {
   const bool found = Find(key, snapshot, found_deleted_);
-  bool is_null;
-  *moved = found && DatumGetBool(slot_getattr(found_deleted_, kDeletedMoved, &is_null));
   ExecClearTuple(found_deleted_);
   return found;
 }
@@ -133,19 +130,6 @@ bool RowCopier::Wait(TransactionId other, LockWaitPolicy wait) {
                       errmsg("could not obtain lock on row in relation \"%s\"",
                              RelationGetRelationName(copy_))));
   }
-}
-
-// Raises an error if a row that somebody else has taken away is not just gone for the statement.
-void RowCopier::CheckGone(const Datum *key, Snapshot snapshot, bool moved) {
-  SnapshotData own = Until(snapshot, GetCurrentCommandId(false) + 1);
-  bool moved_by_own;
-  if (IsDeleted(key, &own, &moved_by_own)) return;
-  CheckOneSnapshot(snapshot);
-  if (!moved) return;
-  ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-                  errmsg("a row of table \"%s\" has got another primary key meanwhile",
-                         RelationGetRelationName(copy_)),
-                  errhint("Run the statement again.")));
 }
 
 Copied RowCopier::Copy(TupleTableSlot *slot, Snapshot snapshot, LockWaitPolicy wait) {
@@ -181,10 +165,12 @@ Copied RowCopier::Copy(TupleTableSlot *slot, Snapshot snapshot, LockWaitPolicy w
     ExecClearTuple(found_);
     return Copied::kBefore;
   }
-  bool moved;
-  if (IsDeleted(key, SnapshotSelf, &moved)) {
+  if (IsDeleted(key, SnapshotSelf)) {
     UnlockRows(copy);
-    if (snapshot != nullptr) CheckGone(key, snapshot, moved);
+    if (snapshot != nullptr) {
+      SnapshotData own = Until(snapshot, GetCurrentCommandId(false) + 1);
+      if (!IsDeleted(key, &own)) CheckOneSnapshot(snapshot);
+    }
     return Copied::kGone;
   }
   pg::Pause("branch_row_copy");
@@ -196,20 +182,18 @@ Copied RowCopier::Copy(TupleTableSlot *slot, Snapshot snapshot, LockWaitPolicy w
   return Copied::kNow;
 }
 
-void RowCopier::NoteDeleted(const Datum *key, bool moved, CommandId command) {
-  bool was_moved;
-  if (IsDeleted(key, SnapshotSelf, &was_moved)) return;
+void RowCopier::NoteDeleted(const Datum *key, CommandId command) {
+  if (IsDeleted(key, SnapshotSelf)) return;
   const TupleDesc row = RelationGetDescr(deleted_);
-  Datum values[INDEX_MAX_KEYS + kBeforeDeletedKey];
-  bool nulls[INDEX_MAX_KEYS + kBeforeDeletedKey] = {};
-  values[kDeletedXid - 1] = FullTransactionIdGetDatum(GetTopFullTransactionId());
-  values[kDeletedMoved - 1] = BoolGetDatum(moved);
-  for (int i = 0; i < key_count_; i++) values[i + kBeforeDeletedKey] = key[i];
+  Datum values[INDEX_MAX_KEYS + 1];
+  bool nulls[INDEX_MAX_KEYS + 1] = {};
+  values[0] = FullTransactionIdGetDatum(GetTopFullTransactionId());
+  for (int i = 0; i < key_count_; i++) values[i + 1] = key[i];
   HeapTuple tuple = heap_form_tuple(row, values, nulls);
   heap_insert(deleted_, tuple, command, 0, nullptr);
   IndexInfo *info = BuildIndexInfo(deleted_index_);
-  index_insert(deleted_index_, values + kBeforeDeletedKey, nulls + kBeforeDeletedKey,
-               &tuple->t_self, deleted_, UNIQUE_CHECK_NO, false, info);
+  index_insert(deleted_index_, values + 1, nulls + 1, &tuple->t_self, deleted_, UNIQUE_CHECK_NO,
+               false, info);
   pg::EndIndexInserts(deleted_index_, info);
   heap_freetuple(tuple);
 }

@@ -36,11 +36,11 @@ class RowCopier {
   // belongs to the whole transaction and does not see what others have done.
   Copied Copy(TupleTableSlot *slot, Snapshot snapshot, LockWaitPolicy wait);
 
-  // Finds out whether a key, in the order of the primary key, is one of the deleted, and whether its row has moved.
-  bool IsDeleted(const Datum *key, Snapshot snapshot, bool *moved);
+  // Finds out whether a key, in the order of the primary key, is one of the deleted.
+  bool IsDeleted(const Datum *key, Snapshot snapshot);
 
-  // Notes a key as deleted unless it is already, for `command`; moved: its row gets another one.
-  void NoteDeleted(const Datum *key, bool moved, CommandId command);
+  // Notes a key as deleted unless it is already, for `command`.
+  void NoteDeleted(const Datum *key, CommandId command);
 
   Relation copy() const { return copy_; }
   Relation key_index() const { return key_index_; }
@@ -48,7 +48,6 @@ class RowCopier {
  private:
   bool Find(const Datum *key, Snapshot snapshot, TupleTableSlot *found);
   void OpenTarget();
-  void CheckGone(const Datum *key, Snapshot snapshot, bool moved);
   bool Wait(TransactionId other, LockWaitPolicy wait);
 
   Relation copy_ = nullptr;

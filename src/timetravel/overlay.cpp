@@ -43,8 +43,8 @@ namespace {
 constexpr int kProbes = 16;
 constexpr uint32 kFirstCapacity = 1024;
 constexpr uint64 kBytesPerKilobyte = 1024;
-// Columns before the key in a table of deleted keys: the transaction, and whether the row has another key now.
-constexpr int kBeforeKey = 2;
+// Columns before the key in a table of deleted keys: the transaction.
+constexpr int kBeforeKey = 1;
 
 // True for operator families whose types are numbers that are equal only if their bits are.
 bool IsNumber(Oid family) { return family == INTEGER_BTREE_FAM_OID || family == OID_BTREE_FAM_OID; }

@@ -1,7 +1,7 @@
 // Rows that stand in place of rows of the past, by primary key:
 //
 //   local    rows that somebody has instead of those of the past with the same key, and rows of his own
-//   deleted  keys whose rows of the past he does not have:  xid | moved | k1 | k2 | …   with a btree index on k1, k2, …
+//   deleted  keys whose rows of the past he does not have:  xid | k1 | k2 | …   with a btree index on k1, k2, …
 //
 // Who names the two tables needs the privileges for `local`; `deleted` must belong to it.
 //
