@@ -26,6 +26,9 @@ $node->safe_psql('postgres', q{
 	CREATE TRIGGER "~~~" BEFORE INSERT ON late FOR EACH ROW EXECUTE FUNCTION shift();
 	CREATE TABLE pairs (a text COLLATE "C", b numeric, v int, PRIMARY KEY (b, a));
 	INSERT INTO pairs SELECT 'a' || i % 10, i / 10, 0 FROM generate_series(0, 99) i;
+	CREATE TYPE mood AS ENUM ('good', 'bad');
+	CREATE TABLE typed (m mood, a int[], r int4range, PRIMARY KEY (m, a, r));
+	INSERT INTO typed SELECT m, '{1}', '[1,2)' FROM unnest(enum_range(NULL::mood)) m;
 	ALTER TABLE pairs ENABLE ROW LEVEL SECURITY;
 	CREATE POLICY mine ON pairs USING (a <> 'a3');
 	CREATE ROLE reader;
@@ -100,6 +103,10 @@ is(on('b', "DO \$\$ BEGIN FOR i IN 401..410 LOOP UPDATE big SET note = 'loop' WH
 is(on('b', 'SELECT id FROM big WHERE k = 58 ORDER BY id DESC LIMIT 2 FOR UPDATE'), "9958\n9858", 'FOR UPDATE in order');
 is(on('b', 'BEGIN', 'SAVEPOINT s', 'UPDATE big SET k = 1 WHERE k = 59', 'ROLLBACK TO s', 'UPDATE big SET k = 1059 WHERE k = 59', 'COMMIT', 'SELECT count(*) FROM big WHERE k = 1059'), '100', 'savepoints');
 is(on('b', "BEGIN", "DELETE FROM big WHERE id = 60", 'ROLLBACK', 'SELECT count(*) FROM big WHERE id = 60'), '1', 'rollback of a deletion');
+
+# Keys of types that have their operators from others.
+like(failure('b', "INSERT INTO typed VALUES ('good', '{1}', '[1,2)')"), qr/violates unique constraint "typed_pkey"/, 'keys of enumerations, arrays and ranges');
+is(on('b', "UPDATE typed SET a = '{2}' WHERE m = 'good'", "INSERT INTO typed VALUES ('good', '{1}', '[1,2)')", 'SELECT * FROM typed ORDER BY m, a'), "good|{1}|[1,2)\ngood|{2}|[1,2)\nbad|{1}|[1,2)", 'and changes of them');
 
 # ---- Unique keys of rows that are not copied ----
 
