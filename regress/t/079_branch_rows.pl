@@ -29,6 +29,9 @@ $node->safe_psql('postgres', q{
 	CREATE TYPE mood AS ENUM ('good', 'bad');
 	CREATE TABLE typed (m mood, a int[], r int4range, PRIMARY KEY (m, a, r));
 	INSERT INTO typed SELECT m, '{1}', '[1,2)' FROM unnest(enum_range(NULL::mood)) m;
+	CREATE TABLE down (id int PRIMARY KEY, v int);
+	INSERT INTO down SELECT i, 1 FROM generate_series(1, 20000) i;
+	CREATE INDEX down_id ON down (id DESC, v);
 	ALTER TABLE pairs ENABLE ROW LEVEL SECURITY;
 	CREATE POLICY mine ON pairs USING (a <> 'a3');
 	CREATE ROLE reader;
@@ -107,6 +110,15 @@ is(on('b', "BEGIN", "DELETE FROM big WHERE id = 60", 'ROLLBACK', 'SELECT count(*
 # Keys of types that have their operators from others.
 like(failure('b', "INSERT INTO typed VALUES ('good', '{1}', '[1,2)')"), qr/violates unique constraint "typed_pkey"/, 'keys of enumerations, arrays and ranges');
 is(on('b', "UPDATE typed SET a = '{2}' WHERE m = 'good'", "INSERT INTO typed VALUES ('good', '{1}', '[1,2)')", 'SELECT * FROM typed ORDER BY m, a'), "good|{1}|[1,2)\ngood|{2}|[1,2)\nbad|{1}|[1,2)", 'and changes of them');
+
+# A log whose index is in another order than the key.
+on('b', 'UPDATE down SET v = 0 WHERE id % 100 = 0');
+my $reader = session('b');
+$reader->query_safe('SET enable_seqscan = off; SET enable_bitmapscan = off; SET plan_cache_mode = force_generic_plan; PREPARE p AS SELECT count(*), count(DISTINCT id), sum(v) FROM (SELECT * FROM down WHERE id BETWEEN 100 AND 900 OFFSET 0) d');
+is($reader->query_safe('EXECUTE p'), '801|801|792', 'an index that descends');
+sql('UPDATE down SET v = 7 WHERE id BETWEEN 200 AND 700');
+is($reader->query_safe('EXECUTE p'), '801|801|792', 'also in the log');
+$reader->quit;
 
 # ---- Unique keys of rows that are not copied ----
 
