@@ -24,6 +24,8 @@ $node->safe_psql('postgres', q{
 	CREATE TABLE late (id int PRIMARY KEY, v int);
 	CREATE FUNCTION shift() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.id := NEW.id + 1; RETURN NEW; END';
 	CREATE TRIGGER "~~~" BEFORE INSERT ON late FOR EACH ROW EXECUTE FUNCTION shift();
+	CREATE TABLE looked (id int PRIMARY KEY, v int);
+	INSERT INTO looked SELECT i, i * 10 FROM generate_series(1, 100) i;
 	CREATE TABLE pairs (a text COLLATE "C", b numeric, v int, PRIMARY KEY (b, a));
 	INSERT INTO pairs SELECT 'a' || i % 10, i / 10, 0 FROM generate_series(0, 99) i;
 	CREATE TYPE mood AS ENUM ('good', 'bad');
@@ -165,6 +167,13 @@ $two = start("USE BRANCH c; UPDATE big SET k = k + 1 WHERE id = 14 RETURNING k; 
 await_lock();
 $one->query_safe('ROLLBACK');
 is(finish($two), "15\nERROR:  23505", 'a rollback leaves it to the next');
+
+# A subquery that locks rows finds others when the row is looked at again.
+$one->query_safe('BEGIN; UPDATE big SET k = 97 WHERE id = 16');
+$two = start("USE BRANCH c; UPDATE big b SET note = (SELECT v::text FROM looked l WHERE l.id = b.k FOR UPDATE) WHERE id = 16 RETURNING k, note");
+await_lock();
+$one->query_safe('COMMIT');
+is(finish($two), '97|970', 'EvalPlanQual of a subquery');
 
 my $old = session('c');
 $old->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM big');
