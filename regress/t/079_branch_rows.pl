@@ -109,6 +109,15 @@ is(on('b', 'SELECT id FROM big WHERE k = 58 ORDER BY id DESC LIMIT 2 FOR UPDATE'
 is(on('b', 'BEGIN', 'SAVEPOINT s', 'UPDATE big SET k = 1 WHERE k = 59', 'ROLLBACK TO s', 'UPDATE big SET k = 1059 WHERE k = 59', 'COMMIT', 'SELECT count(*) FROM big WHERE k = 1059'), '100', 'savepoints');
 is(on('b', "BEGIN", "DELETE FROM big WHERE id = 60", 'ROLLBACK', 'SELECT count(*) FROM big WHERE id = 60'), '1', 'rollback of a deletion');
 
+# What a command within a statement copies, or one between two rows of a cursor, the statement meets as on main.
+is(on('b', "DO \$\$ DECLARE r record; BEGIN FOR r IN SELECT id FROM big WHERE k = 31 FOR UPDATE LOOP UPDATE big SET note = 'met' WHERE id = r.id + 1500; END LOOP; END \$\$", "SELECT count(*), min(id), max(id) FROM big WHERE note = 'met'"), '45|1531|8931', 'rows that were changed since are left out of FOR UPDATE');
+is(on('b', "DO \$\$ DECLARE r record; n int := 0; BEGIN FOR r IN SELECT id FROM parent WHERE id <= 80 FOR UPDATE LOOP n := n + 1; INSERT INTO child VALUES (6000 + n, r.id + 60); END LOOP; RAISE EXCEPTION '%', n; EXCEPTION WHEN raise_exception THEN IF SQLERRM <> '80' THEN RAISE; END IF; END \$\$", 'SELECT count(*) FROM child WHERE id > 6000'), '0', 'but not those that were only locked');
+sql('CREATE FUNCTION touch(int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN UPDATE big SET note = note WHERE id = $1; RETURN 1; END $$', 'CREATE FUNCTION lock(int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN PERFORM FROM big WHERE id = $1 FOR UPDATE; RETURN 1; END $$');
+like(failure('b', 'UPDATE big SET k = 32 + touch(id + 100) WHERE id IN (32, 132)'), qr/already modified by an operation triggered by the current command/, 'a row that a function has changed');
+is(on('b', 'UPDATE big SET k = 32 + lock(id + 100) WHERE id IN (32, 132) RETURNING k'), "33\n33", 'a row that a function has locked');
+is(on('b', 'BEGIN ISOLATION LEVEL REPEATABLE READ', 'UPDATE big SET k = 33 + lock(id + 100) WHERE id IN (233, 333) RETURNING k', 'COMMIT'), "34\n34", 'that is no conflict');
+like(failure('b', 'SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_material = off; MERGE INTO big b USING (VALUES (34), (33)) v (x) ON b.id BETWEEN v.x AND v.x + 1 WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN DO NOTHING'), qr/cannot affect row a second time/, 'a row that MERGE has deleted');
+
 # Keys of types that have their operators from others.
 like(failure('b', "INSERT INTO typed VALUES ('good', '{1}', '[1,2)')"), qr/violates unique constraint "typed_pkey"/, 'keys of enumerations, arrays and ranges');
 is(on('b', "UPDATE typed SET a = '{2}' WHERE m = 'good'", "INSERT INTO typed VALUES ('good', '{1}', '[1,2)')", 'SELECT * FROM typed ORDER BY m, a'), "good|{1}|[1,2)\ngood|{2}|[1,2)\nbad|{1}|[1,2)", 'and changes of them');

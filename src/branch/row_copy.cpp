@@ -43,6 +43,32 @@ SnapshotData Until(Snapshot snapshot, CommandId command) {
   return later;
 }
 
+// Tells whether a version of a row is one that a later command of this transaction has copied.
+bool IsCopiedBy(const HeapTupleHeaderData *row, CommandId later_than) {
+  auto *header = const_cast<HeapTupleHeader>(row);
+  return (header->t_infomask & HEAP_UPDATED) == 0 &&
+         TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmin(header)) &&
+         HeapTupleHeaderGetCmin(header) > later_than;
+}
+
+// Lets a version of a row count as inserted by another command; who has changed it since stays.
+void SetCommand(const BufferHeapTupleTableSlot *slot, CommandId command) {
+  LockBuffer(slot->buffer, BUFFER_LOCK_EXCLUSIVE);
+  HeapTupleHeader row = slot->base.tuple->t_data;
+  const bool is_changed = (row->t_infomask & HEAP_XMAX_INVALID) == 0 &&
+                          !HEAP_XMAX_IS_LOCKED_ONLY(row->t_infomask) &&
+                          TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetUpdateXid(row));
+  CommandId changed = is_changed ? HeapTupleHeaderGetCmax(row) : InvalidCommandId;
+  HeapTupleHeaderSetCmin(row, command);
+  if (is_changed) {
+    bool is_combo;
+    HeapTupleHeaderAdjustCmax(row, &changed, &is_combo);
+    HeapTupleHeaderSetCmax(row, changed, is_combo);
+  }
+  MarkBufferDirtyHint(slot->buffer, true);
+  LockBuffer(slot->buffer, BUFFER_LOCK_UNLOCK);
+}
+
 }  // namespace
 
 void RowCopier::Open(Oid copy, Oid deleted, CommandId command) {
@@ -91,12 +117,9 @@ void RowCopier::Close() {
   copy_ = nullptr;
 }
 
-// Looks for a key in the copy, or in the table of deleted keys.
-bool RowCopier::Find(const Datum *key, Snapshot snapshot, TupleTableSlot *found) {
-  const bool in_copy = found == found_;
-  Relation table = in_copy ? copy_ : deleted_;
-  Relation index = in_copy ? key_index_ : deleted_index_;
-  if (RelationGetNumberOfBlocks(table) == 0) return false;
+// Begins to look for a key by an index of the copy or of the deleted keys.
+IndexScanDesc RowCopier::BeginFind(Relation table, Relation index, const Datum *key,
+                                   Snapshot snapshot) {
   ScanKeyData keys[INDEX_MAX_KEYS];
   for (int i = 0; i < key_count_; i++) {
     ScanKeyEntryInitialize(&keys[i], 0, static_cast<AttrNumber>(i + 1), BTEqualStrategyNumber,
@@ -104,10 +127,49 @@ bool RowCopier::Find(const Datum *key, Snapshot snapshot, TupleTableSlot *found)
   }
   IndexScanDesc scan = pg::BeginIndexScan(table, index, snapshot, key_count_, 0);
   index_rescan(scan, keys, key_count_, nullptr, 0);
+  return scan;
+}
+
+// Looks for a key in the copy, or in the table of deleted keys.
+bool RowCopier::Find(const Datum *key, Snapshot snapshot, TupleTableSlot *found) {
+  const bool in_copy = found == found_;
+  Relation table = in_copy ? copy_ : deleted_;
+  if (RelationGetNumberOfBlocks(table) == 0) return false;
+  IndexScanDesc scan = BeginFind(table, in_copy ? key_index_ : deleted_index_, key, snapshot);
   const bool is_found = index_getnext_slot(scan, ForwardScanDirection, found);
   // The slot keeps its page.
   index_endscan(scan);
   return is_found;
+}
+
+// Looks for the row as a later command of this transaction, run by the statement or between two of its rows, has copied
+// it, and lets it count as copied by the statement. What has become of it since, the statement meets as it would on
+// main.
+bool RowCopier::FindCopiedLater(const Datum *key) {
+  IndexScanDesc scan = BeginFind(copy_, key_index_, key, SnapshotAny);
+  CommandId first = InvalidCommandId;
+  ItemPointerData place;
+  while (index_getnext_slot(scan, ForwardScanDirection, found_)) {
+    HeapTupleHeader row = reinterpret_cast<BufferHeapTupleTableSlot *>(found_)->base.tuple->t_data;
+    // A row is copied before this transaction can insert another one with its key.
+    if (!IsCopiedBy(row, command_) || HeapTupleHeaderGetCmin(row) >= first) continue;
+    first = HeapTupleHeaderGetCmin(row);
+    place = found_->tts_tid;
+  }
+  index_endscan(scan);
+  ExecClearTuple(found_);
+  if (first == InvalidCommandId ||
+      !table_tuple_fetch_row_version(copy_, &place, SnapshotAny, found_))
+    return false;
+  SetCommand(reinterpret_cast<BufferHeapTupleTableSlot *>(found_), command_);
+  return true;
+}
+
+// Looks for a row that this statement has copied before, or a command within it; perhaps changed since, it counts as it
+// was copied.
+bool RowCopier::FindOwn(const Datum *key, Snapshot snapshot) {
+  SnapshotData own = Until(snapshot, command_ + 1);
+  return Find(key, &own, found_) || FindCopiedLater(key);
 }
 
 bool RowCopier::IsDeleted(const Datum *key, Snapshot snapshot) {
@@ -153,10 +215,8 @@ Copied RowCopier::Copy(TupleTableSlot *slot, Snapshot snapshot, LockWaitPolicy w
       continue;
     }
     if (snapshot != nullptr) {
-      // A row that this statement has copied before, and perhaps changed since, counts as it was copied.
-      SnapshotData own = Until(snapshot, command_ + 1);
       ExecClearTuple(found_);
-      if (!Find(key, &own, found_)) {
+      if (!FindOwn(key, snapshot)) {
         CheckOneSnapshot(snapshot);
         if (!Find(key, &dirty, found_)) continue;
       }
@@ -167,10 +227,14 @@ Copied RowCopier::Copy(TupleTableSlot *slot, Snapshot snapshot, LockWaitPolicy w
   }
   if (IsDeleted(key, SnapshotSelf)) {
     UnlockRows(copy);
-    if (snapshot != nullptr) {
-      SnapshotData own = Until(snapshot, GetCurrentCommandId(false) + 1);
-      if (!IsDeleted(key, &own)) CheckOneSnapshot(snapshot);
+    if (snapshot == nullptr) return Copied::kGone;
+    if (FindOwn(key, snapshot)) {
+      ExecCopySlot(slot, found_);
+      ExecClearTuple(found_);
+      return Copied::kBefore;
     }
+    SnapshotData own = Until(snapshot, GetCurrentCommandId(false) + 1);
+    if (!IsDeleted(key, &own)) CheckOneSnapshot(snapshot);
     return Copied::kGone;
   }
   pg::Pause("branch_row_copy");

@@ -5,6 +5,7 @@
 #include "pg/pg.hpp"
 
 extern "C" {
+#include "access/genam.h"
 #include "executor/tuptable.h"
 #include "nodes/execnodes.h"
 #include "nodes/lockoptions.h"
@@ -46,6 +47,9 @@ class RowCopier {
   Relation key_index() const { return key_index_; }
 
  private:
+  IndexScanDesc BeginFind(Relation table, Relation index, const Datum *key, Snapshot snapshot);
+  bool FindCopiedLater(const Datum *key);
+  bool FindOwn(const Datum *key, Snapshot snapshot);
   bool Find(const Datum *key, Snapshot snapshot, TupleTableSlot *found);
   void OpenTarget();
   bool Wait(TransactionId other, LockWaitPolicy wait);
