@@ -28,6 +28,9 @@ $node->safe_psql('postgres', q{
 	INSERT INTO looked SELECT i, i * 10 FROM generate_series(1, 100) i;
 	CREATE TABLE pairs (a text COLLATE "C", b numeric, v int, PRIMARY KEY (b, a));
 	INSERT INTO pairs SELECT 'a' || i % 10, i / 10, 0 FROM generate_series(0, 99) i;
+	CREATE TABLE wide (id int PRIMARY KEY, v text);
+	ALTER TABLE wide ALTER v SET STORAGE EXTERNAL;
+	INSERT INTO wide SELECT i, repeat('wide', i * 4000) FROM generate_series(1, 5) i;
 	CREATE TYPE mood AS ENUM ('good', 'bad');
 	CREATE TABLE typed (m mood, a int[], r int4range, PRIMARY KEY (m, a, r));
 	INSERT INTO typed SELECT m, '{1}', '[1,2)' FROM unnest(enum_range(NULL::mood)) m;
@@ -117,6 +120,9 @@ like(failure('b', 'UPDATE big SET k = 32 + touch(id + 100) WHERE id IN (32, 132)
 is(on('b', 'UPDATE big SET k = 32 + lock(id + 100) WHERE id IN (32, 132) RETURNING k'), "33\n33", 'a row that a function has locked');
 is(on('b', 'BEGIN ISOLATION LEVEL REPEATABLE READ', 'UPDATE big SET k = 33 + lock(id + 100) WHERE id IN (233, 333) RETURNING k', 'COMMIT'), "34\n34", 'that is no conflict');
 like(failure('b', 'SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_material = off; MERGE INTO big b USING (VALUES (34), (33)) v (x) ON b.id BETWEEN v.x AND v.x + 1 WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN DO NOTHING'), qr/cannot affect row a second time/, 'a row that MERGE has deleted');
+
+# Values outside of the row, in which the copying command would be the deleting one.
+is(on('b', "DELETE FROM wide WHERE id = 1", "UPDATE wide SET v = v || 'x' WHERE id IN (2, 3) RETURNING length(v)", "INSERT INTO wide VALUES (4, 'new') ON CONFLICT (id) DO UPDATE SET v = excluded.v || right(wide.v, 1)", 'SELECT id, length(v) FROM wide ORDER BY id'), "32001\n48001\n2|32001\n3|48001\n4|4\n5|80000", 'large values');
 
 # Keys of types that have their operators from others.
 like(failure('b', "INSERT INTO typed VALUES ('good', '{1}', '[1,2)')"), qr/violates unique constraint "typed_pkey"/, 'keys of enumerations, arrays and ranges');

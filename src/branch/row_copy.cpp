@@ -7,6 +7,7 @@
 extern "C" {
 #include "access/genam.h"
 #include "access/heapam.h"
+#include "access/heaptoast.h"
 #include "access/stratnum.h"
 #include "access/table.h"
 #include "access/tableam.h"
@@ -41,6 +42,12 @@ SnapshotData Until(Snapshot snapshot, CommandId command) {
   SnapshotData later = *snapshot;
   later.curcid = command;
   return later;
+}
+
+// Tells whether parts of a row are kept outside of it when it is inserted.
+bool IsToasted(TupleTableSlot *slot) {
+  const HeapTuple tuple = reinterpret_cast<HeapTupleTableSlot *>(slot)->tuple;
+  return HeapTupleHasExternal(tuple) || tuple->t_len > TOAST_TUPLE_THRESHOLD;
 }
 
 // Tells whether a version of a row is one that a later command of this transaction has copied.
@@ -243,6 +250,8 @@ Copied RowCopier::Copy(TupleTableSlot *slot, Snapshot snapshot, LockWaitPolicy w
   pg::InsertIndexEntries(target_, slot, estate_);
   ResetPerTupleExprContext(estate_);
   UnlockRows(copy);
+  // Those parts have the command that is current, which could not delete them.
+  if (IsToasted(slot)) CommandCounterIncrement();
   return Copied::kNow;
 }
 
