@@ -227,6 +227,17 @@ like(failure('main', "SELECT * FROM theirs TABLESAMPLE heliosdb.as_of_overlaid(n
 like(failure('main', "SELECT * FROM theirs TABLESAMPLE heliosdb.as_of_overlaid(now(), NULL, $big, $gone, 'q')"), qr/has no part "q"/, 'nor for other parts');
 like(failure('main', "DELETE FROM heliosdb_c2_public.parent"), qr/can only be changed on that branch/, 'the copy is not changed from main');
 
+# ---- Merges of keys that are equal and look different ----
+
+sql('CREATE BRANCH e');
+on('e', "UPDATE pairs SET b = b + 0.00 WHERE b = 1 AND a < 'a5'");
+sql('MERGE BRANCH e INTO main');
+is(sql("SELECT b, count(*) FROM pairs WHERE b = 1 GROUP BY b::text, b ORDER BY b::text"), "1|5\n1.00|5", 'the new form is merged');
+on('e', "DELETE FROM pairs WHERE b = 1 AND a < 'a3'", "UPDATE pairs SET v = 5, b = 1.0 WHERE b = 1 AND a = 'a4'");
+sql('MERGE BRANCH e INTO main');
+is(sql("SELECT a, b, v FROM pairs WHERE b = 1 AND a < 'a5' ORDER BY a"), "a3|1.00|0\na4|1.0|5", 'and is no change of main afterwards');
+sql('DROP BRANCH e');
+
 # ---- Crashes and standbys ----
 
 $node->backup('base');
