@@ -183,6 +183,19 @@ await_lock();
 $one->query_safe('ROLLBACK');
 is(finish($two), "15\nERROR:  23505", 'a rollback leaves it to the next');
 
+$one->query_safe('BEGIN; UPDATE big SET id = 300017 WHERE id = 17');
+$two = start("USE BRANCH c; UPDATE big SET note = 'followed' WHERE k = 17 AND id IN (17, 300017) RETURNING id; SELECT id, note FROM big WHERE k = 17 AND id IN (17, 300017)");
+await_lock();
+$one->query_safe('COMMIT');
+is(finish($two), "300017\n300017|followed", 'a row that has got another key meanwhile');
+
+$one->query_safe("BEGIN; UPDATE big SET id = 300018 WHERE id = 18; INSERT INTO big VALUES (18, 18, 'x18', 'another')");
+$two = start("USE BRANCH c; UPDATE big SET note = note || '!' WHERE k = 18 AND id IN (18, 300018) RETURNING id, left(note, 7)");
+await_lock();
+$one->query_safe('COMMIT');
+is(finish($two), "300018|nnnnnnn", 'and whose key another row has');
+on('c', 'DELETE FROM big WHERE id = 18');
+
 # A subquery that locks rows finds others when the row is looked at again.
 $one->query_safe('BEGIN; UPDATE big SET k = 97 WHERE id = 16');
 $two = start("USE BRANCH c; UPDATE big b SET note = (SELECT v::text FROM looked l WHERE l.id = b.k FOR UPDATE) WHERE id = 16 RETURNING k, note");

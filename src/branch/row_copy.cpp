@@ -11,6 +11,7 @@ extern "C" {
 #include "access/stratnum.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/index.h"
 #include "executor/executor.h"
@@ -48,14 +49,6 @@ SnapshotData Until(Snapshot snapshot, CommandId command) {
 bool IsToasted(TupleTableSlot *slot) {
   const HeapTuple tuple = reinterpret_cast<HeapTupleTableSlot *>(slot)->tuple;
   return HeapTupleHasExternal(tuple) || tuple->t_len > TOAST_TUPLE_THRESHOLD;
-}
-
-// Tells whether a version of a row is one that a later command of this transaction has copied.
-bool IsCopiedBy(const HeapTupleHeaderData *row, CommandId later_than) {
-  auto *header = const_cast<HeapTupleHeader>(row);
-  return (header->t_infomask & HEAP_UPDATED) == 0 &&
-         TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmin(header)) &&
-         HeapTupleHeaderGetCmin(header) > later_than;
 }
 
 // Lets a version of a row count as inserted by another command; who has changed it since stays.
@@ -149,27 +142,54 @@ bool RowCopier::Find(const Datum *key, Snapshot snapshot, TupleTableSlot *found)
   return is_found;
 }
 
-// Looks for the row as a later command of this transaction, run by the statement or between two of its rows, has copied
-// it, and lets it count as copied by the statement. What has become of it since, the statement meets as it would on
-// main.
-bool RowCopier::FindCopiedLater(const Datum *key) {
+// Looks among all versions of a row in the copy, dead ones too, for the last one that `is_better` takes; versions that
+// were updated are not asked about.
+template <typename IsBetter>
+bool RowCopier::FindVersion(const Datum *key, IsBetter is_better) {
   IndexScanDesc scan = BeginFind(copy_, key_index_, key, SnapshotAny);
-  CommandId first = InvalidCommandId;
+  bool is_found = false;
   ItemPointerData place;
   while (index_getnext_slot(scan, ForwardScanDirection, found_)) {
     HeapTupleHeader row = reinterpret_cast<BufferHeapTupleTableSlot *>(found_)->base.tuple->t_data;
-    // A row is copied before this transaction can insert another one with its key.
-    if (!IsCopiedBy(row, command_) || HeapTupleHeaderGetCmin(row) >= first) continue;
-    first = HeapTupleHeaderGetCmin(row);
+    if ((row->t_infomask & HEAP_UPDATED) != 0 || !is_better(row)) continue;
+    is_found = true;
     place = found_->tts_tid;
   }
   index_endscan(scan);
   ExecClearTuple(found_);
-  if (first == InvalidCommandId ||
-      !table_tuple_fetch_row_version(copy_, &place, SnapshotAny, found_))
-    return false;
-  SetCommand(reinterpret_cast<BufferHeapTupleTableSlot *>(found_), command_);
-  return true;
+  return is_found && table_tuple_fetch_row_version(copy_, &place, SnapshotAny, found_);
+}
+
+// Looks for the row as a later command of this transaction, run by the statement or between two of its rows, has copied
+// it, and lets it count as copied by the statement. What has become of it since, the statement meets as it would on
+// main.
+bool RowCopier::FindCopiedLater(const Datum *key) {
+  CommandId first = InvalidCommandId;
+  // A row is copied before this transaction can insert another one with its key.
+  const bool is_found = FindVersion(key, [this, &first](HeapTupleHeader row) {
+    if (!TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmin(row))) return false;
+    const CommandId command = HeapTupleHeaderGetCmin(row);
+    if (command <= command_ || command >= first) return false;
+    first = command;
+    return true;
+  });
+  if (is_found) SetCommand(reinterpret_cast<BufferHeapTupleTableSlot *>(found_), command_);
+  return is_found;
+}
+
+// Looks for the row as others have copied it whom the statement does not see, and who have deleted it or given it another
+// key since. It leads to what it has become; for whoever does not see them nothing removes it.
+bool RowCopier::FindReplaced(const Datum *key) {
+  TransactionId first = InvalidTransactionId;
+  return FindVersion(key, [&first](HeapTupleHeader row) {
+    const TransactionId xid = HeapTupleHeaderGetRawXmin(row);
+    if (HeapTupleHeaderXminFrozen(row) || TransactionIdIsCurrentTransactionId(xid) ||
+        !TransactionIdDidCommit(xid) ||
+        (TransactionIdIsValid(first) && !TransactionIdPrecedes(xid, first)))
+      return false;
+    first = xid;
+    return true;
+  });
 }
 
 // Looks for a row that this statement has copied before, or a command within it; perhaps changed since, it counts as it
@@ -225,7 +245,9 @@ Copied RowCopier::Copy(TupleTableSlot *slot, Snapshot snapshot, LockWaitPolicy w
       ExecClearTuple(found_);
       if (!FindOwn(key, snapshot)) {
         CheckOneSnapshot(snapshot);
-        if (!Find(key, &dirty, found_)) continue;
+        // Where the key has been given to another row, the row itself leads to what it has become.
+        if (!(IsDeleted(key, SnapshotSelf) && FindReplaced(key)) && !Find(key, &dirty, found_))
+          continue;
       }
     }
     ExecCopySlot(slot, found_);
@@ -235,14 +257,16 @@ Copied RowCopier::Copy(TupleTableSlot *slot, Snapshot snapshot, LockWaitPolicy w
   if (IsDeleted(key, SnapshotSelf)) {
     UnlockRows(copy);
     if (snapshot == nullptr) return Copied::kGone;
-    if (FindOwn(key, snapshot)) {
-      ExecCopySlot(slot, found_);
-      ExecClearTuple(found_);
-      return Copied::kBefore;
-    }
+    bool is_found = FindOwn(key, snapshot);
     SnapshotData own = Until(snapshot, GetCurrentCommandId(false) + 1);
-    if (!IsDeleted(key, &own)) CheckOneSnapshot(snapshot);
-    return Copied::kGone;
+    if (!is_found && !IsDeleted(key, &own)) {
+      CheckOneSnapshot(snapshot);
+      is_found = FindReplaced(key);
+    }
+    if (!is_found) return Copied::kGone;
+    ExecCopySlot(slot, found_);
+    ExecClearTuple(found_);
+    return Copied::kBefore;
   }
   pg::Pause("branch_row_copy");
   if (target_ == nullptr) OpenTarget();
