@@ -994,6 +994,17 @@ END
 $body$;
 COMMENT ON FUNCTION heliosdb.merge_insert(oid, oid, text, text[]) IS 'step of a merge: inserts rows, all or those that are inserted late';
 
+CREATE FUNCTION heliosdb.merge_loose_keys(main oid) RETURNS smallint[]
+  LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+  RETURN ARRAY(
+    SELECT k.attnum FROM pg_index i
+      CROSS JOIN LATERAL unnest(i.indkey::smallint[], i.indclass::oid[], i.indcollation::oid[]) WITH ORDINALITY k (attnum, opclass, collated, place)
+      JOIN pg_opclass o ON o.oid = k.opclass
+    WHERE i.indrelid = main AND i.indisprimary AND k.place <= i.indnkeyatts
+      AND (NOT EXISTS (SELECT FROM pg_amproc p WHERE p.amprocfamily = o.opcfamily AND p.amproclefttype = o.opcintype AND p.amprocrighttype = o.opcintype AND p.amprocnum = 4)
+           OR EXISTS (SELECT FROM pg_collation c WHERE c.oid = k.collated AND NOT c.collisdeterministic)));
+COMMENT ON FUNCTION heliosdb.merge_loose_keys(oid) IS 'columns of the primary key whose values can be equal and look different, as 1.0 and 1.00';
+
 CREATE FUNCTION heliosdb.merge_update(main oid, local oid, caller text[]) RETURNS bigint
   LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
@@ -1001,7 +1012,8 @@ DECLARE
 BEGIN
   SELECT string_agg(format('%I = m.v%s', a.attname, a.attnum), ', ') INTO changes
     FROM pg_attribute a JOIN pg_attribute l ON l.attrelid = local AND l.attname = a.attname AND NOT l.attisdropped
-    WHERE a.attrelid = main AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' AND a.attidentity <> 'a' AND a.attnum <> ALL (heliosdb.branch_key(main));
+    WHERE a.attrelid = main AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' AND a.attidentity <> 'a'
+      AND (a.attnum <> ALL (heliosdb.branch_key(main)) OR a.attnum = ANY (heliosdb.merge_loose_keys(main)));
   IF changes IS NULL OR NOT heliosdb.merge_has(main, 'act = ''U''') THEN
     RETURN 0;
   END IF;

@@ -24,8 +24,19 @@ $node->safe_psql('postgres', q{
 	CREATE TABLE late (id int PRIMARY KEY, v int);
 	CREATE FUNCTION shift() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.id := NEW.id + 1; RETURN NEW; END';
 	CREATE TRIGGER "~~~" BEFORE INSERT ON late FOR EACH ROW EXECUTE FUNCTION shift();
+	CREATE TABLE looked (id int PRIMARY KEY, v int);
+	INSERT INTO looked SELECT i, i * 10 FROM generate_series(1, 100) i;
 	CREATE TABLE pairs (a text COLLATE "C", b numeric, v int, PRIMARY KEY (b, a));
 	INSERT INTO pairs SELECT 'a' || i % 10, i / 10, 0 FROM generate_series(0, 99) i;
+	CREATE TABLE wide (id int PRIMARY KEY, v text);
+	ALTER TABLE wide ALTER v SET STORAGE EXTERNAL;
+	INSERT INTO wide SELECT i, repeat('wide', i * 4000) FROM generate_series(1, 5) i;
+	CREATE TYPE mood AS ENUM ('good', 'bad');
+	CREATE TABLE typed (m mood, a int[], r int4range, PRIMARY KEY (m, a, r));
+	INSERT INTO typed SELECT m, '{1}', '[1,2)' FROM unnest(enum_range(NULL::mood)) m;
+	CREATE TABLE down (id int PRIMARY KEY, v int);
+	INSERT INTO down SELECT i, 1 FROM generate_series(1, 20000) i;
+	CREATE INDEX down_id ON down (id DESC, v);
 	ALTER TABLE pairs ENABLE ROW LEVEL SECURITY;
 	CREATE POLICY mine ON pairs USING (a <> 'a3');
 	CREATE ROLE reader;
@@ -101,6 +112,31 @@ is(on('b', 'SELECT id FROM big WHERE k = 58 ORDER BY id DESC LIMIT 2 FOR UPDATE'
 is(on('b', 'BEGIN', 'SAVEPOINT s', 'UPDATE big SET k = 1 WHERE k = 59', 'ROLLBACK TO s', 'UPDATE big SET k = 1059 WHERE k = 59', 'COMMIT', 'SELECT count(*) FROM big WHERE k = 1059'), '100', 'savepoints');
 is(on('b', "BEGIN", "DELETE FROM big WHERE id = 60", 'ROLLBACK', 'SELECT count(*) FROM big WHERE id = 60'), '1', 'rollback of a deletion');
 
+# What a command within a statement copies, or one between two rows of a cursor, the statement meets as on main.
+is(on('b', "DO \$\$ DECLARE r record; BEGIN FOR r IN SELECT id FROM big WHERE k = 31 FOR UPDATE LOOP UPDATE big SET note = 'met' WHERE id = r.id + 1500; END LOOP; END \$\$", "SELECT count(*), min(id), max(id) FROM big WHERE note = 'met'"), '45|1531|8931', 'rows that were changed since are left out of FOR UPDATE');
+is(on('b', "DO \$\$ DECLARE r record; n int := 0; BEGIN FOR r IN SELECT id FROM parent WHERE id <= 80 FOR UPDATE LOOP n := n + 1; INSERT INTO child VALUES (6000 + n, r.id + 60); END LOOP; RAISE EXCEPTION '%', n; EXCEPTION WHEN raise_exception THEN IF SQLERRM <> '80' THEN RAISE; END IF; END \$\$", 'SELECT count(*) FROM child WHERE id > 6000'), '0', 'but not those that were only locked');
+sql('CREATE FUNCTION touch(int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN UPDATE big SET note = note WHERE id = $1; RETURN 1; END $$', 'CREATE FUNCTION lock(int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN PERFORM FROM big WHERE id = $1 FOR UPDATE; RETURN 1; END $$');
+like(failure('b', 'UPDATE big SET k = 32 + touch(id + 100) WHERE id IN (32, 132)'), qr/already modified by an operation triggered by the current command/, 'a row that a function has changed');
+is(on('b', 'UPDATE big SET k = 32 + lock(id + 100) WHERE id IN (32, 132) RETURNING k'), "33\n33", 'a row that a function has locked');
+is(on('b', 'BEGIN ISOLATION LEVEL REPEATABLE READ', 'UPDATE big SET k = 33 + lock(id + 100) WHERE id IN (233, 333) RETURNING k', 'COMMIT'), "34\n34", 'that is no conflict');
+like(failure('b', 'SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_material = off; MERGE INTO big b USING (VALUES (34), (33)) v (x) ON b.id BETWEEN v.x AND v.x + 1 WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN DO NOTHING'), qr/cannot affect row a second time/, 'a row that MERGE has deleted');
+
+# Values outside of the row, in which the copying command would be the deleting one.
+is(on('b', "DELETE FROM wide WHERE id = 1", "UPDATE wide SET v = v || 'x' WHERE id IN (2, 3) RETURNING length(v)", "INSERT INTO wide VALUES (4, 'new') ON CONFLICT (id) DO UPDATE SET v = excluded.v || right(wide.v, 1)", 'SELECT id, length(v) FROM wide ORDER BY id'), "32001\n48001\n2|32001\n3|48001\n4|4\n5|80000", 'large values');
+
+# Keys of types that have their operators from others.
+like(failure('b', "INSERT INTO typed VALUES ('good', '{1}', '[1,2)')"), qr/violates unique constraint "typed_pkey"/, 'keys of enumerations, arrays and ranges');
+is(on('b', "UPDATE typed SET a = '{2}' WHERE m = 'good'", "INSERT INTO typed VALUES ('good', '{1}', '[1,2)')", 'SELECT * FROM typed ORDER BY m, a'), "good|{1}|[1,2)\ngood|{2}|[1,2)\nbad|{1}|[1,2)", 'and changes of them');
+
+# A log whose index is in another order than the key.
+on('b', 'UPDATE down SET v = 0 WHERE id % 100 = 0');
+my $reader = session('b');
+$reader->query_safe('SET enable_seqscan = off; SET enable_bitmapscan = off; SET plan_cache_mode = force_generic_plan; PREPARE p AS SELECT count(*), count(DISTINCT id), sum(v) FROM (SELECT * FROM down WHERE id BETWEEN 100 AND 900 OFFSET 0) d');
+is($reader->query_safe('EXECUTE p'), '801|801|792', 'an index that descends');
+sql('UPDATE down SET v = 7 WHERE id BETWEEN 200 AND 700');
+is($reader->query_safe('EXECUTE p'), '801|801|792', 'also in the log');
+$reader->quit;
+
 # ---- Unique keys of rows that are not copied ----
 
 like(failure('b', "INSERT INTO big VALUES (70, 0, 'x', '')"), qr/duplicate key value violates unique constraint "big_pkey"/, 'INSERT of a primary key of main');
@@ -147,6 +183,26 @@ await_lock();
 $one->query_safe('ROLLBACK');
 is(finish($two), "15\nERROR:  23505", 'a rollback leaves it to the next');
 
+$one->query_safe('BEGIN; UPDATE big SET id = 300017 WHERE id = 17');
+$two = start("USE BRANCH c; UPDATE big SET note = 'followed' WHERE k = 17 AND id IN (17, 300017) RETURNING id; SELECT id, note FROM big WHERE k = 17 AND id IN (17, 300017)");
+await_lock();
+$one->query_safe('COMMIT');
+is(finish($two), "300017\n300017|followed", 'a row that has got another key meanwhile');
+
+$one->query_safe("BEGIN; UPDATE big SET id = 300018 WHERE id = 18; INSERT INTO big VALUES (18, 18, 'x18', 'another')");
+$two = start("USE BRANCH c; UPDATE big SET note = note || '!' WHERE k = 18 AND id IN (18, 300018) RETURNING id, left(note, 7)");
+await_lock();
+$one->query_safe('COMMIT');
+is(finish($two), "300018|nnnnnnn", 'and whose key another row has');
+on('c', 'DELETE FROM big WHERE id = 18');
+
+# A subquery that locks rows finds others when the row is looked at again.
+$one->query_safe('BEGIN; UPDATE big SET k = 97 WHERE id = 16');
+$two = start("USE BRANCH c; UPDATE big b SET note = (SELECT v::text FROM looked l WHERE l.id = b.k FOR UPDATE) WHERE id = 16 RETURNING k, note");
+await_lock();
+$one->query_safe('COMMIT');
+is(finish($two), '97|970', 'EvalPlanQual of a subquery');
+
 my $old = session('c');
 $old->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM big');
 on('c', 'UPDATE big SET k = 0 WHERE id = 20', 'DELETE FROM big WHERE id = 21', "INSERT INTO big VALUES (20020, 0, 'z', '')");
@@ -183,6 +239,17 @@ like(failure('main', 'SET ROLE reader', "SELECT * FROM theirs TABLESAMPLE helios
 like(failure('main', "SELECT * FROM theirs TABLESAMPLE heliosdb.as_of_overlaid(now(), NULL, $big, 'theirs'::regclass::oid, 'a')"), qr/has no index|cannot be laid over/, 'nor with tables that do not belong together');
 like(failure('main', "SELECT * FROM theirs TABLESAMPLE heliosdb.as_of_overlaid(now(), NULL, $big, $gone, 'q')"), qr/has no part "q"/, 'nor for other parts');
 like(failure('main', "DELETE FROM heliosdb_c2_public.parent"), qr/can only be changed on that branch/, 'the copy is not changed from main');
+
+# ---- Merges of keys that are equal and look different ----
+
+sql('CREATE BRANCH e');
+on('e', "UPDATE pairs SET b = b + 0.00 WHERE b = 1 AND a < 'a5'");
+sql('MERGE BRANCH e INTO main');
+is(sql("SELECT b, count(*) FROM pairs WHERE b = 1 GROUP BY b::text, b ORDER BY b::text"), "1|5\n1.00|5", 'the new form is merged');
+on('e', "DELETE FROM pairs WHERE b = 1 AND a < 'a3'", "UPDATE pairs SET v = 5, b = 1.0 WHERE b = 1 AND a = 'a4'");
+sql('MERGE BRANCH e INTO main');
+is(sql("SELECT a, b, v FROM pairs WHERE b = 1 AND a < 'a5' ORDER BY a"), "a3|1.00|0\na4|1.0|5", 'and is no change of main afterwards');
+sql('DROP BRANCH e');
 
 # ---- Crashes and standbys ----
 

@@ -59,28 +59,34 @@ void CreateLookups() {
   CacheRegisterRelcacheCallback(Invalidate, 0);
 }
 
+// The type of the values that a column of an index is compared with: as an index on varchar is one of text.
+Oid TypeOf(Relation copy, Relation index, int i) {
+  const Oid type = index->rd_opcintype[i];
+  if (!IsPolymorphicType(type)) return type;
+  return TupleDescAttr(RelationGetDescr(copy), index->rd_index->indkey.values[i] - 1)->atttypid;
+}
+
 // column = $n for each column of an index.
 List *KeyConditions(Relation copy, Relation index) {
   List *conditions = NIL;
   for (int i = 0; i < index->rd_index->indnkeyatts; i++) {
     const Form_pg_attribute column =
         TupleDescAttr(RelationGetDescr(copy), index->rd_index->indkey.values[i] - 1);
-    const Oid type = index->rd_opcintype[i];
+    const Oid type = TypeOf(copy, index, i);
     Expr *var = reinterpret_cast<Expr *>(
         makeVar(1, column->attnum, column->atttypid, column->atttypmod, column->attcollation, 0));
-    // As an index on varchar is one of text.
-    if (column->atttypid != type && !IsPolymorphicType(type))
+    if (column->atttypid != type)
       var = reinterpret_cast<Expr *>(
           makeRelabelType(var, type, -1, column->attcollation, COERCE_IMPLICIT_CAST));
     Param *param = makeNode(Param);
     param->paramkind = PARAM_EXTERN;
     param->paramid = i + 1;
-    param->paramtype = IsPolymorphicType(type) ? column->atttypid : type;
+    param->paramtype = type;
     param->paramtypmod = -1;
     param->paramcollid = column->attcollation;
     param->location = -1;
-    const Oid equality =
-        get_opfamily_member(index->rd_opfamily[i], type, type, BTEqualStrategyNumber);
+    const Oid equality = get_opfamily_member(index->rd_opfamily[i], index->rd_opcintype[i],
+                                             index->rd_opcintype[i], BTEqualStrategyNumber);
     Expr *condition = make_opclause(equality, BOOLOID, false, var, reinterpret_cast<Expr *>(param),
                                     InvalidOid, index->rd_indcollation[i]);
     set_opfuncid(reinterpret_cast<OpExpr *>(condition));
@@ -143,7 +149,7 @@ void CopyMet(Oid main, const Local &local, Relation copy, Relation index, const 
     params->params[i].value = key[i];
     params->params[i].isnull = false;
     params->params[i].pflags = PARAM_FLAG_CONST;
-    params->params[i].ptype = index->rd_opcintype[i];
+    params->params[i].ptype = TypeOf(copy, index, i);
   }
   ForkReader reader;
   reader.Open(plan, params, GetActiveSnapshot());

@@ -7,9 +7,11 @@
 extern "C" {
 #include "access/genam.h"
 #include "access/heapam.h"
+#include "access/heaptoast.h"
 #include "access/stratnum.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/index.h"
 #include "executor/executor.h"
@@ -41,6 +43,30 @@ SnapshotData Until(Snapshot snapshot, CommandId command) {
   SnapshotData later = *snapshot;
   later.curcid = command;
   return later;
+}
+
+// Tells whether parts of a row are kept outside of it when it is inserted.
+bool IsToasted(TupleTableSlot *slot) {
+  const HeapTuple tuple = reinterpret_cast<HeapTupleTableSlot *>(slot)->tuple;
+  return HeapTupleHasExternal(tuple) || tuple->t_len > TOAST_TUPLE_THRESHOLD;
+}
+
+// Lets a version of a row count as inserted by another command; who has changed it since stays.
+void SetCommand(const BufferHeapTupleTableSlot *slot, CommandId command) {
+  LockBuffer(slot->buffer, BUFFER_LOCK_EXCLUSIVE);
+  HeapTupleHeader row = slot->base.tuple->t_data;
+  const bool is_changed = (row->t_infomask & HEAP_XMAX_INVALID) == 0 &&
+                          !HEAP_XMAX_IS_LOCKED_ONLY(row->t_infomask) &&
+                          TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetUpdateXid(row));
+  CommandId changed = is_changed ? HeapTupleHeaderGetCmax(row) : InvalidCommandId;
+  HeapTupleHeaderSetCmin(row, command);
+  if (is_changed) {
+    bool is_combo;
+    HeapTupleHeaderAdjustCmax(row, &changed, &is_combo);
+    HeapTupleHeaderSetCmax(row, changed, is_combo);
+  }
+  MarkBufferDirtyHint(slot->buffer, true);
+  LockBuffer(slot->buffer, BUFFER_LOCK_UNLOCK);
 }
 
 }  // namespace
@@ -91,12 +117,9 @@ void RowCopier::Close() {
   copy_ = nullptr;
 }
 
-// Looks for a key in the copy, or in the table of deleted keys.
-bool RowCopier::Find(const Datum *key, Snapshot snapshot, TupleTableSlot *found) {
-  const bool in_copy = found == found_;
-  Relation table = in_copy ? copy_ : deleted_;
-  Relation index = in_copy ? key_index_ : deleted_index_;
-  if (RelationGetNumberOfBlocks(table) == 0) return false;
+// Begins to look for a key by an index of the copy or of the deleted keys.
+IndexScanDesc RowCopier::BeginFind(Relation table, Relation index, const Datum *key,
+                                   Snapshot snapshot) {
   ScanKeyData keys[INDEX_MAX_KEYS];
   for (int i = 0; i < key_count_; i++) {
     ScanKeyEntryInitialize(&keys[i], 0, static_cast<AttrNumber>(i + 1), BTEqualStrategyNumber,
@@ -104,10 +127,76 @@ bool RowCopier::Find(const Datum *key, Snapshot snapshot, TupleTableSlot *found)
   }
   IndexScanDesc scan = pg::BeginIndexScan(table, index, snapshot, key_count_, 0);
   index_rescan(scan, keys, key_count_, nullptr, 0);
+  return scan;
+}
+
+// Looks for a key in the copy, or in the table of deleted keys.
+bool RowCopier::Find(const Datum *key, Snapshot snapshot, TupleTableSlot *found) {
+  const bool in_copy = found == found_;
+  Relation table = in_copy ? copy_ : deleted_;
+  if (RelationGetNumberOfBlocks(table) == 0) return false;
+  IndexScanDesc scan = BeginFind(table, in_copy ? key_index_ : deleted_index_, key, snapshot);
   const bool is_found = index_getnext_slot(scan, ForwardScanDirection, found);
   // The slot keeps its page.
   index_endscan(scan);
   return is_found;
+}
+
+// Looks among all versions of a row in the copy, dead ones too, for the last one that `is_better` takes; versions that
+// were updated are not asked about.
+template <typename IsBetter>
+bool RowCopier::FindVersion(const Datum *key, IsBetter is_better) {
+  IndexScanDesc scan = BeginFind(copy_, key_index_, key, SnapshotAny);
+  bool is_found = false;
+  ItemPointerData place;
+  while (index_getnext_slot(scan, ForwardScanDirection, found_)) {
+    HeapTupleHeader row = reinterpret_cast<BufferHeapTupleTableSlot *>(found_)->base.tuple->t_data;
+    if ((row->t_infomask & HEAP_UPDATED) != 0 || !is_better(row)) continue;
+    is_found = true;
+    place = found_->tts_tid;
+  }
+  index_endscan(scan);
+  ExecClearTuple(found_);
+  return is_found && table_tuple_fetch_row_version(copy_, &place, SnapshotAny, found_);
+}
+
+// Looks for the row as a later command of this transaction, run by the statement or between two of its rows, has copied
+// it, and lets it count as copied by the statement. What has become of it since, the statement meets as it would on
+// main.
+bool RowCopier::FindCopiedLater(const Datum *key) {
+  CommandId first = InvalidCommandId;
+  // A row is copied before this transaction can insert another one with its key.
+  const bool is_found = FindVersion(key, [this, &first](HeapTupleHeader row) {
+    if (!TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmin(row))) return false;
+    const CommandId command = HeapTupleHeaderGetCmin(row);
+    if (command <= command_ || command >= first) return false;
+    first = command;
+    return true;
+  });
+  if (is_found) SetCommand(reinterpret_cast<BufferHeapTupleTableSlot *>(found_), command_);
+  return is_found;
+}
+
+// Looks for the row as others have copied it whom the statement does not see, and who have deleted it or given it another
+// key since. It leads to what it has become; for whoever does not see them nothing removes it.
+bool RowCopier::FindReplaced(const Datum *key) {
+  TransactionId first = InvalidTransactionId;
+  return FindVersion(key, [&first](HeapTupleHeader row) {
+    const TransactionId xid = HeapTupleHeaderGetRawXmin(row);
+    if (HeapTupleHeaderXminFrozen(row) || TransactionIdIsCurrentTransactionId(xid) ||
+        !TransactionIdDidCommit(xid) ||
+        (TransactionIdIsValid(first) && !TransactionIdPrecedes(xid, first)))
+      return false;
+    first = xid;
+    return true;
+  });
+}
+
+// Looks for a row that this statement has copied before, or a command within it; perhaps changed since, it counts as it
+// was copied.
+bool RowCopier::FindOwn(const Datum *key, Snapshot snapshot) {
+  SnapshotData own = Until(snapshot, command_ + 1);
+  return Find(key, &own, found_) || FindCopiedLater(key);
 }
 
 bool RowCopier::IsDeleted(const Datum *key, Snapshot snapshot) {
@@ -153,12 +242,12 @@ Copied RowCopier::Copy(TupleTableSlot *slot, Snapshot snapshot, LockWaitPolicy w
       continue;
     }
     if (snapshot != nullptr) {
-      // A row that this statement has copied before, and perhaps changed since, counts as it was copied.
-      SnapshotData own = Until(snapshot, command_ + 1);
       ExecClearTuple(found_);
-      if (!Find(key, &own, found_)) {
+      if (!FindOwn(key, snapshot)) {
         CheckOneSnapshot(snapshot);
-        if (!Find(key, &dirty, found_)) continue;
+        // Where the key has been given to another row, the row itself leads to what it has become.
+        if (!(IsDeleted(key, SnapshotSelf) && FindReplaced(key)) && !Find(key, &dirty, found_))
+          continue;
       }
     }
     ExecCopySlot(slot, found_);
@@ -167,11 +256,17 @@ Copied RowCopier::Copy(TupleTableSlot *slot, Snapshot snapshot, LockWaitPolicy w
   }
   if (IsDeleted(key, SnapshotSelf)) {
     UnlockRows(copy);
-    if (snapshot != nullptr) {
-      SnapshotData own = Until(snapshot, GetCurrentCommandId(false) + 1);
-      if (!IsDeleted(key, &own)) CheckOneSnapshot(snapshot);
+    if (snapshot == nullptr) return Copied::kGone;
+    bool is_found = FindOwn(key, snapshot);
+    SnapshotData own = Until(snapshot, GetCurrentCommandId(false) + 1);
+    if (!is_found && !IsDeleted(key, &own)) {
+      CheckOneSnapshot(snapshot);
+      is_found = FindReplaced(key);
     }
-    return Copied::kGone;
+    if (!is_found) return Copied::kGone;
+    ExecCopySlot(slot, found_);
+    ExecClearTuple(found_);
+    return Copied::kBefore;
   }
   pg::Pause("branch_row_copy");
   if (target_ == nullptr) OpenTarget();
@@ -179,6 +274,8 @@ Copied RowCopier::Copy(TupleTableSlot *slot, Snapshot snapshot, LockWaitPolicy w
   pg::InsertIndexEntries(target_, slot, estate_);
   ResetPerTupleExprContext(estate_);
   UnlockRows(copy);
+  // Those parts have the command that is current, which could not delete them.
+  if (IsToasted(slot)) CommandCounterIncrement();
   return Copied::kNow;
 }
 

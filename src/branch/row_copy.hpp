@@ -5,6 +5,7 @@
 #include "pg/pg.hpp"
 
 extern "C" {
+#include "access/genam.h"
 #include "executor/tuptable.h"
 #include "nodes/execnodes.h"
 #include "nodes/lockoptions.h"
@@ -19,8 +20,9 @@ namespace helios::branch {
 // What became of a row that is to be in the copy.
 enum class Copied {
   kNow,     // it is copied
-  kBefore,  // this transaction has copied it, or somebody whom the statement does not see: the slot has what is there
-  kGone,    // somebody whom the statement does not see has copied and deleted it
+  kBefore,  // this transaction has copied it, or somebody whom the statement does not see: the slot has what is there, or
+            // what was before it was deleted or got another key
+  kGone,    // it was deleted
   kSkipped  // somebody is copying it, and is not to be waited for
 };
 
@@ -46,6 +48,12 @@ class RowCopier {
   Relation key_index() const { return key_index_; }
 
  private:
+  IndexScanDesc BeginFind(Relation table, Relation index, const Datum *key, Snapshot snapshot);
+  template <typename IsBetter>
+  bool FindVersion(const Datum *key, IsBetter is_better);
+  bool FindCopiedLater(const Datum *key);
+  bool FindReplaced(const Datum *key);
+  bool FindOwn(const Datum *key, Snapshot snapshot);
   bool Find(const Datum *key, Snapshot snapshot, TupleTableSlot *found);
   void OpenTarget();
   bool Wait(TransactionId other, LockWaitPolicy wait);

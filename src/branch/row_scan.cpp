@@ -2,7 +2,8 @@
 // not in it. The statement's snapshot does not see what is copied meanwhile, so each row comes once. A row that somebody
 // else has copied since is taken as it is now, as READ COMMITTED does with rows that others have changed.
 //
-//   EvalPlanQual    only the scan of the copy is asked: it has all rows that the statement can have got
+//   EvalPlanQual    for the row that is looked at again only the scan of the copy is asked; where a subquery locks rows,
+//                   they may be others than before
 #include "branch/row_scan.hpp"
 
 #include "branch/commands.hpp"
@@ -161,11 +162,20 @@ TupleTableSlot *NextOfMain(RowScanState *state) {
   }
 }
 
+// Tells whether EvalPlanQual gives the node its row.
+bool IsGiven(const RowScanState *state) {
+  const EPQState *epq = state->base.ss.ps.state->es_epq_active;
+  if (epq == nullptr) return false;
+  const Index at = castNode(CustomScan, state->base.ss.ps.plan)->scan.scanrelid - 1;
+  return epq->relsubs_done[at] || epq->relsubs_slot[at] != nullptr ||
+         epq->relsubs_rowmark[at] != nullptr;
+}
+
 TupleTableSlot *ExecRowScan(CustomScanState *node) {
   auto *state = reinterpret_cast<RowScanState *>(node);
   if (!state->copy_ended) {
     TupleTableSlot *slot = ExecProcNode(state->copy_plan);
-    if (!TupIsNull(slot) || node->ss.ps.state->es_epq_active != nullptr) return slot;
+    if (!TupIsNull(slot) || IsGiven(state)) return slot;
     state->copy_ended = true;
     BeginMain(state);
   }

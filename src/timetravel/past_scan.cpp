@@ -143,15 +143,22 @@ void MakeCut(PastScanState *state) {
   MemoryContextSwitchTo(before);
 }
 
-// True if an index has the columns of the primary key, in order, and none before them.
-bool HasKeyColumns(const PastScanState *state, Oid index_oid, int offset) {
+// True if an index has the columns of the primary key, none before them, and sorts them as that does: both are read in
+// the same direction.
+bool IsInKeyOrder(const PastScanState *state, Oid index_oid, int offset) {
   if (!OidIsValid(index_oid)) return false;
   Relation index = index_open(index_oid, AccessShareLock);
-  bool has = index->rd_index->indnkeyatts >= state->overlay->key_count();
-  for (int i = 0; has && i < state->overlay->key_count(); i++)
-    has = index->rd_index->indkey.values[i] == state->overlay->key(i) + offset;
+  Relation key = index_open(state->overlay->local_index(), AccessShareLock);
+  bool is = index->rd_index->indnkeyatts >= state->overlay->key_count();
+  for (int i = 0; is && i < state->overlay->key_count(); i++) {
+    is = index->rd_index->indkey.values[i] == state->overlay->key(i) + offset &&
+         index->rd_opfamily[i] == key->rd_opfamily[i] &&
+         index->rd_indcollation[i] == key->rd_indcollation[i] &&
+         ((index->rd_indoption[i] ^ key->rd_indoption[i]) & INDOPTION_DESC) == 0;
+  }
+  index_close(key, NoLock);
   index_close(index, NoLock);
-  return has;
+  return is;
 }
 
 // True if rows of all sides come in the order of the primary key, and no condition leaves out rows of what is laid over
@@ -168,7 +175,7 @@ bool ComeByKey(const PastScanState *state) {
   if (state->log_plan == nullptr &&
       (d.direction[kLog] != d.direction[kLocal] ||
        list_length(d.conditions[kLog]) != list_length(d.conditions[kLocal]) ||
-       !HasKeyColumns(state, d.index[kLog], changelog::kLogColumns)))
+       !IsInKeyOrder(state, d.index[kLog], changelog::kLogColumns)))
     return false;
   if (state->sort_keys != 0) {
     if (state->sort_keys != count) return false;
@@ -176,7 +183,7 @@ bool ComeByKey(const PastScanState *state) {
       if (list_nth_int(d.sort_columns, i) != state->overlay->key(i)) return false;
     }
   }
-  return HasKeyColumns(state, d.index[kTable], 0);
+  return IsInKeyOrder(state, d.index[kTable], 0);
 }
 
 // Lets the sides be merged by primary key.
