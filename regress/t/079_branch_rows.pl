@@ -115,6 +115,24 @@ is(on('b', "BEGIN", "DELETE FROM big WHERE id = 60", 'ROLLBACK', 'SELECT count(*
 # What a command within a statement copies, or one between two rows of a cursor, the statement meets as on main.
 is(on('b', "DO \$\$ DECLARE r record; BEGIN FOR r IN SELECT id FROM big WHERE k = 31 FOR UPDATE LOOP UPDATE big SET note = 'met' WHERE id = r.id + 1500; END LOOP; END \$\$", "SELECT count(*), min(id), max(id) FROM big WHERE note = 'met'"), '45|1531|8931', 'rows that were changed since are left out of FOR UPDATE');
 is(on('b', "DO \$\$ DECLARE r record; n int := 0; BEGIN FOR r IN SELECT id FROM parent WHERE id <= 80 FOR UPDATE LOOP n := n + 1; INSERT INTO child VALUES (6000 + n, r.id + 60); END LOOP; RAISE EXCEPTION '%', n; EXCEPTION WHEN raise_exception THEN IF SQLERRM <> '80' THEN RAISE; END IF; END \$\$", 'SELECT count(*) FROM child WHERE id > 6000'), '0', 'but not those that were only locked');
+for my $condition ('k = 61', 'k = 62 AND id < 1000', 'k = 63 ORDER BY id')
+{
+	my @declared = ("DECLARE a CURSOR FOR SELECT id FROM big WHERE $condition FOR UPDATE", "DECLARE c CURSOR FOR SELECT id FROM big WHERE $condition");
+	my $rows = () = on('b', 'BEGIN', $declared[0], 'MOVE ALL FROM a', $declared[1], 'FETCH ALL FROM c', 'ROLLBACK') =~ /^\d+$/mg;
+	is($rows, $condition =~ /AND/ ? 10 : 100, "a cursor after another one: $condition");
+	my @in_turn = ('BEGIN', @declared, 'FETCH 1 FROM c', 'MOVE 8 FROM a');
+	if ($condition eq 'k = 61')
+	{
+		like(failure('b', @in_turn, 'FETCH ALL FROM c'), qr/an older cursor has locked rows of table "big" meanwhile/, 'in turn: an error rather than too few rows');
+	}
+	else
+	{
+		my $more = () = on('b', @in_turn, 'FETCH ALL FROM c', 'ROLLBACK') =~ /^\d+$/mg;
+		is($more, $rows, 'in turn: the rows are in order');
+	}
+}
+sql('CREATE FUNCTION others(int) RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN RETURN (SELECT count(*) FROM big WHERE k = $1); END $$');
+is(on('b', 'SELECT n, count(*) FROM (SELECT others(k) AS n FROM big WHERE k = 64 FOR UPDATE) s GROUP BY n'), '100|100', 'a function sees all rows while they are locked');
 sql('CREATE FUNCTION touch(int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN UPDATE big SET note = note WHERE id = $1; RETURN 1; END $$', 'CREATE FUNCTION lock(int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN PERFORM FROM big WHERE id = $1 FOR UPDATE; RETURN 1; END $$');
 like(failure('b', 'UPDATE big SET k = 32 + touch(id + 100) WHERE id IN (32, 132)'), qr/already modified by an operation triggered by the current command/, 'a row that a function has changed');
 is(on('b', 'UPDATE big SET k = 32 + lock(id + 100) WHERE id IN (32, 132) RETURNING k'), "33\n33", 'a row that a function has locked');

@@ -3,6 +3,7 @@
 #include "branch/session.hpp"
 #include "pg/compat.hpp"
 #include "pg/pause.hpp"
+#include "timetravel/timetravel.hpp"
 
 extern "C" {
 #include "access/genam.h"
@@ -173,8 +174,10 @@ bool RowCopier::FindCopiedLater(const Datum *key) {
     first = command;
     return true;
   });
-  if (is_found) SetCommand(reinterpret_cast<BufferHeapTupleTableSlot *>(found_), command_);
-  return is_found;
+  if (!is_found) return false;
+  SetCommand(reinterpret_cast<BufferHeapTupleTableSlot *>(found_), command_);
+  timetravel::NoteInsertedBehind(RelationGetRelid(copy_), command_);
+  return true;
 }
 
 // Looks for the row as others have copied it whom the statement does not see, and who have deleted it or given it another
@@ -274,6 +277,7 @@ Copied RowCopier::Copy(TupleTableSlot *slot, Snapshot snapshot, LockWaitPolicy w
   pg::InsertIndexEntries(target_, slot, estate_);
   ResetPerTupleExprContext(estate_);
   UnlockRows(copy);
+  if (command_ + 1 < GetCurrentCommandId(false)) timetravel::NoteInsertedBehind(copy, command_);
   // Those parts have the command that is current, which could not delete them.
   if (IsToasted(slot)) CommandCounterIncrement();
   return Copied::kNow;

@@ -2,6 +2,7 @@
 
 #include "pg/compat.hpp"
 #include "timetravel/cut.hpp"
+#include "timetravel/timetravel.hpp"
 
 #include <cstring>
 #include <new>
@@ -12,6 +13,7 @@ extern "C" {
 #include "access/stratnum.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_class.h"
@@ -22,6 +24,7 @@ extern "C" {
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
+#include "storage/proc.h"
 #include "utils/datum.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
@@ -107,6 +110,39 @@ void CheckOverlay(const OverlayTables &tables, Relation past) {
        errmsg("tables %u and %u cannot be laid over table \"%s\"", tables.local, tables.deleted,
               RelationGetRelationName(past)),
        errdetail("One must have the same primary key, and the other one keep its deleted keys.")));
+}
+
+namespace {
+
+// Rows of a table that count as inserted by a command, and that came after it.
+struct Behind {
+  struct Key {
+    Oid local;
+    CommandId command;
+  } key;
+  CommandId last;  // the command in which the last one came
+};
+
+constinit HTAB *behind = nullptr;  // of one transaction
+constinit LocalTransactionId behind_transaction = InvalidLocalTransactionId;
+
+}  // namespace
+
+void NoteInsertedBehind(Oid local, CommandId command) {
+  // What is read in the next command sees them: that is to be another one.
+  const CommandId now = GetCurrentCommandId(true);
+  if (behind_transaction != MyProc->lxid) {
+    constexpr long kExpected = 16;
+    HASHCTL control = {};
+    control.keysize = sizeof(Behind::Key);
+    control.entrysize = sizeof(Behind);
+    control.hcxt = TopTransactionContext;
+    behind = hash_create("heliosdb rows inserted behind", kExpected, &control,
+                         HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+    behind_transaction = MyProc->lxid;
+  }
+  const Behind::Key key = {local, command};
+  static_cast<Behind *>(hash_search(behind, &key, HASH_ENTER, nullptr))->last = now;
 }
 
 namespace {
@@ -218,6 +254,24 @@ void Overlay::Start() {
   AddTable(key_.deleted, key_.deleted_index, columns);
 }
 
+// Raises an error if a row that the snapshot sees came when its table was being read.
+void Overlay::CheckBehind(const Table &asked, TupleTableSlot *slot, Snapshot snapshot) const {
+  if (likely(behind_transaction != MyProc->lxid) || asked.oid != key_.local) return;
+  const HeapTupleHeader row =
+      reinterpret_cast<BufferHeapTupleTableSlot *>(slot)->base.tuple->t_data;
+  if (!TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmin(row))) return;
+  const Behind::Key key = {asked.oid, HeapTupleHeaderGetCmin(row)};
+  const auto *found = static_cast<Behind *>(hash_search(behind, &key, HASH_FIND, nullptr));
+  // A command sees those that count as inserted right before it as its own.
+  if (found == nullptr || found->last < snapshot->curcid || key.command + 1 >= snapshot->curcid)
+    return;
+  ereport(
+      ERROR,
+      (errcode(ERRCODE_INVALID_CURSOR_STATE),
+       errmsg("an older cursor has locked rows of table \"%s\" meanwhile", get_rel_name(asked.oid)),
+       errhint("On a branch, read one cursor to its end before you open the other one.")));
+}
+
 // Looks for a key in one of the tables.
 bool Overlay::FindByIndex(const Table &asked, const Datum *key, Snapshot snapshot) {
   Relation table = table_open(asked.oid, NoLock);
@@ -231,6 +285,7 @@ bool Overlay::FindByIndex(const Table &asked, const Datum *key, Snapshot snapsho
   IndexScanDesc scan = pg::BeginIndexScan(table, index, snapshot, key_.count, 0);
   index_rescan(scan, keys, key_.count, nullptr, 0);
   const bool found = index_getnext_slot(scan, ForwardScanDirection, slot);
+  if (found) CheckBehind(asked, slot, snapshot);
   index_endscan(scan);
   ExecDropSingleTupleTableSlot(slot);
   index_close(index, NoLock);
@@ -312,6 +367,7 @@ void Overlay::Load(const Table &asked, Snapshot snapshot) {
   Datum key[INDEX_MAX_KEYS];
   while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
     CHECK_FOR_INTERRUPTS();
+    CheckBehind(asked, slot, snapshot);
     for (int i = 0; i < key_.count; i++) {
       bool is_null;
       key[i] = slot_getattr(slot, asked.column[i], &is_null);

@@ -13,6 +13,7 @@
 
 extern "C" {
 #include "access/attnum.h"
+#include "executor/tuptable.h"
 #include "fmgr.h"
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
@@ -106,6 +107,7 @@ class Overlay {
   void Start();
   void AddTable(Oid oid, Oid index, const AttrNumber *columns);
   bool FindByIndex(const Table &table, const Datum *key, Snapshot snapshot);
+  void CheckBehind(const Table &table, TupleTableSlot *slot, Snapshot snapshot) const;
   bool MayLoad() const;
   void Load(const Table &table, Snapshot snapshot);
   void Insert(const Datum *key);
