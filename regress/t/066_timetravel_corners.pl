@@ -11,6 +11,7 @@ $node->init(allows_streaming => 1);
 $node->append_conf('postgresql.conf', q{
 shared_preload_libraries = 'heliosdb'
 autovacuum = off
+heliosdb.max_cpu_background = 0
 jit = off
 fsync = off
 });
