@@ -27,7 +27,7 @@ CREATE MATERIALIZED VIEW other WITH (threshold_dml_rate = -1) AS SELECT 1 AS a;
 CREATE MATERIALIZED VIEW other WITH (lazy_catchup_window = '-1 hour') AS SELECT 1 AS a;
 CREATE MATERIALIZED VIEW other WITH (staleness_threshold = 0) AS SELECT 1 AS a;
 CREATE MATERIALIZED VIEW other WITH (refresh_strategy = hybrid) AS SELECT 1 AS a;
-CREATE MATERIALIZED VIEW other WITH (refresh_mode = immediate) AS SELECT 1 AS a;
+CREATE MATERIALIZED VIEW other WITH (refresh_mode = eager) AS SELECT 1 AS a;
 CREATE MATERIALIZED VIEW other WITH (priority = 4) AS SELECT 1 AS a;
 CREATE MATERIALIZED VIEW other WITH (auto_refresh, auto_refresh) AS SELECT 1 AS a;
 CREATE TABLE other WITH (auto_refresh = true) AS SELECT 1 AS a;

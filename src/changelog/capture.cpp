@@ -222,6 +222,7 @@ Appender::Appender(Relation table) : table_(table) {
       target->valid = false;
     }
     target->held = here;
+    NoteWritten(relid);
   }
   target_ = target;
   if (RelationGetDescr(log_)->natts != RelationGetDescr(table)->natts + kLogColumns) {

@@ -160,6 +160,16 @@ void ReadVersions(const TrackedTable &leaf, Relation shape, const Effects &effec
 // Writes a snapshot as type pg_snapshot does, with this transaction as one in progress.
 char *PositionOf(Snapshot snapshot);
 
+// Writes it with this transaction as one that has ended: for its end, when it changes nothing any more.
+char *FinalPositionOf(Snapshot snapshot);
+
+// Tells whether a final position misses no change that is older than the history of the table.
+bool CanEnd(Oid relation, const char *position);
+
+// Lists the tables and materialized views whose rows this transaction has changed or whose history it has begun anew;
+// perhaps some more. Partitions stand for themselves.
+const List *WrittenRelations();
+
 // Begins the history of a table, or of a partitioned table and all its partitions, if it has none. Writers are kept
 // out until the end of the transaction, also where it had one already.
 void TrackForConsumers(Oid relation);

@@ -107,17 +107,8 @@ void Advance(const char *name, const Consumer &consumer, const char *position) {
 
 char *NameArgument(FunctionCallInfo fcinfo) { return text_to_cstring(PG_GETARG_TEXT_PP(0)); }
 
-}  // namespace
-
-char *PositionOf(Snapshot snapshot) {
-  const FullTransactionId own = GetTopFullTransactionId();
-  const uint64 own_xid = U64FromFullTransactionId(own);
-  const uint64 xmax = U64FromFullTransactionId(WidenXmin(snapshot->xmax));
-  auto *running = static_cast<uint64 *>(palloc((snapshot->xcnt + 1) * sizeof(uint64)));
-  uint32 count = 0;
-  for (uint32 i = 0; i < snapshot->xcnt; i++)
-    running[count++] = U64FromFullTransactionId(WidenXmin(snapshot->xip[i]));
-  if (own_xid < xmax) running[count++] = own_xid;
+// Writes a snapshot in which these transactions were running, and those from `xmax` on.
+char *WritePosition(uint64 *running, uint32 count, uint64 xmax) {
   std::sort(running, running + count);
   count = static_cast<uint32>(std::unique(running, running + count) - running);
   StringInfoData text;
@@ -126,6 +117,35 @@ char *PositionOf(Snapshot snapshot) {
   for (uint32 i = 0; i < count; i++)
     appendStringInfo(&text, "%s" UINT64_FORMAT, i == 0 ? "" : ",", running[i]);
   return text.data;
+}
+
+}  // namespace
+
+char *PositionOf(Snapshot snapshot) {
+  const uint64 own = U64FromFullTransactionId(GetTopFullTransactionId());
+  const uint64 xmax = U64FromFullTransactionId(WidenXmin(snapshot->xmax));
+  auto *running = static_cast<uint64 *>(palloc((snapshot->xcnt + 1) * sizeof(uint64)));
+  uint32 count = 0;
+  for (uint32 i = 0; i < snapshot->xcnt; i++)
+    running[count++] = U64FromFullTransactionId(WidenXmin(snapshot->xip[i]));
+  if (own < xmax) running[count++] = own;
+  return WritePosition(running, count, xmax);
+}
+
+char *FinalPositionOf(Snapshot snapshot) {
+  const uint64 own = U64FromFullTransactionId(GetTopFullTransactionId());
+  const uint64 xmax = U64FromFullTransactionId(WidenXmin(snapshot->xmax));
+  // None of those that began after the last that had ended in the snapshot, and before this one, had ended.
+  const uint64 later = own > xmax ? own - xmax : 0;
+  auto *running = static_cast<uint64 *>(
+      MemoryContextAllocHuge(CurrentMemoryContext, (snapshot->xcnt + later + 1) * sizeof(uint64)));
+  uint64 count = 0;
+  for (uint32 i = 0; i < snapshot->xcnt; i++) {
+    const uint64 xid = U64FromFullTransactionId(WidenXmin(snapshot->xip[i]));
+    if (xid != own) running[count++] = xid;
+  }
+  for (uint64 xid = xmax; xid < own; xid++) running[count++] = xid;
+  return WritePosition(running, static_cast<uint32>(count), own < xmax ? xmax : own + 1);
 }
 
 void DropConsumersOf(Oid relation) {

@@ -1,5 +1,6 @@
 #include "changelog/changelog.hpp"
 #include "changelog/clock.hpp"
+#include "changelog/track.hpp"
 #include "changelog/trim.hpp"
 #include "pg/guc.hpp"
 #include "pg/pg.hpp"
@@ -25,6 +26,7 @@ void InitChangelog() {
        .range = settings::kIntervalRange,
        .unit = "interval"},
       &retention_text, "7 days", PGC_USERSET, {settings::CheckInterval, AssignRetention});
+  InitWritten();
   InitClock();
   InitTrimJob();
 }

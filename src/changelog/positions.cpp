@@ -101,6 +101,12 @@ bool KnowsChanges(Oid relation, TimestampTz started_at) {
   return FindTracked(relation, &tracked) && tracked.started_at == started_at && IsCaptured(tracked);
 }
 
+bool CanEnd(Oid relation, const char *position) {
+  TrackedTable tracked;
+  return FindTracked(relation, &tracked) && IsCaptured(tracked) &&
+         IsVisible(tracked.since, position);
+}
+
 bool CanBegin(Oid relation, const char *position) {
   TrackedTable tracked;
   if (!FindTracked(relation, &tracked) || !IsCaptured(tracked) || HasOwnChanges(relation))

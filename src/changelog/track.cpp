@@ -60,6 +60,7 @@ void CheckStillTrackable(Relation table) {
 
 // Lets the history of a row of heliosdb.tracked start now.
 void StartNow(TrackedTable *tracked, const char *reason) {
+  NoteWritten(tracked->relation);
   tracked->since = GetTopFullTransactionId();
   tracked->floor = WidenXmin(GetLatestSnapshot()->xmin);
   tracked->since_at = GetCurrentTimestamp();

@@ -27,6 +27,10 @@ void Restart(Oid relation, const char *reason);
 // The same for one row of heliosdb.tracked, without touching a log.
 void RestartRow(Oid relation, const char *reason);
 
+// Has the callback in place that forgets what an ended transaction has written; notes what this one writes.
+void InitWritten();
+void NoteWritten(Oid relation);
+
 // Brings the log of a table in line with the table after DDL; a partition of a tracked table is
 // tracked from now on.
 void Reconcile(Oid relation);

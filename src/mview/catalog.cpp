@@ -1,6 +1,7 @@
 #include "mview/catalog.hpp"
 
 #include "changelog/changelog.hpp"
+#include "mview/immediate.hpp"
 #include "pg/names.hpp"
 
 extern "C" {
@@ -172,6 +173,7 @@ void SaveBases(Oid view, List *bases) {
     appendStringInfo(&rows, "%s(%u, %u, '%c', " INT64_FORMAT ")", rows.len > 0 ? ", " : "", view,
                      base->relation, static_cast<char>(base->kind), base->generation);
   }
+  NoteImmediate();
   RunAsOwner(psprintf("DELETE FROM heliosdb.mview_bases WHERE view = %u", view), false,
              SPI_OK_DELETE);
   if (rows.len == 0) return;

@@ -1,5 +1,6 @@
 #include "mview/mview.hpp"
 
+#include "mview/immediate.hpp"
 #include "mview/job.hpp"
 #include "mview/options.hpp"
 #include "mview/settings.hpp"
@@ -37,6 +38,7 @@ void InitMview() {
                   .takes_effect = "in background workers, from the server's value, after reload"},
                  &idle_load, kDefaultIdleLoad, 0, kHighestLoad, PGC_SIGHUP);
   InitStatements();
+  InitImmediate();
   InitJob();
 }
 

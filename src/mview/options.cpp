@@ -162,17 +162,10 @@ constexpr Option kOptions[] = {
      },
      nullptr},
     {"refresh_mode",
-     [](const Value &value, Options *) {
-       if (pg_strcasecmp(value.text, "deferred") == 0) return;
-       if (pg_strcasecmp(value.text, "immediate") != 0)
-         Refuse(value.view, value.name, value.text, "deferred");
-       ereport(
-           ERROR,
-           (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-            errmsg("refresh_mode = 'immediate' of materialized view \"%s\" is not supported yet",
-                   value.view),
-            errhint("Use refresh_mode = 'deferred': the view is brought up to date in the "
-                    "background.")));
+     [](const Value &value, Options *options) {
+       options->is_immediate = pg_strcasecmp(value.text, "immediate") == 0;
+       if (!options->is_immediate && pg_strcasecmp(value.text, "deferred") != 0)
+         Refuse(value.view, value.name, value.text, "deferred or immediate");
      },
      nullptr},
     {"distribution", [](const Value &, Options *) {}, NoticeNoEffect},

@@ -20,6 +20,7 @@ struct Options {
   bool auto_refresh;
   bool incremental_enabled;
   bool lazy_update;
+  bool is_immediate;            // maintained by the transactions that write
   double max_cpu_percent;       // of the machine
   int64 threshold_table_bytes;  // bases together smaller than that: recompute
   int64 threshold_dml_rate;     // fewer changes a minute: recompute

@@ -47,22 +47,54 @@ bool CheckPermissions(Node *node, void *context) {
   return query_tree_walker(query, pg::AsWalker(CheckPermissions), context, 0);
 }
 
+// Tells why changes of a relation are not known to a view.
+const char *WhyUnknownTo(Oid view, Oid base) {
+  Relation relation = table_open(view, AccessShareLock);
+  const Oid owner = relation->rd_rel->relowner;
+  table_close(relation, AccessShareLock);
+  return WhyUnknown(base, owner);
+}
+
+// Tells why nothing records changes of something that a view reads, or null.
+const char *WhyUnrecorded(const Refresh &refresh) {
+  ListCell *cell;
+  foreach (cell, refresh.bases) {
+    const auto *base = static_cast<const Base *>(lfirst(cell));
+    if (base->kind == BaseKind::kUnknown) return WhyUnknownTo(refresh.view, base->relation);
+    if (base->kind == BaseKind::kView)
+      return psprintf("changes of materialized view %s are not recorded",
+                      pg::QualifiedName(base->relation));
+  }
+  return nullptr;
+}
+
 // Tells why changes of what a view reads are not known, or null.
 const char *WhyBasesUnknown(const Refresh &refresh) {
   ListCell *cell;
   foreach (cell, refresh.bases) {
     const auto *base = static_cast<const Base *>(lfirst(cell));
-    if (base->kind == BaseKind::kUnknown) {
-      Relation view = table_open(refresh.view, AccessShareLock);
-      const Oid owner = view->rd_rel->relowner;
-      table_close(view, AccessShareLock);
-      return WhyUnknown(base->relation, owner);
-    }
+    if (base->kind == BaseKind::kUnknown) return WhyUnknownTo(refresh.view, base->relation);
     if (base->kind == BaseKind::kTable &&
         !changelog::KnowsChanges(base->relation, base->started_at))
       return psprintf("the history of table %s began anew", pg::QualifiedName(base->relation));
   }
   return nullptr;
+}
+
+// Raises an error unless all changes of an immediate view can be followed.
+void CheckImmediate(const Refresh &refresh) {
+  const char *why = WhyUnrecorded(refresh);
+  const char *remedy = "Use refresh_mode = 'deferred'.";
+  if (why == nullptr && !Explain(refresh.shape).is_incremental) {
+    why = Explain(refresh.shape).why_not;
+    if (Explain(refresh.shape).remedy != nullptr) remedy = Explain(refresh.shape).remedy;
+  }
+  if (why == nullptr) return;
+  ereport(ERROR,
+          (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+           errmsg("materialized view %s cannot have refresh_mode = 'immediate'",
+                  pg::QualifiedName(refresh.view)),
+           errdetail("It cannot be refreshed by its changes: %s.", why), errhint("%s", remedy)));
 }
 
 // Tells why views that a view reads make a full refresh necessary, or null.
@@ -157,10 +189,12 @@ const char *FindObstacle(const Refresh &refresh) {
   ListCell *cell;
   foreach (cell, refresh.bases) {
     const auto *base = static_cast<const Base *>(lfirst(cell));
-    if (base->kind != BaseKind::kTable || changelog::CanBegin(base->relation, refresh.position))
+    if (base->kind != BaseKind::kTable ||
+        (refresh.is_final ? changelog::CanEnd(base->relation, refresh.position)
+                          : changelog::CanBegin(base->relation, refresh.position)))
       continue;
     const char *name = pg::QualifiedName(base->relation);
-    return changelog::HasOwnChanges(base->relation)
+    return !refresh.is_final && changelog::HasOwnChanges(base->relation)
                ? psprintf("it was refreshed by a transaction that had changed table %s itself",
                           name)
                : psprintf("the history of table %s begins after the snapshot of its refresh", name);
@@ -194,10 +228,12 @@ void Save(const Refresh &refresh, const Applied &applied, int64 changes, const c
   SaveRefresh(refresh.view, refresh.obstacle == nullptr ? refresh.position : nullptr, refresh.at,
               refresh.obstacle, refresh.bases, HashOf(refresh.reads.expanded),
               applied.inserted + applied.deleted > 0);
+  pg::Pause("mview_saved");
+  // Each transaction that writes would be a line.
+  if (refresh.is_final && !is_full) return;
   AddEvent(refresh.view,
            {refresh.started_at, nullptr, is_full ? "full" : "incremental", refresh.trigger, reason,
             applied.inserted, applied.deleted, changes, CpuSeconds() - refresh.cpu_begin});
-  pg::Pause("mview_saved");
 }
 
 // Makes the state of the view anew, where later refreshes can be incremental.
@@ -269,6 +305,16 @@ double CpuSeconds() {
   return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) * kNanoseconds;
 }
 
+void RequireReadCommitted(Oid view) {
+  if (!IsolationUsesXactSnapshot()) return;
+  ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+                  errmsg("materialized view %s with refresh_mode = 'immediate' can be computed in "
+                         "READ COMMITTED transactions only",
+                         pg::QualifiedName(view)),
+                  errdetail("It must show what is committed, not an earlier snapshot."),
+                  errhint("Use isolation level READ COMMITTED.")));
+}
+
 Refresh *BeginRefresh(Oid view, const char *trigger) {
   SPI_connect();
   auto *refresh = static_cast<Refresh *>(palloc0(sizeof(Refresh)));
@@ -276,17 +322,29 @@ Refresh *BeginRefresh(Oid view, const char *trigger) {
   refresh->trigger = trigger;
   refresh->started_at = GetCurrentTimestamp();
   refresh->cpu_begin = CpuSeconds();
+  refresh->is_final = trigger == kImmediate;
   refresh->options = ReadOptions(view);
-  if (!FindRecord(view, true, &refresh->record))
-    elog(ERROR, "materialized view %u is not maintained", view);
+  if (!FindRecord(view, true, &refresh->record)) {
+    if (!IsolationUsesXactSnapshot()) elog(ERROR, "materialized view %u is not maintained", view);
+    ereport(ERROR,
+            (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+             errmsg("materialized view %s was created after the snapshot of this transaction",
+                    pg::QualifiedName(view)),
+             errhint("Run the transaction again.")));
+  }
+  if (refresh->options.is_immediate && !refresh->is_final) RequireReadCommitted(view);
   ViewOwnerScope owner;
   owner.Enter(view);
   refresh->reads = FindReads(view);
   owner.Leave();
-  refresh->bases = ResolveBases(view, refresh->reads, true);
-  PushActiveSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
+  // At the end of writers the lock of refreshes keeps out whoever might commit a change that nobody knows of.
+  refresh->bases = ResolveBases(view, refresh->reads, !refresh->is_final);
+  // Whose snapshot does not see what the row of the view says has failed by now: the latest one sees the same tables.
+  PushActiveSnapshot(IsolationUsesXactSnapshot() && !refresh->is_final ? GetTransactionSnapshot()
+                                                                       : GetLatestSnapshot());
   refresh->at = GetCurrentTimestamp();
-  refresh->position = changelog::PositionOf(GetActiveSnapshot());
+  refresh->position = refresh->is_final ? changelog::FinalPositionOf(GetActiveSnapshot())
+                                        : changelog::PositionOf(GetActiveSnapshot());
   ListCell *cell;
   foreach (cell, refresh->bases) {
     auto *base = static_cast<Base *>(lfirst(cell));
@@ -300,6 +358,7 @@ Refresh *BeginRefresh(Oid view, const char *trigger) {
   refresh->shape =
       Classify(DescribeView(view, refresh->reads, refresh->bases, refresh->record.position));
   owner.Leave();
+  if (refresh->options.is_immediate && !refresh->is_final) CheckImmediate(*refresh);
   return refresh;
 }
 

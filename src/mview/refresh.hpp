@@ -15,11 +15,13 @@ inline constexpr const char *kManual = "manual";
 inline constexpr const char *kAutomatic = "auto";
 inline constexpr const char *kStale = "staleness";
 inline constexpr const char *kCreated = "create";
+inline constexpr const char *kImmediate = "immediate";
 
 // A refresh that is under way. SPI is connected, and the snapshot is the active one.
 struct Refresh {
   Oid view;
   const char *trigger;
+  bool is_final;  // the transaction changes nothing after it: the position has all of it
   Options options;
   Record record;
   Reads reads;
@@ -44,6 +46,9 @@ class ViewOwnerScope {
   int context_;
   int settings_;
 };
+
+// Raises an error where an immediate view would be computed in a snapshot that is not the present.
+void RequireReadCommitted(Oid view);
 
 // Begins a refresh; the caller holds the lock of the relation and LockRefresh.
 Refresh *BeginRefresh(Oid view, const char *trigger);

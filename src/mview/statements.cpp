@@ -9,6 +9,7 @@
 #include "changelog/changelog.hpp"
 #include "mview/catalog.hpp"
 #include "mview/delta.hpp"
+#include "mview/immediate.hpp"
 #include "mview/options.hpp"
 #include "mview/refresh.hpp"
 #include "pg/hooks.hpp"
@@ -20,6 +21,7 @@ extern "C" {
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
 #include "commands/defrem.h"
 #include "commands/extension.h"
 #include "commands/matview.h"
@@ -281,6 +283,26 @@ void Adapt(Oid view) {
   SPI_finish();
 }
 
+// Brings a view that becomes an immediate one up to date. Writers of what it reads are kept out first: those who have
+// written already do not know that they are to maintain it.
+void BecomeImmediate(Oid view) {
+  RequireReadCommitted(view);
+  LockRelationOid(view, RowExclusiveLock);
+  if (!IsPopulated(view)) return;
+  ViewOwnerScope owner;
+  owner.Enter(view);
+  const Reads reads = FindReads(view);
+  owner.Leave();
+  ListCell *cell;
+  foreach (cell, reads.relations) {
+    LockRelationOid(lfirst_oid(cell), ShareRowExclusiveLock);
+    if (get_rel_relkind(lfirst_oid(cell)) == RELKIND_PARTITIONED_TABLE)
+      (void)find_all_inheritors(lfirst_oid(cell), ShareRowExclusiveLock, nullptr);
+  }
+  (void)LockRefresh(view, true);
+  (void)RefreshInPlace(BeginRefresh(view, kManual), Wanted::kIncremental);
+}
+
 // ALTER … SET and RESET of options: ours are taken off the view while PostgreSQL validates the rest.
 void Alter(const Call &call, const AlterTableStmt *original) {
   const Oid view = RangeVarGetRelidExtended(original->relation, ShareUpdateExclusiveLock,
@@ -307,11 +329,15 @@ void Alter(const Call &call, const AlterTableStmt *original) {
   statement->cmds = left;
   if (set == NIL && reset == NIL && !ReadOptions(view).is_maintained) return GoOn(call);
   if (set != NIL) CheckExtension(original->relation->relname);
+  const bool was_immediate = ReadOptions(view).is_immediate;
   const Datum taken = TakeOptions(view);
   if (left != NIL) GoOn(WithStatement(call, reinterpret_cast<Node *>(statement)));
   CommandCounterIncrement();
   PutOptions(view, taken, set, reset);
   Adapt(view);
+  const bool is_immediate = ReadOptions(view).is_immediate;
+  if (is_immediate != was_immediate) NoteImmediate();
+  if (is_immediate && !was_immediate) BecomeImmediate(view);
 }
 
 // Leads EXPLAIN of CREATE past our options; EXPLAIN ANALYZE, which would create the view, is refused.
@@ -347,14 +373,6 @@ bool Maintains(const CreateTableAsStmt *create) {
   return create->objtype == OBJECT_MATVIEW &&
          (HasOurs(create->into->options) ||
           (auto_refresh_by_default && OidIsValid(get_extension_oid("heliosdb", true))));
-}
-
-// True if the session is in the past or on a branch: whoever looks after that refuses the statement.
-bool IsElsewhere() {
-  const char *as_of = GetConfigOption("heliosdb.as_of", true, false);
-  const char *branch = GetConfigOption("heliosdb.branch", true, false);
-  return (as_of != nullptr && as_of[0] != '\0') ||
-         (branch != nullptr && branch[0] != '\0' && strcmp(branch, "main") != 0);
 }
 
 // True if a statement may be one of those that are handled here.
@@ -403,6 +421,13 @@ void OnUtility(PlannedStmt *statement, const char *text, bool read_only,
 }
 
 }  // namespace
+
+bool IsElsewhere() {
+  const char *as_of = GetConfigOption("heliosdb.as_of", true, false);
+  const char *branch = GetConfigOption("heliosdb.branch", true, false);
+  return (as_of != nullptr && as_of[0] != '\0') ||
+         (branch != nullptr && branch[0] != '\0' && strcmp(branch, "main") != 0);
+}
 
 bool IsBeingRefreshed(Oid view) { return being_refreshed == view; }
 
