@@ -114,11 +114,11 @@ is(sql("$on BEGIN; INSERT INTO o (id, q) VALUES (-1, 5); $total; SAVEPOINT s; DE
 	'own changes are seen');
 is(views_of($total, 'BEGIN; DELETE FROM o WHERE false;'), '', 'a table that the transaction changes is read itself');
 sql(q{CREATE TABLE seen (at int, n bigint);
-	CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO seen SELECT NEW.id, count(*) FROM o; RETURN NULL; END $$;
-	CREATE TRIGGER a_first AFTER INSERT ON o FOR EACH ROW EXECUTE FUNCTION look();});
+	CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE n bigint := (SELECT count(*) FROM o); BEGIN INSERT INTO seen VALUES (NEW.id, n); RETURN NULL; END $$;
+	CREATE TRIGGER " first" AFTER INSERT ON o FOR EACH ROW EXECUTE FUNCTION look();});
 sql("$on BEGIN; INSERT INTO o (id) VALUES (-1), (-2); COMMIT");
 is(sql('SELECT string_agg(n::text, \' \' ORDER BY at DESC) FROM seen'), '3002 3002', 'triggers see what their statement has done');
-sql('DROP TRIGGER a_first ON o; DELETE FROM o WHERE id < 0');
+sql('DROP TRIGGER " first" ON o; DELETE FROM o WHERE id < 0');
 sql("REFRESH MATERIALIZED VIEW CONCURRENTLY $_ INCREMENTALLY") for @views;
 is(views_of($total), 'm_total', 'fresh again');
 
@@ -222,6 +222,14 @@ sql(q{
 	CREATE FUNCTION digest(query text) RETURNS text LANGUAGE plpgsql STABLE AS $$
 	DECLARE d text;
 	BEGIN EXECUTE format('SELECT count(*) || md5(coalesce(string_agg(r, '','' ORDER BY r), '''')) FROM (SELECT answer::text AS r FROM (%s) answer) t', query) INTO d; RETURN d; END $$;
+	-- Its plans are cached in the session, and made with the setting on.
+	CREATE FUNCTION cached() RETURNS text LANGUAGE plpgsql STABLE SET heliosdb.mv_rewrite = on AS $$
+	BEGIN RETURN (SELECT (count(*), sum(q))::text FROM o) || (SELECT count(*) FROM o WHERE q > 8) ||
+		(SELECT sum(n) FROM (SELECT region, count(*) AS n FROM o JOIN u USING (c) WHERE q IS NOT NULL GROUP BY region) x); END $$;
+	CREATE FUNCTION uncached() RETURNS text LANGUAGE plpgsql STABLE SET heliosdb.mv_rewrite = off AS $$
+	DECLARE r text;
+	BEGIN EXECUTE 'SELECT (SELECT (count(*), sum(q))::text FROM o) || (SELECT count(*) FROM o WHERE q > 8) ||
+		(SELECT sum(n) FROM (SELECT region, count(*) AS n FROM o JOIN u USING (c) WHERE q IS NOT NULL GROUP BY region) x)' INTO r; RETURN r; END $$;
 	CREATE FUNCTION reads_view(query text) RETURNS boolean LANGUAGE plpgsql AS $$
 	DECLARE line text; found boolean := false;
 	BEGIN FOR line IN EXECUTE 'EXPLAIN ' || query LOOP found := found OR line ~ '\mm_'; END LOOP; RETURN found; END $$;
@@ -259,6 +267,7 @@ sql(q{
 					LATERAL (SELECT set_config('heliosdb.mv_rewrite', left('on' || a.d, 2), true) AS s OFFSET 0) y,
 					LATERAL (SELECT digest(query || left(y.s, 0)) AS d OFFSET 0) b;
 				was := reads_view(query);
+				INSERT INTO asked SELECT 'cached', NULL, 'cached' WHERE cached() <> uncached();
 				INSERT INTO asked VALUES (how, was, CASE WHEN plain <> other THEN query END);
 				IF how = 'snapshot' THEN PERFORM pg_sleep(random() * 0.05); END IF;
 			END LOOP;
