@@ -3,6 +3,7 @@
 #include "mview/immediate.hpp"
 #include "mview/job.hpp"
 #include "mview/options.hpp"
+#include "mview/rewrite.hpp"
 #include "mview/settings.hpp"
 #include "mview/statements.hpp"
 #include "pg/guc.hpp"
@@ -37,9 +38,14 @@ void InitMview() {
                              "refreshed.",
                   .takes_effect = "in background workers, from the server's value, after reload"},
                  &idle_load, kDefaultIdleLoad, 0, kHighestLoad, PGC_SIGHUP);
+  pg::DefineBool({.name = "heliosdb.mv_rewrite",
+                  .meaning = "Answers queries from maintained materialized views that are up to "
+                             "date."},
+                 &rewrite_from_views, false, PGC_USERSET);
   InitStatements();
   InitImmediate();
   InitJob();
+  InitRewrite();
 }
 
 }  // namespace helios::mview

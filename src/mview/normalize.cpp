@@ -101,6 +101,14 @@ bool NormalizeWalker(Node *node, void *context) {
   query->cteList = recursive;
   query_tree_walker(query, pg::AsWalker(NormalizeWalker), context, 0);
   DropOrder(query);
+  FlattenJoinAliases(query);
+  return false;
+}
+
+}  // namespace
+
+void FlattenJoinAliases(Query *query) {
+  ListCell *cell;
   // Names of joined columns, also where subqueries refer to them.
   const bool has_joins = [&] {
     ListCell *entry;
@@ -108,7 +116,7 @@ bool NormalizeWalker(Node *node, void *context) {
       if (lfirst_node(RangeTblEntry, entry)->rtekind == RTE_JOIN) return true;
     return false;
   }();
-  if (!has_joins) return false;
+  if (!has_joins) return;
   auto flatten = [&](auto *&part) {
     Node *flat = flatten_join_alias_vars(query, reinterpret_cast<Node *>(part));
     part = reinterpret_cast<std::remove_reference_t<decltype(part)>>(flat);
@@ -126,10 +134,7 @@ bool NormalizeWalker(Node *node, void *context) {
     flatten(entry->values_lists);
     if (entry->tablefunc != nullptr) flatten(entry->tablefunc);
   }
-  return false;
 }
-
-}  // namespace
 
 Query *Normalize(const Query *query) {
   auto *copy = static_cast<Query *>(copyObjectImpl(query));

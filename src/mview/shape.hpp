@@ -133,4 +133,7 @@ Query *Refuse(Compiler *compiler, const char *why_not, const char *remedy);
 // Expands views and WITH, resolves names of joined columns, drops orders that nothing depends on.
 Query *Normalize(const Query *query);
 
+// Replaces names of joined columns, also where subqueries refer to them, by the columns.
+void FlattenJoinAliases(Query *query);
+
 }  // namespace helios::mview
