@@ -34,6 +34,8 @@ CREATE INDEX ON t USING hash (k);
 CREATE INDEX ON t USING gin (to_tsvector('simple', note));
 SELECT heliosdb.track('t');
 SELECT log_indexes('t');
+-- Ranges of blocks get summaries from autovacuum after a number of records, however large the log is.
+SELECT reloptions FROM pg_class WHERE oid = log_of('t');
 
 -- Capture writes to all, and not where no row version ended.
 UPDATE t SET k = k + 1 WHERE id % 3 = 0;

@@ -82,6 +82,17 @@ void CopyMissingValue(Relation table, int index, Oid log) {
   ReleaseSysCache(tuple);
 }
 
+// Gives logs the storage parameters by which autovacuum visits them. Until then the index on transactions tells nothing of
+// new records, and who follows them reads all these: their number must not grow with the log.
+Datum LogOptions() {
+  constexpr int kRecords = 50000;
+  List *options = list_make2(makeDefElem(pstrdup("autovacuum_vacuum_insert_threshold"),
+                                         reinterpret_cast<Node *>(makeInteger(kRecords)), -1),
+                             makeDefElem(pstrdup("autovacuum_vacuum_insert_scale_factor"),
+                                         reinterpret_cast<Node *>(makeInteger(0)), -1));
+  return transformRelOptions(static_cast<Datum>(0), options, nullptr, nullptr, false, false);
+}
+
 }  // namespace
 
 char *ColumnName(int index) { return psprintf("c%d", index + 1); }
@@ -105,8 +116,8 @@ Oid CreateLog(Relation table) {
   const Oid log_oid = heap_create_with_catalog(
       psprintf("log_%u", relid), get_namespace_oid(kLogSchema, false), InvalidOid, InvalidOid,
       InvalidOid, InvalidOid, ExtensionOwner(), HEAP_TABLE_AM_OID, DescribeLog(table), NIL,
-      RELKIND_RELATION, RELPERSISTENCE_PERMANENT, false, false, ONCOMMIT_NOOP,
-      static_cast<Datum>(0), false, false, true, InvalidOid, nullptr);
+      RELKIND_RELATION, RELPERSISTENCE_PERMANENT, false, false, ONCOMMIT_NOOP, LogOptions(), false,
+      false, true, InvalidOid, nullptr);
   CommandCounterIncrement();
   NewRelationCreateToastTable(log_oid, static_cast<Datum>(0));
   CommandCounterIncrement();
