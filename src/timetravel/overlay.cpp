@@ -24,7 +24,6 @@ extern "C" {
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
-#include "storage/proc.h"
 #include "utils/datum.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
@@ -131,7 +130,7 @@ constinit LocalTransactionId behind_transaction = InvalidLocalTransactionId;
 void NoteInsertedBehind(Oid local, CommandId command) {
   // What is read in the next command sees them: that is to be another one.
   const CommandId now = GetCurrentCommandId(true);
-  if (behind_transaction != MyProc->lxid) {
+  if (behind_transaction != pg::CurrentLocalTransaction()) {
     constexpr long kExpected = 16;
     HASHCTL control = {};
     control.keysize = sizeof(Behind::Key);
@@ -139,7 +138,7 @@ void NoteInsertedBehind(Oid local, CommandId command) {
     control.hcxt = TopTransactionContext;
     behind = hash_create("heliosdb rows inserted behind", kExpected, &control,
                          HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-    behind_transaction = MyProc->lxid;
+    behind_transaction = pg::CurrentLocalTransaction();
   }
   const Behind::Key key = {local, command};
   static_cast<Behind *>(hash_search(behind, &key, HASH_ENTER, nullptr))->last = now;
@@ -256,7 +255,8 @@ void Overlay::Start() {
 
 // Raises an error if a row that the snapshot sees came when its table was being read.
 void Overlay::CheckBehind(const Table &asked, TupleTableSlot *slot, Snapshot snapshot) const {
-  if (likely(behind_transaction != MyProc->lxid) || asked.oid != key_.local) return;
+  if (likely(behind_transaction != pg::CurrentLocalTransaction()) || asked.oid != key_.local)
+    return;
   const HeapTupleHeader row =
       reinterpret_cast<BufferHeapTupleTableSlot *>(slot)->base.tuple->t_data;
   if (!TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmin(row))) return;
