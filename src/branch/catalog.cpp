@@ -177,25 +177,29 @@ Local LoadLocal(int64 branch, Oid main) {
   return local;
 }
 
-// Reads what a copy that was made row by row stands for.
-CopyOf LoadCopyOf(Oid local) {
+// Calls `read` with the row of branch_relations about a local relation, if there is one, and the shape of such rows.
+template <typename Read>
+void ReadRowOf(Oid local, Read read) {
   Relation table = table_open(OwnRelationOrError("branch_relations"), AccessShareLock);
   ScanKeyData key;
   ScanKeyInit(&key, kLocalRelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(local));
   SysScanDesc scan = systable_beginscan(table, OwnRelationOrError("branch_relations_local"), true,
                                         nullptr, 1, &key);
   HeapTuple tuple = systable_getnext(scan);
-  CopyOf of = {};
-  if (HeapTupleIsValid(tuple)) {
-    bool is_null;
-    const TupleDesc row = RelationGetDescr(table);
-    if (OidIsValid(DatumGetObjectId(heap_getattr(tuple, kDeletedRelid, row, &is_null)))) {
-      of.main = DatumGetObjectId(heap_getattr(tuple, kMainRelid, row, &is_null));
-      of.branch = DatumGetInt64(heap_getattr(tuple, kBranch, row, &is_null));
-    }
-  }
+  if (HeapTupleIsValid(tuple)) read(tuple, RelationGetDescr(table));
   systable_endscan(scan);
   table_close(table, AccessShareLock);
+}
+
+// Reads what a copy that was made row by row stands for.
+CopyOf LoadCopyOf(Oid local) {
+  CopyOf of = {};
+  ReadRowOf(local, [&of](HeapTuple tuple, TupleDesc row) {
+    bool is_null;
+    if (!OidIsValid(DatumGetObjectId(heap_getattr(tuple, kDeletedRelid, row, &is_null)))) return;
+    of.main = DatumGetObjectId(heap_getattr(tuple, kMainRelid, row, &is_null));
+    of.branch = DatumGetInt64(heap_getattr(tuple, kBranch, row, &is_null));
+  });
   return of;
 }
 
@@ -348,23 +352,14 @@ void AddInherited(int64 branch, Oid main, Oid local, Oid schema, const Inheritan
 }
 
 Source LoadSource(Oid local) {
-  Relation table = table_open(OwnRelationOrError("branch_relations"), AccessShareLock);
-  ScanKeyData key;
-  ScanKeyInit(&key, kLocalRelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(local));
-  SysScanDesc scan = systable_beginscan(table, OwnRelationOrError("branch_relations_local"), true,
-                                        nullptr, 1, &key);
-  HeapTuple tuple = systable_getnext(scan);
   Source source = {};
-  if (HeapTupleIsValid(tuple)) {
-    const TupleDesc row = RelationGetDescr(table);
+  ReadRowOf(local, [&source](HeapTuple tuple, TupleDesc row) {
     bool is_null;
     source.relation = DatumGetObjectId(heap_getattr(tuple, kSourceRelid, row, &is_null));
     source.fork = DatumGetInt64(heap_getattr(tuple, kSourceFork, row, &is_null));
     const Datum made = heap_getattr(tuple, kMadeXid, row, &is_null);
     source.made = is_null ? InvalidFullTransactionId : DatumGetFullTransactionId(made);
-  }
-  systable_endscan(scan);
-  table_close(table, AccessShareLock);
+  });
   return source;
 }
 

@@ -2,6 +2,7 @@
 
 #include "branch/redirect.hpp"
 #include "pg/names.hpp"
+#include "pg/range_table.hpp"
 
 extern "C" {
 #include "access/table.h"
@@ -62,16 +63,7 @@ TableSampleClause *OverlaidSample(const Local &local, Rows rows) {
 
 PlannedStmt *PlanForkRead(Oid main, Oid copy, TableSampleClause *sample, List *quals) {
   Relation table = table_open(main, AccessShareLock);
-  RangeTblEntry *entry = makeNode(RangeTblEntry);
-  entry->rtekind = RTE_RELATION;
-  entry->relid = main;
-  entry->relkind = RELKIND_RELATION;
-  entry->rellockmode = AccessShareLock;
-  List *names = NIL;
-  for (int i = 0; i < RelationGetNumberOfAttributes(table); i++)
-    names = lappend(
-        names, makeString(pstrdup(NameStr(TupleDescAttr(RelationGetDescr(table), i)->attname))));
-  entry->eref = makeAlias(RelationGetRelationName(table), names);
+  RangeTblEntry *entry = pg::MakeTableEntry(table);
   entry->inh = true;
   entry->tablesample = sample;
   table_close(table, NoLock);

@@ -5,6 +5,7 @@
 #include "branch/fork_read.hpp"
 #include "branch/row_copy.hpp"
 #include "branch/session.hpp"
+#include "pg/indexes.hpp"
 
 extern "C" {
 #include "access/genam.h"
@@ -85,10 +86,9 @@ List *KeyConditions(Relation copy, Relation index) {
     param->paramtypmod = -1;
     param->paramcollid = column->attcollation;
     param->location = -1;
-    const Oid equality = get_opfamily_member(index->rd_opfamily[i], index->rd_opcintype[i],
-                                             index->rd_opcintype[i], BTEqualStrategyNumber);
-    Expr *condition = make_opclause(equality, BOOLOID, false, var, reinterpret_cast<Expr *>(param),
-                                    InvalidOid, index->rd_indcollation[i]);
+    Expr *condition =
+        make_opclause(pg::EqualityOf(index, i), BOOLOID, false, var,
+                      reinterpret_cast<Expr *>(param), InvalidOid, index->rd_indcollation[i]);
     set_opfuncid(reinterpret_cast<OpExpr *>(condition));
     conditions = lappend(conditions, condition);
   }

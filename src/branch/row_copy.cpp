@@ -2,6 +2,7 @@
 
 #include "branch/session.hpp"
 #include "pg/compat.hpp"
+#include "pg/indexes.hpp"
 #include "pg/pause.hpp"
 #include "timetravel/timetravel.hpp"
 
@@ -85,9 +86,7 @@ void RowCopier::Open(Oid copy, Oid deleted, CommandId command) {
   key_count_ = key_index_->rd_index->indnkeyatts;
   for (int i = 0; i < key_count_; i++) {
     key_[i] = key_index_->rd_index->indkey.values[i];
-    equal_[i] =
-        get_opcode(get_opfamily_member(key_index_->rd_opfamily[i], key_index_->rd_opcintype[i],
-                                       key_index_->rd_opcintype[i], BTEqualStrategyNumber));
+    equal_[i] = get_opcode(pg::EqualityOf(key_index_, i));
   }
   found_ = table_slot_create(copy_, nullptr);
   found_deleted_ = table_slot_create(deleted_, nullptr);

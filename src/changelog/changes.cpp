@@ -1,22 +1,19 @@
 #include "changelog/changes.hpp"
 
 #include "changelog/catalog.hpp"
+#include "pg/indexes.hpp"
 #include "pg/names.hpp"
 
 extern "C" {
 #include "access/commit_ts.h"
 #include "access/genam.h"
-#include "access/htup_details.h"
-#include "access/stratnum.h"
 #include "access/table.h"
 #include "catalog/index.h"
 #include "catalog/pg_inherits.h"
-#include "catalog/pg_operator.h"
 #include "lib/stringinfo.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
-#include "utils/syscache.h"
 }
 #undef Min
 #undef Max
@@ -25,21 +22,6 @@ extern "C" {
 namespace helios::changelog {
 
 namespace {
-
-// Writes the operator by which the primary key compares one of its columns.
-char *OperatorText(Relation primary, int column) {
-  const Oid type = primary->rd_opcintype[column];
-  const Oid op =
-      get_opfamily_member(primary->rd_opfamily[column], type, type, BTEqualStrategyNumber);
-  if (!OidIsValid(op)) elog(ERROR, "key column %d has no equality", column + 1);
-  HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(op));
-  if (!HeapTupleIsValid(tuple)) elog(ERROR, "operator %u does not exist", op);
-  const auto *form = reinterpret_cast<Form_pg_operator>(GETSTRUCT(tuple));
-  char *text = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(form->oprnamespace)),
-                        NameStr(form->oprname));
-  ReleaseSysCache(tuple);
-  return text;
-}
 
 // Writes ROW(...)::shape over the columns of a leaf or of its log, in the order of `shape`.
 void AppendRow(StringInfo sql, Relation shape, Relation leaf, const char *alias, bool of_log) {
@@ -107,7 +89,7 @@ void AppendKeyed(StringInfo sql, Relation shape, Relation leaf, const TrackedTab
     appendStringInfo(
         &of_new, "%sn.%s %s k.c%d", i == 0 ? "" : " AND ",
         quote_identifier(NameStr(TupleDescAttr(RelationGetDescr(leaf), key - 1)->attname)),
-        OperatorText(primary, i), key);
+        pg::QualifiedOperator(pg::EqualityOf(primary, i)), key);
   }
   index_close(primary, NoLock);
   appendStringInfoString(
@@ -159,7 +141,7 @@ char *LogName(const TrackedTable &tracked) { return pg::QualifiedName(tracked.lo
 char *KeyOperator(Oid relation, int column) {
   Relation table = table_open(relation, AccessShareLock);
   Relation primary = index_open(RelationGetPrimaryKeyIndex(table), AccessShareLock);
-  char *text = OperatorText(primary, column);
+  char *text = pg::QualifiedOperator(pg::EqualityOf(primary, column));
   index_close(primary, AccessShareLock);
   table_close(table, AccessShareLock);
   return text;

@@ -5,12 +5,14 @@
 #include "pg/names.hpp"
 
 extern "C" {
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "storage/lmgr.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 }
 #undef Min
 #undef Max
@@ -233,6 +235,14 @@ int NoteFailure(Oid view, const char *error) {
 bool LockRefresh(Oid view, bool wait) {
   const LOCKTAG tag = RefreshLock(view);
   return LockAcquire(&tag, ExclusiveLock, false, !wait) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+bool IsPopulated(Oid view) {
+  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(view));
+  if (!HeapTupleIsValid(tuple)) return false;
+  const bool is_populated = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relispopulated;
+  ReleaseSysCache(tuple);
+  return is_populated;
 }
 
 bool IsRefreshing(Oid view) {

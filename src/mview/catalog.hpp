@@ -86,6 +86,9 @@ int NoteFailure(Oid view, const char *error);
 // and `wait` is not set.
 bool LockRefresh(Oid view, bool wait);
 
+// Tells whether there is a view, and has data.
+bool IsPopulated(Oid view);
+
 // Tells whether a refresh is under way.
 bool IsRefreshing(Oid view);
 

@@ -2,6 +2,7 @@
 
 #include "mview/keys.hpp"
 #include "pg/compat.hpp"
+#include "pg/names.hpp"
 
 extern "C" {
 #include "access/stratnum.h"
@@ -21,7 +22,7 @@ namespace {
 // Writes the operator that tells whether a value is as extreme as another one, or more.
 char *AsExtreme(Oid type, MeasureKind kind) {
   const TypeCacheEntry *cache = lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY);
-  return OperatorText(get_opfamily_member(
+  return pg::QualifiedOperator(get_opfamily_member(
       cache->btree_opf, cache->btree_opintype, cache->btree_opintype,
       kind == MeasureKind::kMin ? BTLessEqualStrategyNumber : BTGreaterEqualStrategyNumber));
 }
@@ -182,8 +183,8 @@ char *SameKeysOrNulls(const Counted *node, const char *left, const char *right) 
   appendStringInfoString(&sql, "true");
   for (int i = 1; i <= node->key_count; i++) {
     appendStringInfo(&sql, " AND (%s.g%d %s %s.g%d OR %s.g%d IS NULL AND %s.g%d IS NULL)", left, i,
-                     OperatorText(list_nth_oid(node->equality, i - 1)), right, i, left, i, right,
-                     i);
+                     pg::QualifiedOperator(list_nth_oid(node->equality, i - 1)), right, i, left, i,
+                     right, i);
   }
   return sql.data;
 }

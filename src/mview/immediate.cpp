@@ -10,18 +10,15 @@
 #include "pg/names.hpp"
 
 extern "C" {
-#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
-#include "catalog/pg_class.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "storage/lmgr.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 }
 #undef Min
 #undef Max
@@ -127,15 +124,6 @@ List *ViewsAbove(const List *relations) {
   SPI_finish();
   PopActiveSnapshot();
   return views;
-}
-
-// True if there is a view, and it has data.
-bool IsPopulated(Oid view) {
-  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(view));
-  if (!HeapTupleIsValid(tuple)) return false;
-  const bool is_populated = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relispopulated;
-  ReleaseSysCache(tuple);
-  return is_populated;
 }
 
 // Lists what a view reads, as of its last refresh.

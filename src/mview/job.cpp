@@ -16,13 +16,11 @@
 #include "mview/settings.hpp"
 
 extern "C" {
-#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "executor/spi.h"
 #include "utils/lsyscache.h"
 #include "utils/resowner.h"
-#include "utils/syscache.h"
 }
 #undef Min
 #undef Max
@@ -79,15 +77,6 @@ struct Candidate {
   List *bases;
   Backlog backlog;
 };
-
-// Tells whether a view has data; nobody alters it meanwhile.
-bool IsPopulated(Oid view) {
-  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(view));
-  if (!HeapTupleIsValid(tuple)) return false;
-  const bool is_populated = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relispopulated;
-  ReleaseSysCache(tuple);
-  return is_populated;
-}
 
 // Reads what is known of a view; false if it is not to be refreshed in the background, or not to be had now.
 bool Examine(Oid view, Candidate *candidate) {

@@ -1,30 +1,17 @@
 #include "mview/keys.hpp"
 
 #include "mview/trees.hpp"
+#include "pg/names.hpp"
 
 extern "C" {
-#include "access/htup_details.h"
-#include "catalog/pg_operator.h"
 #include "executor/tuptable.h"
 #include "lib/stringinfo.h"
-#include "utils/lsyscache.h"
-#include "utils/syscache.h"
 }
 #undef Min
 #undef Max
 #undef Abs
 
 namespace helios::mview {
-
-char *OperatorText(Oid op) {
-  HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(op));
-  if (!HeapTupleIsValid(tuple)) elog(ERROR, "operator %u does not exist", op);
-  const auto *form = reinterpret_cast<Form_pg_operator>(GETSTRUCT(tuple));
-  char *text = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(form->oprnamespace)),
-                        NameStr(form->oprname));
-  ReleaseSysCache(tuple);
-  return text;
-}
 
 char *NullPattern(int key_count, const char *column) {
   StringInfoData sql;
@@ -65,7 +52,7 @@ char *SameKeys(List *equality, const char *left, const char *right, const char *
       appendStringInfo(&sql, " AND %s.%s%d IS NULL", left, letter, i);
     } else {
       appendStringInfo(&sql, " AND %s.%s%d %s %s.%s%d", left, letter, i,
-                       OperatorText(list_nth_oid(equality, i - 1)), right, letter, i);
+                       pg::QualifiedOperator(list_nth_oid(equality, i - 1)), right, letter, i);
     }
   }
   return sql.data;

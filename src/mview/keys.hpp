@@ -1,4 +1,4 @@
-// Keys in texts: their operators, and comparisons where nulls are equal and an index can still serve.
+// Keys in texts: comparisons where nulls are equal and an index can still serve.
 #pragma once
 
 #include "pg/pg.hpp"
@@ -12,9 +12,6 @@ extern "C" {
 #undef Abs
 
 namespace helios::mview {
-
-// Writes an operator with its schema.
-char *OperatorText(Oid op);
 
 // Writes a number with a bit for each key that is null; `column` is the name of the keys without their number.
 char *NullPattern(int key_count, const char *column);

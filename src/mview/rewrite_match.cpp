@@ -13,6 +13,7 @@
 #include "mview/shape.hpp"
 #include "mview/vars.hpp"
 #include "pg/compat.hpp"
+#include "pg/range_table.hpp"
 
 extern "C" {
 #include "access/nbtree.h"
@@ -349,17 +350,8 @@ Node *Compute(Node *node, Columns *columns) {
 // Adds the view to the range table; returns its number.
 int AddView(Query *query, Oid view) {
   Relation relation = table_open(view, NoLock);
-  RangeTblEntry *entry = makeNode(RangeTblEntry);
-  entry->rtekind = RTE_RELATION;
-  entry->relid = view;
-  entry->relkind = RELKIND_MATVIEW;
-  entry->rellockmode = AccessShareLock;
+  RangeTblEntry *entry = pg::MakeTableEntry(relation);
   entry->inFromCl = true;
-  List *names = NIL;
-  const TupleDesc row = RelationGetDescr(relation);
-  for (int i = 0; i < row->natts; i++)
-    names = lappend(names, makeString(pstrdup(NameStr(TupleDescAttr(row, i)->attname))));
-  entry->eref = makeAlias(RelationGetRelationName(relation), names);
   table_close(relation, NoLock);
   query->rtable = lappend(query->rtable, entry);
   return list_length(query->rtable);

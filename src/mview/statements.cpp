@@ -111,13 +111,6 @@ bool IsMaintained(Oid view) {
   return found;
 }
 
-bool IsPopulated(Oid view) {
-  Relation relation = table_open(view, NoLock);
-  const bool is_populated = RelationIsPopulated(relation);
-  table_close(relation, NoLock);
-  return is_populated;
-}
-
 // Computes a view by PostgreSQL's own REFRESH, which keeps readers out, and notes the position that goes with it.
 // Returns how many rows it has.
 uint64 RefreshBySwap(Oid view, const char *trigger, const Call *call,

@@ -1,6 +1,7 @@
 #include "timetravel/overlay.hpp"
 
 #include "pg/compat.hpp"
+#include "pg/indexes.hpp"
 #include "timetravel/cut.hpp"
 #include "timetravel/timetravel.hpp"
 
@@ -185,8 +186,7 @@ void LoadKey(OverlayKey *key) {
     key->by_value[i] = column->attbyval;
     key->length[i] = column->attlen;
     key->collation[i] = index->rd_indcollation[i];
-    const Oid equality = get_opfamily_member(index->rd_opfamily[i], index->rd_opcintype[i],
-                                             index->rd_opcintype[i], BTEqualStrategyNumber);
+    const Oid equality = pg::EqualityOf(index, i);
     fmgr_info_cxt(get_opcode(equality), &key->equal[i], CacheMemoryContext);
     RegProcedure left, right;
     if (get_op_hash_functions(equality, &left, &right)) {

@@ -26,6 +26,7 @@
 #include "changelog/changelog.hpp"
 #include "pg/compat.hpp"
 #include "pg/pg.hpp"
+#include "pg/range_table.hpp"
 #include "timetravel/moment.hpp"
 #include "timetravel/query.hpp"
 
@@ -150,16 +151,7 @@ Query *MakeBranch(RangeTblEntry *entry, List *columns, Expr *alive) {
 // The entry of a table that nobody needs privileges for.
 RangeTblEntry *MakeTableEntry(Oid relation) {
   Relation table = table_open(relation, AccessShareLock);
-  RangeTblEntry *entry = makeNode(RangeTblEntry);
-  entry->rtekind = RTE_RELATION;
-  entry->relid = relation;
-  entry->relkind = RELKIND_RELATION;
-  entry->rellockmode = AccessShareLock;
-  List *names = NIL;
-  for (int i = 0; i < RelationGetNumberOfAttributes(table); i++)
-    names = lappend(
-        names, makeString(pstrdup(NameStr(TupleDescAttr(RelationGetDescr(table), i)->attname))));
-  entry->eref = makeAlias(RelationGetRelationName(table), names);
+  RangeTblEntry *entry = pg::MakeTableEntry(table);
   table_close(table, NoLock);
   return entry;
 }

@@ -2,6 +2,8 @@
 // must find as always: every name and operator is qualified.
 #include "timetravel/undo.hpp"
 
+#include "pg/indexes.hpp"
+
 extern "C" {
 #include "access/genam.h"
 #include "access/stratnum.h"
@@ -211,10 +213,8 @@ void DescribeTarget(Target *target, int index) {
     if (primary->rd_index->indimmediate && primary->rd_index->indisvalid)
       target->key_count = primary->rd_index->indnkeyatts;
     for (int i = 0; i < target->key_count; i++) {
-      const Oid type = primary->rd_opcintype[i];
       target->key[i] = place[primary->rd_index->indkey.values[i]];
-      target->key_equality[i] =
-          get_opfamily_member(primary->rd_opfamily[i], type, type, BTEqualStrategyNumber);
+      target->key_equality[i] = pg::EqualityOf(primary, i);
     }
     index_close(primary, NoLock);
   }
