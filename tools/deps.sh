@@ -2,7 +2,7 @@
 # Installs the Debian packages that building and testing need; does nothing when all are there.
 set -euo pipefail
 
-packages=(g++ make python3 pkg-config libhwy-dev libeigen3-dev libgtest-dev meson ninja-build libipc-run-perl faketime)
+packages=(g++ make python3 pkg-config libhwy-dev libeigen3-dev libzstd-dev liblz4-dev libgtest-dev meson ninja-build libipc-run-perl faketime)
 # A PG_CONFIG that lies outside Debian's folders brings its own server.
 case "$(command -v "${PG_CONFIG:-pg_config}" || true)" in
   "" | /usr/bin/* | /usr/lib/postgresql/15/*) packages+=(postgresql-15 postgresql-server-dev-15) ;;

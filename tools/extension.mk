@@ -26,7 +26,7 @@ OBJS = $(SOURCES:%.cpp=obj/%.o)
 SQL_SCRIPT = sql/heliosdb--$(EXTVERSION).sql
 DATA_built = $(SQL_SCRIPT)
 DATA = $(patsubst $(TOP)/%,%,$(wildcard $(TOP)/sql/heliosdb--*--*.sql))
-SHLIB_LINK = -Wl,--version-script=$(TOP)/src/heliosdb.map -lhwy -lstdc++ -lm
+SHLIB_LINK = -Wl,--version-script=$(TOP)/src/heliosdb.map -lhwy -lzstd -llz4 -lstdc++ -lm
 
 # Tests for a running server: flat inputs in regress/, outputs of the run stay in the build directory.
 REGRESS = $(sort $(patsubst $(TOP)/regress/%.sql,%,$(wildcard $(TOP)/regress/*.sql)))

@@ -40,9 +40,9 @@ $(OUT)/kernels.a: $(call objects,$(KERNELS)) rooms
 .SECONDEXPANSION:
 $(OUT)/test/%: $$(call objects,$$(call tests_of,$$*)) $(OUT)/kernels.a
 	@mkdir -p $(@D)
-	$(CXX) $(SANITIZE) -o $@ $^ -lgtest_main -lgtest -lhwy -lpthread
+	$(CXX) $(SANITIZE) -o $@ $^ -lgtest_main -lgtest -lhwy -lzstd -llz4 -lpthread
 $(OUT)/fuzz/%: $$(call objects,$$(call fuzzer_of,$$*) tools/fuzz_main.cpp) $(OUT)/kernels.a
 	@mkdir -p $(@D)
-	$(CXX) $(SANITIZE) -o $@ $^ -lhwy
+	$(CXX) $(SANITIZE) -o $@ $^ -lhwy -lzstd -llz4
 
 .SECONDARY:
