@@ -5,6 +5,7 @@
 #include "budget/budget.hpp"
 #include "changelog/changelog.hpp"
 #include "hnsw/hnsw.hpp"
+#include "hybrid/hybrid.hpp"
 #include "mview/mview.hpp"
 #include "pg/module.hpp"
 #include "settings/settings.hpp"
@@ -23,6 +24,7 @@ void _PG_init(void) {
   helios::budget::InitBudget();
   helios::vector::InitVector();
   helios::hnsw::InitHnsw();
+  helios::hybrid::InitHybrid();
   helios::syntax::InitSyntax();
   helios::changelog::InitChangelog();
   helios::timetravel::InitTimetravel();

@@ -1,0 +1,24 @@
+// Which columns somebody looks at.
+#pragma once
+
+#include "pg/pg.hpp"
+
+extern "C" {
+#include "nodes/bitmapset.h"
+#include "nodes/execnodes.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+namespace helios::hybrid {
+
+// The columns that expressions over the variable `varno` read, by attnum - 1; false if they read whole
+// rows. Adds to *columns, which is never null after: with column -1 … none it has one member that no
+// column has.
+bool AddColumnsOf(Node *expressions, Index varno, Bitmapset **columns);
+
+// The columns that an index is made of; null: all.
+Bitmapset *ColumnsOfIndex(IndexInfo *info);
+
+}  // namespace helios::hybrid

@@ -1,0 +1,142 @@
+// What plans are told about hybrid tables: which columns a scan is read for, and that no page is to be
+// fetched ahead whose number is none.
+#include "hybrid/executor.hpp"
+
+#include "hybrid/columns.hpp"
+#include "hybrid/hybrid.hpp"
+#include "hybrid/slot.hpp"
+#include "pg/compat.hpp"
+#include "pg/hooks.hpp"
+
+extern "C" {
+#include "access/sysattr.h"
+#include "executor/executor.h"
+#include "nodes/execnodes.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/paths.h"
+#include "storage/bufmgr.h"
+#include "utils/rel.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+namespace helios::hybrid {
+
+namespace {
+
+constinit pg::HookChain<ExecutorStart_hook_type> executor_start;
+constinit pg::HookChain<ExecutorRun_hook_type> executor_run;
+constinit pg::HookChain<set_rel_pathlist_hook_type> set_rel_pathlist;
+
+// What a walk through a running plan finds.
+struct Walk {
+  bool bitmap_scan;
+};
+
+// Tells the slot of a scan which columns its plan node reads.
+void TellColumns(ScanState *state) {
+  TupleTableSlot *slot = state->ss_ScanTupleSlot;
+  if (slot == nullptr || !IsHybridSlot(slot)) return;
+  const auto *scan = reinterpret_cast<const Scan *>(state->ps.plan);
+  const MemoryContext caller = MemoryContextSwitchTo(slot->tts_mcxt);
+  Bitmapset *columns = nullptr;
+  bool known =
+      AddColumnsOf(reinterpret_cast<Node *>(scan->plan.targetlist), scan->scanrelid, &columns) &&
+      AddColumnsOf(reinterpret_cast<Node *>(scan->plan.qual), scan->scanrelid, &columns);
+  if (known && IsA(scan, IndexScan)) {
+    known = AddColumnsOf(
+        reinterpret_cast<Node *>(reinterpret_cast<const IndexScan *>(scan)->indexqualorig),
+        scan->scanrelid, &columns);
+    known = known && AddColumnsOf(reinterpret_cast<Node *>(
+                                      reinterpret_cast<const IndexScan *>(scan)->indexorderbyorig),
+                                  scan->scanrelid, &columns);
+  } else if (known && IsA(scan, BitmapHeapScan)) {
+    known = AddColumnsOf(
+        reinterpret_cast<Node *>(reinterpret_cast<const BitmapHeapScan *>(scan)->bitmapqualorig),
+        scan->scanrelid, &columns);
+  } else if (known && !IsA(scan, SeqScan) && !IsA(scan, SampleScan)) {
+    known = false;
+  }
+  AsHybridSlot(slot)->needed = known ? columns : nullptr;
+  MemoryContextSwitchTo(caller);
+}
+
+bool Visit(PlanState *state, void *arg) {
+  if (state == nullptr) return false;
+  auto *walk = static_cast<Walk *>(arg);
+  switch (nodeTag(state)) {
+    case T_SeqScanState:
+    case T_SampleScanState:
+    case T_IndexScanState:
+      TellColumns(reinterpret_cast<ScanState *>(state));
+      break;
+    case T_BitmapHeapScanState: {
+      auto *scan = reinterpret_cast<BitmapHeapScanState *>(state);
+      if (scan->ss.ss_currentRelation != nullptr && IsHybrid(scan->ss.ss_currentRelation)) {
+        TellColumns(&scan->ss);
+        scan->prefetch_maximum = 0;
+        walk->bitmap_scan = true;
+      }
+      break;
+    }
+    default:
+      break;
+  }
+  return planstate_tree_walker(state, reinterpret_cast<bool (*)()>(reinterpret_cast<void *>(Visit)),
+                               arg);
+}
+
+bool HasHybridTable(EState *estate) {
+  if (estate->es_relations == nullptr) return false;
+  for (Index i = 0; i < estate->es_range_table_size; i++) {
+    if (estate->es_relations[i] != nullptr && IsHybrid(estate->es_relations[i])) return true;
+  }
+  return false;
+}
+
+void StartExecutor(QueryDesc *query, int flags) {
+  executor_start.next(standard_ExecutorStart)(query, flags);
+  if (!UsesHybridTables() || !HasHybridTable(query->estate)) return;
+  Walk walk = {};
+  Visit(query->planstate, &walk);
+}
+
+// Runs a plan. What EvalPlanQual begins anew within has not been visited: no page is fetched ahead by
+// plans that write or lock rows and read a hybrid table by bitmaps.
+void RunExecutor(QueryDesc *query, ScanDirection direction, uint64 count, bool once) {
+  const bool recheck = query->operation != CMD_SELECT || query->plannedstmt->rowMarks != NIL;
+  if (!UsesHybridTables() || !recheck || !HasHybridTable(query->estate)) {
+    executor_run.next(standard_ExecutorRun)(query, direction, count, once);
+    return;
+  }
+  const int before = effective_io_concurrency;
+  effective_io_concurrency = 0;
+  PG_TRY();
+  { executor_run.next(standard_ExecutorRun)(query, direction, count, once); }
+  PG_FINALLY();
+  { effective_io_concurrency = before; }
+  PG_END_TRY();
+}
+
+// Has scans of hybrid tables give the columns that are asked for, not all: a plan that hands on whole rows
+// to save a projection would have them all decoded.
+void PlanScan(PlannerInfo *root, RelOptInfo *rel, Index index, RangeTblEntry *entry) {
+  if (set_rel_pathlist.previous() != nullptr) set_rel_pathlist.previous()(root, rel, index, entry);
+  if (!UsesHybridTables() || entry->rtekind != RTE_RELATION || rel->attr_needed == nullptr) return;
+  if (!IsHybridOid(entry->relid)) return;
+  // A system column that something needs is what keeps PostgreSQL from that (use_physical_tlist).
+  Relids *needed = &rel->attr_needed[TableOidAttributeNumber - rel->min_attr];
+  if (bms_is_empty(*needed)) *needed = bms_make_singleton(0);
+}
+
+}  // namespace
+
+void InitExecutor() {
+  executor_start.Install(&ExecutorStart_hook, StartExecutor);
+  executor_run.Install(&ExecutorRun_hook, RunExecutor);
+  set_rel_pathlist.Install(&set_rel_pathlist_hook, PlanScan);
+}
+
+}  // namespace helios::hybrid

@@ -1,0 +1,177 @@
+#include "hybrid/fetch.hpp"
+
+#include "hybrid/am.hpp"
+#include "hybrid/slot.hpp"
+#include "hybrid/stand_in.hpp"
+
+extern "C" {
+#include "access/heapam.h"
+#include "access/relscan.h"
+#include "pgstat.h"
+#include "utils/snapmgr.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+namespace helios::hybrid {
+
+namespace {
+
+// heapam's state of fetches by an index, and the store while there are cold rows among them.
+struct HybridFetch {
+  IndexFetchHeapData heap;
+  bool store_open;
+  Store store;
+  ChunkEntry chunk;
+};
+
+HybridFetch *AsHybridFetch(IndexFetchTableData *fetch) {
+  return reinterpret_cast<HybridFetch *>(fetch);
+}
+
+void StoreFound(const Store &store, const ItemPointerData &tid, TupleTableSlot *slot,
+                const ChunkEntry &chunk) {
+  ChunkReader *reader = ReaderOf(slot, store.rel);
+  reader->ExpectSparseReads();
+  if (!reader->IsOpen(chunk.blob)) reader->Open(chunk);
+  StoreColdRow(slot, store.rel, static_cast<uint32>(RowOf(tid) - chunk.first_row));
+}
+
+}  // namespace
+
+bool FetchColdRow(const Store &store, const ItemPointerData &tid, Snapshot snapshot,
+                  TupleTableSlot *slot, ChunkEntry *chunk) {
+  const RowNumber row = RowOf(tid);
+  const bool dirty = snapshot->snapshot_type == SNAPSHOT_DIRTY;
+  TransactionId creator = InvalidTransactionId;
+  if (!IsMVCCSnapshot(snapshot) || row - chunk->first_row >= chunk->rows) {
+    chunk->rows = 0;
+    if (!FindEntry(store, row, snapshot, chunk)) {
+      chunk->rows = 0;
+      return false;
+    }
+    if (dirty) creator = snapshot->xmin;
+  }
+  const bool alive = IsAlive(store, row, snapshot);
+  if (dirty) snapshot->xmin = creator;
+  if (!alive) return false;
+  if (slot != nullptr) StoreFound(store, tid, slot, *chunk);
+  return true;
+}
+
+bool FindMovedRow(const Store &store, const ItemPointerData &tid, TransactionId mover,
+                  ItemPointerData *cold) {
+  if (store.toast == nullptr) return false;
+  const MemoryContext context =
+      AllocSetContextCreate(CurrentMemoryContext, "heliosdb moved row", ALLOCSET_DEFAULT_SIZES);
+  const MemoryContext caller = MemoryContextSwitchTo(context);
+  const BlockNumber block = ItemPointerGetBlockNumber(&tid);
+  uint32 count;
+  const ChunkEntry *entries = ListEntries(store, SnapshotAny, &count);
+  ChunkReader *reader = ChunkReader::Make(context, store.rel, RelationGetDescr(store.rel));
+  bool found = false;
+  for (uint32 i = 0; i < count && !found; i++) {
+    const ChunkEntry &entry = entries[i];
+    if (entry.creator != mover || block < entry.source_from || block > entry.source_to) continue;
+    reader->Open(entry);
+    uint32 position;
+    found = reader->FindSource(tid, &position);
+    if (found) *cold = TidOf(entry.first_row + position);
+  }
+  MemoryContextSwitchTo(caller);
+  MemoryContextDelete(context);
+  return found;
+}
+
+IndexFetchTableData *BeginIndexFetch(Relation rel) {
+  auto *fetch = static_cast<HybridFetch *>(palloc0(sizeof(HybridFetch)));
+  fetch->heap.xs_base.rel = rel;
+  fetch->heap.xs_cbuf = InvalidBuffer;
+  return &fetch->heap.xs_base;
+}
+
+void ResetIndexFetch(IndexFetchTableData *base) {
+  HybridFetch *fetch = AsHybridFetch(base);
+  if (fetch->store_open) CloseStore(&fetch->store);
+  fetch->store_open = false;
+  fetch->chunk.rows = 0;
+  Heap()->index_fetch_reset(base);
+}
+
+void EndIndexFetch(IndexFetchTableData *base) {
+  ResetIndexFetch(base);
+  Heap()->index_fetch_end(base);
+}
+
+bool FetchIndexTuple(IndexFetchTableData *base, ItemPointer tid, Snapshot snapshot,
+                     TupleTableSlot *slot, bool *call_again, bool *all_dead) {
+  HybridFetch *fetch = AsHybridFetch(base);
+  if (!IsCold(*tid)) {
+    AsHeapSlot as_heap(slot);
+    const bool found = Heap()->index_fetch_tuple(base, tid, snapshot, slot, call_again, all_dead);
+    as_heap.Restore();
+    return found;
+  }
+  *call_again = false;
+  // An index entry of a cold row is only removed by vacuum, which warns standbys first.
+  if (all_dead != nullptr) *all_dead = false;
+  if (!fetch->store_open) {
+    fetch->store = OpenStore(base->rel, AccessShareLock);
+    fetch->store_open = true;
+  }
+  if (fetch->store.toast == nullptr) return false;
+  return FetchColdRow(fetch->store, *tid, snapshot, slot, &fetch->chunk);
+}
+
+bool FetchRowVersion(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot) {
+  if (!IsCold(*tid)) {
+    AsHeapSlot as_heap(slot);
+    const bool found = Heap()->tuple_fetch_row_version(rel, tid, snapshot, slot);
+    as_heap.Restore();
+    return found;
+  }
+  if (!ItemPointerIsValid(tid)) return false;
+  Store store = OpenStore(rel, AccessShareLock);
+  if (store.toast == nullptr) return false;
+  ChunkEntry chunk = {};
+  const bool found = FetchColdRow(store, *tid, snapshot, slot, &chunk);
+  CloseStore(&store);
+  return found;
+}
+
+bool IsTidValid(TableScanDesc scan, ItemPointer tid) {
+  if (!ItemPointerIsValid(tid)) return false;
+  if (!IsCold(*tid)) return Heap()->tuple_tid_valid(scan, tid);
+  return ItemPointerGetOffsetNumber(tid) <= kRowsPerBlock;
+}
+
+void GetLatestTid(TableScanDesc scan, ItemPointer tid) {
+  // The version that follows a cold row is not one that this row's identifier leads a client to.
+  if (!IsCold(*tid)) Heap()->tuple_get_latest_tid(scan, tid);
+}
+
+bool SatisfiesSnapshot(Relation rel, TupleTableSlot *slot, Snapshot snapshot) {
+  if (IsCold(slot->tts_tid) && ItemPointerIsValid(&slot->tts_tid)) {
+    Store store = OpenStore(rel, AccessShareLock);
+    ChunkEntry chunk = {};
+    const bool seen = FetchColdRow(store, slot->tts_tid, snapshot, nullptr, &chunk);
+    CloseStore(&store);
+    return seen;
+  }
+  AsHeapSlot as_heap(slot);
+  const bool seen = Heap()->tuple_satisfies_snapshot(rel, slot, snapshot);
+  as_heap.Restore();
+  return seen;
+}
+
+TransactionId DeleteIndexTuples(Relation rel, TM_IndexDeleteOp *operation) {
+  int hot = 0;
+  for (int i = 0; i < operation->ndeltids; i++) {
+    if (!IsCold(operation->deltids[i].tid)) operation->deltids[hot++] = operation->deltids[i];
+  }
+  operation->ndeltids = hot;
+  return hot > 0 ? Heap()->index_delete_tuples(rel, operation) : InvalidTransactionId;
+}
+
+}  // namespace helios::hybrid

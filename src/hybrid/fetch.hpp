@@ -1,0 +1,24 @@
+// Single rows by their identifiers.
+#pragma once
+
+#include "hybrid/store.hpp"
+
+extern "C" {
+#include "executor/tuptable.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+namespace helios::hybrid {
+
+// Finds a cold row as the snapshot sees it, and stores it in `slot` unless that is null. `chunk` is the
+// last chunk that was found under the snapshot, or its `rows` are 0.
+bool FetchColdRow(const Store &store, const ItemPointerData &tid, Snapshot snapshot,
+                  TupleTableSlot *slot, ChunkEntry *chunk);
+
+// Finds where a row went that was hot at `tid` until `mover` moved it.
+bool FindMovedRow(const Store &store, const ItemPointerData &tid, TransactionId mover,
+                  ItemPointerData *cold);
+
+}  // namespace helios::hybrid

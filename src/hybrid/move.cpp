@@ -1,0 +1,219 @@
+// Moves rows between heap pages and chunks.
+//
+//   heap page ── rows that everybody sees ─> ChunkWriter ── full ─> pieces, entry ─> index entries
+//      └ marked as moved by this transaction, so that whoever meets one waits and asks where it went
+//
+// All of it is one transaction: a snapshot sees a row where it was, or where it is.
+#include "hybrid/am.hpp"
+#include "hybrid/chunk_writer.hpp"
+#include "hybrid/columns.hpp"
+#include "hybrid/hot_page.hpp"
+#include "hybrid/hybrid.hpp"
+#include "hybrid/index_entries.hpp"
+#include "hybrid/options.hpp"
+#include "hybrid/owner.hpp"
+#include "hybrid/scan.hpp"
+#include "hybrid/size.hpp"
+#include "hybrid/slot.hpp"
+#include "hybrid/table_argument.hpp"
+#include "pg/pause.hpp"
+
+extern "C" {
+#include "access/table.h"
+#include "access/toast_internals.h"
+#include "access/xact.h"
+#include "executor/executor.h"
+#include "pgstat.h"
+#include "storage/bufmgr.h"
+#include "storage/predicate.h"
+#include "storage/procarray.h"
+#include "utils/snapmgr.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+namespace helios::hybrid {
+
+namespace {
+
+struct Mover {
+  Relation rel;
+  Store store;
+  ChunkWriter *writer;
+  TableIndexes indexes;
+  TupleTableSlot *hot;
+  TupleTableSlot *cold;
+  TransactionId horizon;
+  CommandId cid;
+  BlockNumber source_from;  // pages that the gathered rows come from
+  BlockNumber source_to;
+  ExprState *condition;  // null: all rows
+  ExprContext *context;
+  uint64 limit;
+  uint64 moved;
+};
+
+// Deletes the values of a row that are stored out of line: the chunk has them.
+void DeleteOutOfLine(Relation rel, TupleTableSlot *slot) {
+  const TupleDesc tupdesc = RelationGetDescr(rel);
+  for (int a = 0; a < tupdesc->natts; a++) {
+    if (slot->tts_isnull[a] || TupleDescAttr(tupdesc, a)->attlen != -1) continue;
+    auto *value = reinterpret_cast<varlena *>(DatumGetPointer(slot->tts_values[a]));
+    if (VARATT_IS_EXTERNAL_ONDISK(value)) toast_delete_datum(rel, slot->tts_values[a], false);
+  }
+}
+
+// Writes what was gathered as a chunk, with its entry and the index entries of its rows.
+void Flush(Mover *mover) {
+  if (mover->writer->rows() == 0) return;
+  const uint32 rows = mover->writer->rows();
+  const std::span<const uint8> bytes = mover->writer->Encode();
+  ChunkEntry entry = {};
+  entry.first_row = ReserveRows(mover->store, rows);
+  entry.rows = rows;
+  entry.meta_bytes = mover->writer->meta_bytes();
+  entry.bytes = bytes.size();
+  entry.blob = WritePieces(mover->store, bytes);
+  entry.source_from = mover->source_from;
+  entry.source_to = mover->source_to;
+  mover->writer->Reset();
+  mover->source_from = mover->source_to = InvalidBlockNumber;
+  AddEntry(mover->store, entry);
+  // Pieces and entry are looked up below.
+  CommandCounterIncrement();
+  pg::Pause("hybrid_move_before_indexes");
+
+  ChunkReader *reader = ReaderOf(mover->cold, mover->rel);
+  reader->Open(entry);
+  AsOwner as_owner;
+  as_owner.Begin(mover->rel);
+  for (uint32 row = 0; row < rows; row++) {
+    CHECK_FOR_INTERRUPTS();
+    StoreColdRow(mover->cold, mover->rel, row);
+    AddIndexEntries(&mover->indexes, mover->cold);
+  }
+  as_owner.End();
+  ExecClearTuple(mover->cold);
+  pg::Pause("hybrid_move_after_chunk");
+}
+
+// Points the slot at a row of a pinned page.
+void StoreHot(Mover *mover, Buffer buffer, OffsetNumber offset, HeapTuple tuple) {
+  Page page = BufferGetPage(buffer);
+  ItemId item = PageGetItemId(page, offset);
+  tuple->t_data = reinterpret_cast<HeapTupleHeader>(PageGetItem(page, item));
+  tuple->t_len = ItemIdGetLength(item);
+  tuple->t_tableOid = RelationGetRelid(mover->rel);
+  ItemPointerSet(&tuple->t_self, BufferGetBlockNumber(buffer), offset);
+  AsHeapSlot as_heap(mover->hot);
+  ExecStoreBufferHeapTuple(tuple, mover->hot, buffer);
+  as_heap.Restore();
+}
+
+// Keeps the rows that the condition takes, and no more than the limit allows.
+void Choose(Mover *mover, Buffer buffer, PageRows *rows) {
+  int count = 0;
+  HeapTupleData tuple;
+  for (int i = 0; i < rows->count && mover->moved + count < mover->limit; i++) {
+    if (mover->condition != nullptr) {
+      ResetExprContext(mover->context);
+      StoreHot(mover, buffer, rows->offsets[i], &tuple);
+      mover->context->ecxt_scantuple = mover->hot;
+      if (!ExecQual(mover->condition, mover->context)) continue;
+    }
+    rows->offsets[count++] = rows->offsets[i];
+  }
+  rows->count = count;
+}
+
+void MovePage(Mover *mover, BlockNumber block, BufferAccessStrategy strategy) {
+  Buffer buffer = ReadBufferExtended(mover->rel, MAIN_FORKNUM, block, RBM_NORMAL, strategy);
+  PageRows rows;
+  ListMovableRows(mover->rel, buffer, mover->horizon, &rows);
+  Choose(mover, buffer, &rows);
+  if (rows.count > 0) MarkMoved(mover->rel, buffer, mover->horizon, mover->cid, &rows);
+  HeapTupleData tuple;
+  for (int i = 0; i < rows.count; i++) {
+    StoreHot(mover, buffer, rows.offsets[i], &tuple);
+    slot_getallattrs(mover->hot);
+    mover->writer->Add(mover->hot->tts_values, mover->hot->tts_isnull,
+                       HeapTupleHeaderGetRawXmin(tuple.t_data), &tuple.t_self);
+    DeleteOutOfLine(mover->rel, mover->hot);
+    pgstat_count_heap_update(mover->rel, false);
+    mover->moved++;
+    if (mover->source_from == InvalidBlockNumber) mover->source_from = block;
+    mover->source_to = block;
+    if (mover->writer->IsFull()) {
+      Flush(mover);
+      if (i + 1 < rows.count) mover->source_from = mover->source_to = block;
+    }
+  }
+  ExecClearTuple(mover->hot);
+  ReleaseBuffer(buffer);
+}
+
+}  // namespace
+
+// Moves rows of an open and locked table; null: all that everybody sees.
+static uint64 MoveToCold(Relation rel, ExprState *condition, ExprContext *context, uint64 limit) {
+  Mover mover = {};
+  mover.rel = rel;
+  mover.store = OpenStoreForChunks(rel);
+  mover.writer = ChunkWriter::Make(CurrentMemoryContext, rel, PoliciesOf(rel), true);
+  mover.indexes = OpenTableIndexes(rel);
+  mover.hot = table_slot_create(rel, nullptr);
+  mover.cold = table_slot_create(rel, nullptr);
+  AsHybridSlot(mover.cold)->needed = ColumnsOfIndexes(mover.indexes);
+  mover.horizon = GetOldestNonRemovableTransactionId(rel);
+  mover.cid = GetCurrentCommandId(true);
+  mover.source_from = mover.source_to = InvalidBlockNumber;
+  mover.condition = condition;
+  mover.context = context;
+  mover.limit = limit;
+  // Who has read these rows in a serializable transaction has read the table from now on.
+  TransferPredicateLocksToHeapRelation(rel);
+  BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKREAD);
+  const BlockNumber blocks = RelationGetNumberOfBlocks(rel);
+  for (BlockNumber block = 0; block < blocks && mover.moved < limit; block++) {
+    CHECK_FOR_INTERRUPTS();
+    MovePage(&mover, block, strategy);
+  }
+  Flush(&mover);
+  FreeAccessStrategy(strategy);
+  ExecDropSingleTupleTableSlot(mover.hot);
+  ExecDropSingleTupleTableSlot(mover.cold);
+  CloseTableIndexes(&mover.indexes);
+  mover.writer->Destroy();
+  CloseStore(&mover.store);
+  if (mover.moved > 0) ForgetColdSize(rel);
+  return mover.moved;
+}
+
+}  // namespace helios::hybrid
+
+// heliosdb.move_to_cold(table regclass, condition text, max_rows bigint) returns bigint
+HELIOS_FUNCTION(hybrid_move_to_cold) {
+  using namespace helios::hybrid;
+  PreventCommandIfReadOnly("heliosdb.move_to_cold()");
+  if (PG_ARGISNULL(0)) PG_RETURN_NULL();
+  Relation rel = OpenTableArgument(PG_GETARG_OID(0), ShareUpdateExclusiveLock);
+  uint64 limit = PG_UINT64_MAX;
+  if (!PG_ARGISNULL(2)) {
+    const int64 given = PG_GETARG_INT64(2);
+    if (given < 0) {
+      ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                      errmsg("max_rows must not be negative, but is %lld",
+                             static_cast<long long>(given))));
+    }
+    limit = static_cast<uint64>(given);
+  }
+  EState *estate = CreateExecutorState();
+  ExprState *condition = PG_ARGISNULL(1)
+                             ? nullptr
+                             : PrepareCondition(rel, text_to_cstring(PG_GETARG_TEXT_PP(1)), estate);
+  const uint64 moved = MoveToCold(rel, condition, GetPerTupleExprContext(estate), limit);
+  FreeExecutorState(estate);
+  table_close(rel, NoLock);
+  PG_RETURN_INT64(static_cast<int64>(moved));
+}

@@ -1,0 +1,268 @@
+#include "hybrid/scan.hpp"
+
+#include "hybrid/slot.hpp"
+#include "hybrid/stand_in.hpp"
+
+extern "C" {
+#include "access/heapam.h"
+#include "access/valid.h"
+#include "nodes/tidbitmap.h"
+#include "pgstat.h"
+#include "storage/predicate.h"
+#include "utils/snapmgr.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+#include <algorithm>
+#include <cstring>
+
+namespace helios::hybrid {
+
+namespace {
+
+constexpr size_t kGoneWords = kMaxChunkRows / 64;
+
+// Says whether a cold row fits the keys of a scan, of which only code inside the server makes use.
+bool FitsKeys(TableScanDesc scan, TupleTableSlot *slot) {
+  for (int i = 0; i < scan->rs_nkeys; i++) {
+    ScanKey key = &scan->rs_key[i];
+    bool isnull;
+    if (key->sk_flags & SK_ISNULL) return false;
+    const Datum value = slot_getattr(slot, key->sk_attno, &isnull);
+    if (isnull) return false;
+    if (!DatumGetBool(
+            FunctionCall2Coll(&key->sk_func, key->sk_collation, value, key->sk_argument))) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// Takes the next chunk in the direction for this participant; false when there is none.
+bool NextChunk(HybridScan *scan, ScanDirection direction) {
+  ColdCursor &cold = scan->cold;
+  TableScanDesc base = &scan->heap.rs_base;
+  uint32 next;
+  if (base->rs_parallel != nullptr) {
+    auto *shared = reinterpret_cast<SharedScan *>(base->rs_parallel);
+    next = pg_atomic_fetch_add_u32(&shared->next_chunk, 1);
+    if (next >= cold.chunk_count) return false;
+  } else if (ScanDirectionIsForward(direction)) {
+    next = cold.chunk == cold.chunk_count ? 0 : cold.chunk + 1;
+    if (next >= cold.chunk_count) return false;
+  } else {
+    if (cold.chunk_count == 0 || cold.chunk == 0) return false;
+    next = (cold.chunk == cold.chunk_count ? cold.chunk_count : cold.chunk) - 1;
+  }
+  EnterChunk(base->rs_rd, &cold, next, base->rs_snapshot, ScanDirectionIsBackward(direction));
+  return true;
+}
+
+bool NextCold(HybridScan *scan, ScanDirection direction, TupleTableSlot *slot) {
+  TableScanDesc base = &scan->heap.rs_base;
+  ListChunks(scan);
+  for (;;) {
+    if (scan->cold.chunk < scan->cold.chunk_count) {
+      while (NextInChunk(&scan->cold, direction)) {
+        StoreAt(base->rs_rd, scan->cold, slot);
+        if (!FitsKeys(base, slot)) continue;
+        pgstat_count_heap_getnext(base->rs_rd);
+        return true;
+      }
+    }
+    if (!NextChunk(scan, direction)) {
+      scan->cold.chunk = scan->cold.chunk_count;
+      return false;
+    }
+  }
+}
+
+bool NextHot(HybridScan *scan, ScanDirection direction, TupleTableSlot *slot) {
+  AsHeapSlot as_heap(slot);
+  const bool found = heap_getnextslot(&scan->heap.rs_base, direction, slot);
+  as_heap.Restore();
+  return found;
+}
+
+}  // namespace
+
+void ListChunks(HybridScan *scan) {
+  if (scan->listed) return;
+  TableScanDesc base = &scan->heap.rs_base;
+  ColdCursor &cold = scan->cold;
+  scan->listed = true;
+  cold.chunk_count = 0;
+  Store store = OpenStore(base->rs_rd, AccessShareLock);
+  if (store.toast != nullptr) {
+    const MemoryContext caller = MemoryContextSwitchTo(cold.context);
+    cold.chunks = ListEntries(store, base->rs_snapshot, &cold.chunk_count);
+    MemoryContextSwitchTo(caller);
+    CloseStore(&store);
+  }
+  cold.chunk = cold.chunk_count;
+}
+
+void EnterChunk(Relation rel, ColdCursor *cursor, uint32 chunk, Snapshot snapshot, bool at_end) {
+  const ChunkEntry &entry = cursor->chunks[chunk];
+  if (cursor->gone == nullptr) {
+    cursor->gone =
+        static_cast<uint64 *>(MemoryContextAlloc(cursor->context, kGoneWords * sizeof(uint64)));
+  }
+  memset(cursor->gone, 0, kGoneWords * sizeof(uint64));
+  Store store = OpenStore(rel, AccessShareLock);
+  cursor->gone_count = MarkGone(store, entry.first_row, entry.rows, snapshot, cursor->gone);
+  CloseStore(&store);
+  cursor->chunk = chunk;
+  cursor->chunks_seen++;
+  cursor->position = at_end ? int64{entry.rows} : -1;
+}
+
+bool NextInChunk(ColdCursor *cursor, ScanDirection direction) {
+  const int64 rows = cursor->chunks[cursor->chunk].rows;
+  const int64 step = ScanDirectionIsForward(direction) ? 1 : -1;
+  int64 next = cursor->position + step;
+  if (cursor->gone_count > 0) {
+    while (next >= 0 && next < rows && (cursor->gone[next / 64] >> (next % 64) & 1)) next += step;
+  }
+  cursor->position = next;
+  if (next < 0 || next >= rows) return false;
+  cursor->rows_seen++;
+  return true;
+}
+
+void StoreAt(Relation rel, const ColdCursor &cursor, TupleTableSlot *slot) {
+  const ChunkEntry &entry = cursor.chunks[cursor.chunk];
+  ChunkReader *reader = ReaderOf(slot, rel);
+  if (!reader->IsOpen(entry.blob)) reader->Open(entry);
+  StoreColdRow(slot, rel, static_cast<uint32>(cursor.position));
+}
+
+TableScanDesc BeginScan(Relation rel, Snapshot snapshot, int nkeys, ScanKeyData *key,
+                        ParallelTableScanDesc parallel, uint32 flags) {
+  auto *heap =
+      reinterpret_cast<HeapScanDesc>(heap_beginscan(rel, snapshot, nkeys, key, parallel, flags));
+  auto *scan = static_cast<HybridScan *>(palloc0(sizeof(HybridScan)));
+  memcpy(&scan->heap, heap, sizeof(HeapScanDescData));
+  pfree(heap);
+  scan->phase = Phase::kStart;
+  scan->cold.context = CurrentMemoryContext;
+  return &scan->heap.rs_base;
+}
+
+void EndScan(TableScanDesc base) {
+  HybridScan *scan = AsHybridScan(base);
+  if (scan->cold.chunks != nullptr) pfree(scan->cold.chunks);
+  if (scan->cold.gone != nullptr) pfree(scan->cold.gone);
+  heap_endscan(base);
+}
+
+void Rescan(TableScanDesc base, ScanKeyData *key, bool set_params, bool allow_strat,
+            bool allow_sync, bool allow_pagemode) {
+  HybridScan *scan = AsHybridScan(base);
+  heap_rescan(base, key, set_params, allow_strat, allow_sync, allow_pagemode);
+  scan->phase = Phase::kStart;
+  scan->cold.chunk = scan->cold.chunk_count;
+  scan->bitmap_chunk_found = false;
+}
+
+bool GetNextSlot(TableScanDesc base, ScanDirection direction, TupleTableSlot *slot) {
+  HybridScan *scan = AsHybridScan(base);
+  const bool forward = ScanDirectionIsForward(direction);
+  if (scan->phase == Phase::kStart) scan->phase = forward ? Phase::kHot : Phase::kEnd;
+  for (;;) {
+    switch (scan->phase) {
+      case Phase::kHot:
+        if (NextHot(scan, direction, slot)) return true;
+        if (!forward) {
+          scan->phase = Phase::kStart;
+          return false;
+        }
+        scan->phase = Phase::kCold;
+        break;
+      case Phase::kCold:
+        if (NextCold(scan, direction, slot)) return true;
+        if (forward) {
+          scan->phase = Phase::kEnd;
+          ExecClearTuple(slot);
+          return false;
+        }
+        scan->phase = Phase::kHot;
+        break;
+      default:
+        // Behind the end: only the way back leads anywhere.
+        if (forward) {
+          ExecClearTuple(slot);
+          return false;
+        }
+        scan->phase = Phase::kCold;
+    }
+  }
+}
+
+Size ParallelEstimate(Relation) { return sizeof(SharedScan); }
+
+Size ParallelInitialize(Relation rel, ParallelTableScanDesc parallel) {
+  table_block_parallelscan_initialize(rel, parallel);
+  pg_atomic_init_u32(&reinterpret_cast<SharedScan *>(parallel)->next_chunk, 0);
+  return sizeof(SharedScan);
+}
+
+void ParallelReinitialize(Relation rel, ParallelTableScanDesc parallel) {
+  table_block_parallelscan_reinitialize(rel, parallel);
+  pg_atomic_write_u32(&reinterpret_cast<SharedScan *>(parallel)->next_chunk, 0);
+}
+
+bool BitmapNextBlock(TableScanDesc base, TBMIterateResult *page) {
+  HybridScan *scan = AsHybridScan(base);
+  scan->bitmap_cold = IsCold(page->blockno);
+  if (!scan->bitmap_cold) return Heap()->scan_bitmap_next_block(base, page);
+  Relation rel = base->rs_rd;
+  const RowNumber first = FirstRowOf(page->blockno);
+  scan->bitmap_count = 0;
+  scan->bitmap_next = 0;
+  Store store = OpenStore(rel, AccessShareLock);
+  if (store.toast == nullptr) return false;
+  ChunkEntry &chunk = scan->bitmap_chunk;
+  if (!scan->bitmap_chunk_found || first - chunk.first_row >= chunk.rows) {
+    scan->bitmap_chunk_found = FindEntry(store, first, base->rs_snapshot, &chunk);
+  }
+  if (scan->bitmap_chunk_found) {
+    const auto in_chunk = static_cast<uint32>(first - chunk.first_row);
+    const uint32 rows = std::min(kRowsPerBlock, chunk.rows - in_chunk);
+    uint64 gone[(MaxHeapTuplesPerPage + 63) / 64] = {};
+    MarkGone(store, first, rows, base->rs_snapshot, gone);
+    const auto take = [&](uint32 row) {
+      if (row < rows && !(gone[row / 64] >> (row % 64) & 1)) {
+        scan->bitmap_rows[scan->bitmap_count++] = in_chunk + row;
+      }
+    };
+    if (page->ntuples >= 0) {
+      for (int i = 0; i < page->ntuples; i++) take(page->offsets[i] - FirstOffsetNumber);
+    } else {
+      for (uint32 row = 0; row < rows; row++) take(row);
+    }
+  }
+  CloseStore(&store);
+  return scan->bitmap_count > 0;
+}
+
+bool BitmapNextTuple(TableScanDesc base, TBMIterateResult *page, TupleTableSlot *slot) {
+  HybridScan *scan = AsHybridScan(base);
+  if (!scan->bitmap_cold) {
+    AsHeapSlot as_heap(slot);
+    const bool found = Heap()->scan_bitmap_next_tuple(base, page, slot);
+    as_heap.Restore();
+    return found;
+  }
+  if (scan->bitmap_next >= scan->bitmap_count) return false;
+  ChunkReader *reader = ReaderOf(slot, base->rs_rd);
+  reader->ExpectSparseReads();
+  if (!reader->IsOpen(scan->bitmap_chunk.blob)) reader->Open(scan->bitmap_chunk);
+  StoreColdRow(slot, base->rs_rd, scan->bitmap_rows[scan->bitmap_next++]);
+  pgstat_count_heap_fetch(base->rs_rd);
+  return true;
+}
+
+}  // namespace helios::hybrid

@@ -1,0 +1,175 @@
+#include "hybrid/slot.hpp"
+
+extern "C" {
+#include "access/htup_details.h"
+#include "access/sysattr.h"
+#include "executor/executor.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+namespace helios::hybrid {
+
+namespace {
+
+const TupleTableSlotOps &HeapOps() { return TTSOpsBufferHeapTuple; }
+
+// Writes which operations a slot has; PostgreSQL declares that as constant.
+void SetOps(TupleTableSlot *slot, const TupleTableSlotOps *ops) {
+  *const_cast<const TupleTableSlotOps **>(&slot->tts_ops) = ops;
+}
+
+void Init(TupleTableSlot *slot) {
+  HybridSlot *hybrid = AsHybridSlot(slot);
+  HeapOps().init(slot);
+  hybrid->reader = nullptr;
+  hybrid->cold = false;
+  hybrid->needed = nullptr;
+}
+
+void Release(TupleTableSlot *slot) {
+  HybridSlot *hybrid = AsHybridSlot(slot);
+  if (hybrid->reader != nullptr) hybrid->reader->Destroy();
+  hybrid->reader = nullptr;
+  HeapOps().release(slot);
+}
+
+void Clear(TupleTableSlot *slot) {
+  AsHybridSlot(slot)->cold = false;
+  HeapOps().clear(slot);
+}
+
+// Fills the columns up to `natts` of a cold row; a heap tuple is taken apart by heapam's slot.
+void GetSomeAttributes(TupleTableSlot *slot, int natts) {
+  HybridSlot *hybrid = AsHybridSlot(slot);
+  if (!hybrid->cold) {
+    HeapOps().getsomeattrs(slot, natts);
+    return;
+  }
+  hybrid->reader->GetColumns(hybrid->position, slot->tts_nvalid, natts, hybrid->needed,
+                             slot->tts_values, slot->tts_isnull);
+  slot->tts_nvalid = static_cast<AttrNumber>(natts);
+}
+
+Datum GetSystemAttribute(TupleTableSlot *slot, int attribute, bool *isnull) {
+  HybridSlot *hybrid = AsHybridSlot(slot);
+  if (!hybrid->cold) return HeapOps().getsysattr(slot, attribute, isnull);
+  *isnull = false;
+  switch (attribute) {
+    case MinTransactionIdAttributeNumber:
+      return TransactionIdGetDatum(hybrid->reader->CreatorOf(hybrid->position));
+    case MaxTransactionIdAttributeNumber:
+      return TransactionIdGetDatum(InvalidTransactionId);
+    case MinCommandIdAttributeNumber:
+    case MaxCommandIdAttributeNumber:
+      return CommandIdGetDatum(FirstCommandId);
+    default:
+      elog(ERROR, "cold rows have no system column %d", attribute);
+  }
+}
+
+// Fills the columns that are not filled yet.
+void GetAllAttributes(TupleTableSlot *slot) {
+  const int natts = slot->tts_tupleDescriptor->natts;
+  if (slot->tts_nvalid < natts) GetSomeAttributes(slot, natts);
+}
+
+// Makes a heap tuple of a cold row, with the identifier and the creator that it has as a row of its table.
+HeapTuple FormTuple(TupleTableSlot *slot) {
+  HybridSlot *hybrid = AsHybridSlot(slot);
+  GetAllAttributes(slot);
+  HeapTuple tuple = heap_form_tuple(slot->tts_tupleDescriptor, slot->tts_values, slot->tts_isnull);
+  tuple->t_self = slot->tts_tid;
+  tuple->t_tableOid = slot->tts_tableOid;
+  HeapTupleHeaderSetXmin(tuple->t_data, hybrid->reader->CreatorOf(hybrid->position));
+  HeapTupleHeaderSetCmin(tuple->t_data, FirstCommandId);
+  HeapTupleHeaderSetXmax(tuple->t_data, InvalidTransactionId);
+  tuple->t_data->t_infomask |= HEAP_XMIN_FROZEN | HEAP_XMAX_INVALID;
+  tuple->t_data->t_ctid = slot->tts_tid;
+  return tuple;
+}
+
+void Materialize(TupleTableSlot *slot) {
+  HybridSlot *hybrid = AsHybridSlot(slot);
+  if (hybrid->cold) {
+    const MemoryContext caller = MemoryContextSwitchTo(slot->tts_mcxt);
+    HeapTuple tuple = FormTuple(slot);
+    MemoryContextSwitchTo(caller);
+    hybrid->cold = false;
+    hybrid->heap.base.tuple = tuple;
+    hybrid->heap.base.off = 0;
+    hybrid->heap.buffer = InvalidBuffer;
+    slot->tts_nvalid = 0;
+    slot->tts_flags |= TTS_FLAG_SHOULDFREE;
+    return;
+  }
+  HeapOps().materialize(slot);
+}
+
+void CopySlot(TupleTableSlot *to, TupleTableSlot *from) {
+  AsHybridSlot(to)->cold = false;
+  HeapOps().copyslot(to, from);
+  to->tts_tid = from->tts_tid;
+}
+
+HeapTuple GetHeapTuple(TupleTableSlot *slot) {
+  if (AsHybridSlot(slot)->cold) Materialize(slot);
+  return HeapOps().get_heap_tuple(slot);
+}
+
+HeapTuple CopyHeapTuple(TupleTableSlot *slot) {
+  return AsHybridSlot(slot)->cold ? FormTuple(slot) : HeapOps().copy_heap_tuple(slot);
+}
+
+MinimalTuple CopyMinimalTuple(TupleTableSlot *slot) {
+  if (!AsHybridSlot(slot)->cold) return HeapOps().copy_minimal_tuple(slot);
+  GetAllAttributes(slot);
+  return heap_form_minimal_tuple(slot->tts_tupleDescriptor, slot->tts_values, slot->tts_isnull);
+}
+
+}  // namespace
+
+const TupleTableSlotOps kHybridSlotOps = {
+    .base_slot_size = sizeof(HybridSlot),
+    .init = Init,
+    .release = Release,
+    .clear = Clear,
+    .getsomeattrs = GetSomeAttributes,
+    .getsysattr = GetSystemAttribute,
+    .materialize = Materialize,
+    .copyslot = CopySlot,
+    .get_heap_tuple = GetHeapTuple,
+    .get_minimal_tuple = nullptr,
+    .copy_heap_tuple = CopyHeapTuple,
+    .copy_minimal_tuple = CopyMinimalTuple,
+};
+
+AsHeapSlot::AsHeapSlot(TupleTableSlot *slot) : slot_(slot) {
+  if (AsHybridSlot(slot)->cold) Clear(slot);
+  SetOps(slot, &TTSOpsBufferHeapTuple);
+}
+
+void AsHeapSlot::Restore() { SetOps(slot_, &kHybridSlotOps); }
+
+ChunkReader *ReaderOf(TupleTableSlot *slot, Relation rel) {
+  HybridSlot *hybrid = AsHybridSlot(slot);
+  if (hybrid->reader == nullptr) {
+    hybrid->reader = ChunkReader::Make(slot->tts_mcxt, rel, slot->tts_tupleDescriptor);
+  }
+  hybrid->reader->UseRelation(rel);
+  return hybrid->reader;
+}
+
+void StoreColdRow(TupleTableSlot *slot, Relation rel, uint32 position) {
+  HybridSlot *hybrid = AsHybridSlot(slot);
+  ExecClearTuple(slot);
+  hybrid->cold = true;
+  hybrid->position = position;
+  slot->tts_flags &= ~TTS_FLAG_EMPTY;
+  slot->tts_nvalid = 0;
+  slot->tts_tid = TidOf(hybrid->reader->first_row() + position);
+  slot->tts_tableOid = RelationGetRelid(rel);
+}
+
+}  // namespace helios::hybrid

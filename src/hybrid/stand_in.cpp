@@ -1,0 +1,305 @@
+#include "hybrid/stand_in.hpp"
+
+extern "C" {
+#include "access/generic_xlog.h"
+#include "access/heapam.h"
+#include "access/multixact.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "storage/procarray.h"
+#include "utils/snapmgr.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+#include <algorithm>
+#include <cstring>
+
+namespace helios::hybrid {
+
+namespace {
+
+enum class State : uint8 { kLive = 1, kGone = 2 };
+
+// A stand-in's chunk_data.
+struct StoredStandIn {
+  State state;
+  uint8 reserved;
+  ItemPointerData next;  // kGone: the version that follows, or the row itself
+};
+static_assert(sizeof(StoredStandIn) == 8);
+
+constexpr RowNumber kRowsPerKey = RowNumber{1} << kStandInRowBits;
+
+Oid KeyOf(RowNumber row) { return kFirstStandInKey + static_cast<Oid>(row / kRowsPerKey); }
+int32 SequenceOf(RowNumber row) { return static_cast<int32>(row % kRowsPerKey); }
+
+StoredStandIn Parse(const Store &store, std::span<const uint8> data) {
+  StoredStandIn stored;
+  if (data.size() != sizeof(stored)) {
+    ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+                    errmsg("table \"%s\" has a stand-in of a wrong size among its cold rows",
+                           RelationGetRelationName(store.rel))));
+  }
+  memcpy(&stored, data.data(), sizeof(stored));
+  return stored;
+}
+
+HeapTuple Form(const Store &store, RowNumber row, State state, const ItemPointerData &next) {
+  StoredStandIn stored = {.state = state, .reserved = 0, .next = next};
+  return FormStoreTuple(store, KeyOf(row), SequenceOf(row),
+                        {reinterpret_cast<const uint8 *>(&stored), sizeof(stored)});
+}
+
+// The stand-ins of a row, whoever sees them.
+struct StandIns {
+  bool any = false;
+  bool has_live = false;
+  ItemPointerData live;
+  // Of the last 'gone' whose maker has not aborted, where there is no 'live' any more.
+  ItemPointerData next;
+  TransactionId ender = InvalidTransactionId;
+};
+
+StandIns Look(const Store &store, RowNumber row) {
+  StandIns found;
+  KeyScan scan;
+  scan.Begin(store, KeyOf(row), SequenceOf(row), SequenceOf(row), SnapshotAny);
+  while (HeapTuple tuple = scan.Next(ForwardScanDirection)) {
+    const StoredStandIn stored = Parse(store, scan.data());
+    found.any = true;
+    if (stored.state == State::kLive) {
+      found.has_live = true;
+      found.live = tuple->t_self;
+    } else {
+      found.next = stored.next;
+      found.ender = HeapTupleHeaderGetXmin(tuple->t_data);
+    }
+  }
+  scan.End();
+  return found;
+}
+
+// Makes sure that a row has a stand-in, and finds them.
+StandIns Ensure(const Store &store, const ItemPointerData &tid) {
+  const RowNumber row = RowOf(tid);
+  StandIns found = Look(store, row);
+  if (found.any) return found;
+  ItemPointerData lock = tid;
+  LockTuple(store.rel, &lock, ExclusiveLock);
+  found = Look(store, row);
+  if (!found.any) {
+    HeapTuple tuple = Form(store, row, State::kLive, tid);
+    InsertStoreTuple(store, tuple, HEAP_INSERT_FROZEN, nullptr);
+    found.any = found.has_live = true;
+    found.live = tuple->t_self;
+  }
+  UnlockTuple(store.rel, &lock, ExclusiveLock);
+  return found;
+}
+
+// Reads where an update went from the 'gone' that `gone` leads to.
+ItemPointerData NextOf(const Store &store, const ItemPointerData &gone,
+                       const ItemPointerData &self) {
+  HeapTupleData tuple;
+  Buffer buffer;
+  tuple.t_self = gone;
+  if (!heap_fetch(store.toast, SnapshotAny, &tuple, &buffer, false)) return self;
+  bool isnull;
+  auto *data = reinterpret_cast<varlena *>(
+      DatumGetPointer(heap_getattr(&tuple, 3, RelationGetDescr(store.toast), &isnull)));
+  const StoredStandIn stored = Parse(store, {reinterpret_cast<const uint8 *>(VARDATA_ANY(data)),
+                                             static_cast<size_t>(VARSIZE_ANY_EXHDR(data))});
+  ReleaseBuffer(buffer);
+  return stored.next;
+}
+
+// Who has deleted or updated the 'live' tuple, or is about to; invalid: nobody.
+TransactionId EnderOf(const Store &store, const ItemPointerData &live, ItemPointerData *gone) {
+  HeapTupleData tuple;
+  Buffer buffer;
+  tuple.t_self = live;
+  if (!heap_fetch(store.toast, SnapshotAny, &tuple, &buffer, false)) return InvalidTransactionId;
+  LockBuffer(buffer, BUFFER_LOCK_SHARE);
+  const HeapTupleHeader header = tuple.t_data;
+  TransactionId ender = InvalidTransactionId;
+  if (!(header->t_infomask & HEAP_XMAX_INVALID) && !HEAP_XMAX_IS_LOCKED_ONLY(header->t_infomask)) {
+    ender = HeapTupleHeaderGetUpdateXid(header);
+    *gone = header->t_ctid;
+  }
+  UnlockReleaseBuffer(buffer);
+  return ender;
+}
+
+// Waits for the end of a transaction as the policy says; false: it goes on.
+bool WaitFor(const Store &store, TransactionId xid, const ItemPointerData &live,
+             LockWaitPolicy policy) {
+  ItemPointerData tid = live;
+  switch (policy) {
+    case LockWaitBlock:
+      XactLockTableWait(xid, store.toast, &tid, XLTW_Lock);
+      return true;
+    case LockWaitSkip:
+      return ConditionalXactLockTableWait(xid);
+    case LockWaitError:
+      if (!ConditionalXactLockTableWait(xid)) {
+        ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+                        errmsg("could not obtain lock on row in relation \"%s\"",
+                               RelationGetRelationName(store.rel))));
+      }
+      return true;
+  }
+  return true;
+}
+
+// Gives the new version of a row the locks that others hold on the old one (FOR KEY SHARE), as
+// heap_update does: heapam has put them on the stand-in that says 'gone'.
+void PassLocksOn(const Store &store, const HeapTuple gone, const ItemPointerData &next) {
+  const HeapTupleHeader from = gone->t_data;
+  if (from->t_infomask & HEAP_XMAX_INVALID) return;
+  Buffer buffer = ReadBuffer(store.rel, ItemPointerGetBlockNumber(&next));
+  LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+  GenericXLogState *xlog = GenericXLogStart(store.rel);
+  Page page = GenericXLogRegisterBuffer(xlog, buffer, 0);
+  auto to = reinterpret_cast<HeapTupleHeader>(
+      PageGetItem(page, PageGetItemId(page, ItemPointerGetOffsetNumber(&next))));
+  HeapTupleHeaderSetXmax(to, HeapTupleHeaderGetRawXmax(from));
+  to->t_infomask = (to->t_infomask & ~HEAP_XMAX_BITS) | (from->t_infomask & HEAP_XMAX_BITS);
+  to->t_infomask2 =
+      (to->t_infomask2 & ~HEAP_KEYS_UPDATED) | (from->t_infomask2 & HEAP_KEYS_UPDATED);
+  GenericXLogFinish(xlog);
+  UnlockReleaseBuffer(buffer);
+}
+
+template <typename Visit>
+void VisitRange(const Store &store, RowNumber first, uint32 rows, Snapshot snapshot, Visit visit) {
+  for (RowNumber from = first; from < first + rows;) {
+    const RowNumber end = std::min(first + rows, (from / kRowsPerKey + 1) * kRowsPerKey);
+    KeyScan scan;
+    scan.Begin(store, KeyOf(from), SequenceOf(from), SequenceOf(end - 1), snapshot);
+    while (HeapTuple tuple = scan.Next(ForwardScanDirection)) {
+      const RowNumber row = RowNumber{KeyOf(from) - kFirstStandInKey} * kRowsPerKey +
+                            static_cast<uint32>(scan.sequence());
+      visit(tuple, Parse(store, scan.data()), static_cast<uint32>(row - first));
+    }
+    scan.End();
+    from = end;
+  }
+}
+
+void SetBit(uint64 *bits, uint32 index) { bits[index / 64] |= uint64{1} << (index % 64); }
+bool GetBit(const uint64 *bits, uint32 index) { return bits[index / 64] >> (index % 64) & 1; }
+
+}  // namespace
+
+bool IsAlive(const Store &store, RowNumber row, Snapshot snapshot) {
+  bool alive = true;
+  KeyScan scan;
+  scan.Begin(store, KeyOf(row), SequenceOf(row), SequenceOf(row), snapshot);
+  // A 'live' that is seen decides, whatever follows: a dirty snapshot then tells who is about to end it.
+  while (scan.Next(ForwardScanDirection) != nullptr) {
+    alive = Parse(store, scan.data()).state == State::kLive;
+    if (alive) break;
+  }
+  const TransactionId ender = alive ? snapshot->xmax : InvalidTransactionId;
+  scan.End();
+  if (snapshot->snapshot_type == SNAPSHOT_DIRTY) {
+    snapshot->xmin = InvalidTransactionId;
+    snapshot->xmax = ender;
+    snapshot->speculativeToken = 0;
+  }
+  return alive;
+}
+
+uint32 MarkGone(const Store &store, RowNumber first, uint32 rows, Snapshot snapshot, uint64 *bits) {
+  uint32 count = 0;
+  VisitRange(store, first, rows, snapshot,
+             [&](HeapTuple, const StoredStandIn &stored, uint32 index) {
+               if (stored.state != State::kGone) return;
+               SetBit(bits, index);
+               count++;
+             });
+  return count;
+}
+
+uint32 MarkDead(const Store &store, RowNumber first, uint32 rows, TransactionId horizon,
+                uint64 *bits) {
+  uint32 count = 0;
+  VisitRange(store, first, rows, SnapshotAny,
+             [&](HeapTuple tuple, const StoredStandIn &stored, uint32 index) {
+               if (stored.state != State::kGone || GetBit(bits, index)) return;
+               const TransactionId ender = HeapTupleHeaderGetXmin(tuple->t_data);
+               const bool dead =
+                   ender == FrozenTransactionId ||
+                   (TransactionIdIsNormal(ender) && TransactionIdPrecedes(ender, horizon) &&
+                    TransactionIdDidCommit(ender));
+               if (!dead) return;
+               SetBit(bits, index);
+               count++;
+             });
+  return count;
+}
+
+TM_Result LockColdRow(const Store &store, const ItemPointerData &tid, CommandId cid,
+                      LockTupleMode mode, LockWaitPolicy wait_policy, bool follow_updates,
+                      TM_FailureData *failure) {
+  for (;;) {
+    const StandIns found = Ensure(store, tid);
+    failure->traversed = false;
+    if (!found.has_live) {
+      failure->ctid = found.next;
+      failure->xmax = found.ender;
+      failure->cmax = InvalidCommandId;
+      return ItemPointerEquals(&failure->ctid, const_cast<ItemPointer>(&tid)) ? TM_Deleted
+                                                                              : TM_Updated;
+    }
+    HeapTupleData tuple;
+    Buffer buffer;
+    tuple.t_self = found.live;
+    TM_Result result = heap_lock_tuple(store.toast, &tuple, cid, mode, wait_policy, follow_updates,
+                                       &buffer, failure);
+    ReleaseBuffer(buffer);
+    ItemPointerData gone;
+    if (result == TM_Ok && mode == LockTupleKeyShare) {
+      // heapam grants this beside an update of other columns, and locks the versions that follow; the
+      // one that follows here lies in another relation, so that whoever updates is waited for.
+      const TransactionId ender = EnderOf(store, found.live, &gone);
+      if (!TransactionIdIsValid(ender) || TransactionIdIsCurrentTransactionId(ender)) return TM_Ok;
+      if (TransactionIdIsInProgress(ender)) {
+        if (!WaitFor(store, ender, found.live, wait_policy)) return TM_WouldBlock;
+        continue;
+      }
+      if (!TransactionIdDidCommit(ender)) return TM_Ok;
+      failure->xmax = ender;
+      failure->cmax = InvalidCommandId;
+      failure->ctid = gone;
+      result = TM_Updated;
+    }
+    if (result == TM_Updated) {
+      failure->ctid = NextOf(store, failure->ctid, tid);
+      if (ItemPointerEquals(&failure->ctid, const_cast<ItemPointer>(&tid))) result = TM_Deleted;
+    }
+    return result;
+  }
+}
+
+void EndColdRow(const Store &store, const ItemPointerData &tid, const ItemPointerData &next,
+                CommandId cid) {
+  const StandIns found = Look(store, RowOf(tid));
+  if (!found.has_live) elog(ERROR, "a locked cold row has no stand-in");
+  HeapTuple gone = Form(store, RowOf(tid), State::kGone, next);
+  TM_FailureData failure;
+  LockTupleMode mode;
+  ItemPointerData live = found.live;
+  const TM_Result result =
+      heap_update(store.toast, &live, gone, cid, InvalidSnapshot, true, &failure, &mode);
+  if (result != TM_Ok) elog(ERROR, "a locked cold row cannot be deleted: %d", result);
+  if (!HeapTupleIsHeapOnly(gone)) IndexStoreTuple(store, gone);
+  if (!IsCold(next)) PassLocksOn(store, gone, next);
+  heap_freetuple(gone);
+}
+
+}  // namespace helios::hybrid
