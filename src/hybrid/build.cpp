@@ -2,6 +2,7 @@
 // are those of heapam_index_build_range_scan, which refuses tables of other access methods.
 #include "hybrid/am.hpp"
 #include "hybrid/columns.hpp"
+#include "hybrid/holes.hpp"
 #include "hybrid/scan.hpp"
 #include "hybrid/slot.hpp"
 #include "hybrid/stand_in.hpp"
@@ -210,7 +211,10 @@ void BuildCold(Build *build, TableScanDesc base) {
       const ChunkEntry &entry = cold.chunks[chunk];
       EnterChunk(build->table, &cold, chunk, snapshot, false);
       memset(dead, 0, NullBytes(kMaxChunkRows));
-      if (all_versions) MarkDead(store, entry.first_row, entry.rows, build->oldest_xmin, dead);
+      if (all_versions) {
+        MarkDead(store, entry.first_row, entry.rows, build->oldest_xmin, Dead::kAll, dead, nullptr);
+        MarkHoles(store, entry, dead);
+      }
       for (uint32 row = 0; row < entry.rows; row++) {
         const bool gone = cold.gone[row / 64] >> (row % 64) & 1;
         if (gone && (!all_versions || (dead[row / 64] >> (row % 64) & 1))) continue;

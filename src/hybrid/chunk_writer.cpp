@@ -124,6 +124,7 @@ ChunkWriter::ChunkWriter(MemoryContext context, Relation rel, const ColumnPolici
 void ChunkWriter::Reset() {
   MemoryContextReset(rows_context_);
   rows_ = 0;
+  holes_ = 0;
   bytes_ = 0;
   meta_bytes_ = 0;
   encoded_->clear();
@@ -234,6 +235,7 @@ void ChunkWriter::AddGone() {
     columns_[i].nulls++;
   }
   rows_++;
+  holes_++;
 }
 
 namespace {

@@ -41,6 +41,7 @@ class ChunkWriter {
   // Says whether a chunk is to be made before more rows come.
   bool IsFull() const;
   uint32 rows() const { return rows_; }
+  uint32 holes() const { return holes_; }
 
   // Adds a row, whose values are copied; those out of line are fetched. `source` is where it was hot.
   void Add(const Datum *values, const bool *nulls, TransactionId creator,
@@ -68,6 +69,7 @@ class ChunkWriter {
   int column_count_;
   bool with_sources_;
   uint32 rows_ = 0;
+  uint32 holes_ = 0;
   size_t bytes_ = 0;
   uint32 meta_bytes_ = 0;
   std::vector<uint8_t> *encoded_;

@@ -1,6 +1,7 @@
 #include "hybrid/fetch.hpp"
 
 #include "hybrid/am.hpp"
+#include "hybrid/holes.hpp"
 #include "hybrid/slot.hpp"
 #include "hybrid/stand_in.hpp"
 
@@ -55,7 +56,7 @@ bool FetchColdRow(const Store &store, const ItemPointerData &tid, Snapshot snaps
   }
   const bool alive = IsAlive(store, row, snapshot);
   if (dirty) snapshot->xmin = creator;
-  if (!alive) return false;
+  if (!alive || (chunk->holes > 0 && IsHole(store, *chunk, row))) return false;
   if (slot != nullptr) StoreFound(store, tid, slot, *chunk);
   return true;
 }
@@ -73,7 +74,7 @@ bool FindMovedRow(const Store &store, const ItemPointerData &tid, TransactionId 
   bool found = false;
   for (uint32 i = 0; i < count && !found; i++) {
     const ChunkEntry &entry = entries[i];
-    if (entry.creator != mover || block < entry.source_from || block > entry.source_to) continue;
+    if (entry.mover != mover || block < entry.source_from || block > entry.source_to) continue;
     reader->Open(entry);
     uint32 position;
     found = reader->FindSource(tid, &position);

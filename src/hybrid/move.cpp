@@ -77,6 +77,7 @@ void Flush(Mover *mover) {
   entry.blob = WritePieces(mover->store, bytes);
   entry.source_from = mover->source_from;
   entry.source_to = mover->source_to;
+  entry.mover = GetCurrentTransactionId();
   mover->writer->Reset();
   mover->source_from = mover->source_to = InvalidBlockNumber;
   AddEntry(mover->store, entry);

@@ -1,5 +1,6 @@
 #include "hybrid/scan.hpp"
 
+#include "hybrid/holes.hpp"
 #include "hybrid/slot.hpp"
 #include "hybrid/stand_in.hpp"
 
@@ -113,6 +114,7 @@ void EnterChunk(Relation rel, ColdCursor *cursor, uint32 chunk, Snapshot snapsho
   memset(cursor->gone, 0, kGoneWords * sizeof(uint64));
   Store store = OpenStore(rel, AccessShareLock);
   cursor->gone_count = MarkGone(store, entry.first_row, entry.rows, snapshot, cursor->gone);
+  cursor->gone_count += MarkHoles(store, entry, cursor->gone);
   CloseStore(&store);
   cursor->chunk = chunk;
   cursor->chunks_seen++;
@@ -233,6 +235,9 @@ bool BitmapNextBlock(TableScanDesc base, TBMIterateResult *page) {
     const uint32 rows = std::min(kRowsPerBlock, chunk.rows - in_chunk);
     uint64 gone[(MaxHeapTuplesPerPage + 63) / 64] = {};
     MarkGone(store, first, rows, base->rs_snapshot, gone);
+    for (uint32 row = 0; chunk.holes > 0 && row < rows; row++) {
+      if (IsHole(store, chunk, first + row)) gone[row / 64] |= uint64{1} << (row % 64);
+    }
     const auto take = [&](uint32 row) {
       if (row < rows && !(gone[row / 64] >> (row % 64) & 1)) {
         scan->bitmap_rows[scan->bitmap_count++] = in_chunk + row;

@@ -22,7 +22,7 @@ namespace helios::hybrid {
 
 namespace {
 
-enum class State : uint8 { kLive = 1, kGone = 2 };
+enum class State : uint8 { kLive = 1, kGone = 2, kUnindexed = 3 };
 
 // A stand-in's chunk_data.
 struct StoredStandIn {
@@ -46,6 +46,14 @@ StoredStandIn Parse(const Store &store, std::span<const uint8> data) {
   }
   memcpy(&stored, data.data(), sizeof(stored));
   return stored;
+}
+
+// Where in a stand-in's tuple its data begins.
+size_t DataOffset(const Store &store, HeapTuple tuple) {
+  bool isnull;
+  auto *data = reinterpret_cast<char *>(DatumGetPointer(
+      heap_getattr(tuple, kStoreDataColumn, RelationGetDescr(store.toast), &isnull)));
+  return VARDATA_ANY(data) - reinterpret_cast<char *>(tuple->t_data);
 }
 
 HeapTuple Form(const Store &store, RowNumber row, State state, const ItemPointerData &next) {
@@ -109,8 +117,8 @@ ItemPointerData NextOf(const Store &store, const ItemPointerData &gone,
   tuple.t_self = gone;
   if (!heap_fetch(store.toast, SnapshotAny, &tuple, &buffer, false)) return self;
   bool isnull;
-  auto *data = reinterpret_cast<varlena *>(
-      DatumGetPointer(heap_getattr(&tuple, 3, RelationGetDescr(store.toast), &isnull)));
+  auto *data = reinterpret_cast<varlena *>(DatumGetPointer(
+      heap_getattr(&tuple, kStoreDataColumn, RelationGetDescr(store.toast), &isnull)));
   const StoredStandIn stored = Parse(store, {reinterpret_cast<const uint8 *>(VARDATA_ANY(data)),
                                              static_cast<size_t>(VARSIZE_ANY_EXHDR(data))});
   ReleaseBuffer(buffer);
@@ -218,29 +226,61 @@ uint32 MarkGone(const Store &store, RowNumber first, uint32 rows, Snapshot snaps
   uint32 count = 0;
   VisitRange(store, first, rows, snapshot,
              [&](HeapTuple, const StoredStandIn &stored, uint32 index) {
-               if (stored.state != State::kGone) return;
+               if (stored.state == State::kLive) return;
                SetBit(bits, index);
                count++;
              });
   return count;
 }
 
-uint32 MarkDead(const Store &store, RowNumber first, uint32 rows, TransactionId horizon,
-                uint64 *bits) {
+uint32 MarkDead(const Store &store, RowNumber first, uint32 rows, TransactionId horizon, Dead which,
+                uint64 *bits, TransactionId *youngest) {
   uint32 count = 0;
   VisitRange(store, first, rows, SnapshotAny,
              [&](HeapTuple tuple, const StoredStandIn &stored, uint32 index) {
-               if (stored.state != State::kGone || GetBit(bits, index)) return;
+               if (stored.state == State::kLive || GetBit(bits, index)) return;
+               if (which == Dead::kIndexed && stored.state == State::kUnindexed) return;
+               if (which == Dead::kUnindexed && stored.state != State::kUnindexed) return;
                const TransactionId ender = HeapTupleHeaderGetXmin(tuple->t_data);
-               const bool dead =
-                   ender == FrozenTransactionId ||
-                   (TransactionIdIsNormal(ender) && TransactionIdPrecedes(ender, horizon) &&
-                    TransactionIdDidCommit(ender));
-               if (!dead) return;
+               if (TransactionIdIsNormal(ender)) {
+                 if (!TransactionIdPrecedes(ender, horizon) || !TransactionIdDidCommit(ender))
+                   return;
+                 if (youngest != nullptr && (!TransactionIdIsValid(*youngest) ||
+                                             TransactionIdPrecedes(*youngest, ender))) {
+                   *youngest = ender;
+                 }
+               } else if (ender != FrozenTransactionId) {
+                 return;
+               }
                SetBit(bits, index);
                count++;
              });
   return count;
+}
+
+void NoteUnindexed(const Store &store, RowNumber first, uint32 rows, const uint64 *bits) {
+  VisitRange(store, first, rows, SnapshotAny,
+             [&](HeapTuple tuple, const StoredStandIn &stored, uint32 index) {
+               if (stored.state != State::kGone || !GetBit(bits, index)) return;
+               const size_t offset = DataOffset(store, tuple);
+               Buffer buffer = ReadBuffer(store.toast, ItemPointerGetBlockNumber(&tuple->t_self));
+               LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+               GenericXLogState *xlog = GenericXLogStart(store.toast);
+               Page page = GenericXLogRegisterBuffer(xlog, buffer, 0);
+               char *item = PageGetItem(
+                   page, PageGetItemId(page, ItemPointerGetOffsetNumber(&tuple->t_self)));
+               reinterpret_cast<StoredStandIn *>(item + offset)->state = State::kUnindexed;
+               GenericXLogFinish(xlog);
+               UnlockReleaseBuffer(buffer);
+             });
+}
+
+void RemoveStandIns(const Store &store, RowNumber first, uint32 rows, const uint64 *bits) {
+  VisitRange(store, first, rows, SnapshotAny,
+             [&](HeapTuple tuple, const StoredStandIn &stored, uint32 index) {
+               if (stored.state != State::kUnindexed || !GetBit(bits, index)) return;
+               simple_heap_delete(store.toast, &tuple->t_self);
+             });
 }
 
 TM_Result LockColdRow(const Store &store, const ItemPointerData &tid, CommandId cid,

@@ -4,7 +4,9 @@
 //
 //   no stand-in                        alive for everybody
 //   'live'   inserted frozen           alive; row locks and the deleter's xid are in its header
-//   'live' ── heap_update ─> 'gone'    deleted by the xmin of 'gone', which tells where an update went
+//   'live' ── heap_update ─> 'gone'    deleted by the xmin of 'gone', which tells where it went
+//   'gone' ── in place ─> 'unindexed'  everybody sees that, and vacuum has removed its index entries
+//   none, and a hole in the chunk      what is left when the chunk has been made anew
 //
 // A snapshot sees the row if it sees the chunk, and sees 'live' or there is no stand-in. There is at most one
 // 'live' tuple for a row; it is removed only when everybody sees 'gone'.
@@ -29,10 +31,19 @@ bool IsAlive(const Store &store, RowNumber row, Snapshot snapshot);
 // them. Bit i of word i / 64 is row first + i.
 uint32 MarkGone(const Store &store, RowNumber first, uint32 rows, Snapshot snapshot, uint64 *bits);
 
-// The same for those whose deletion everybody sees (`horizon` is the oldest transaction that is seen as
-// running): their index entries can go.
-uint32 MarkDead(const Store &store, RowNumber first, uint32 rows, TransactionId horizon,
-                uint64 *bits);
+// What MarkDead looks for.
+enum class Dead { kAll, kIndexed, kUnindexed };
+
+// The same for those whose deletion everybody sees; `horizon` is the oldest transaction that is seen as
+// running. Tells who is the youngest of those that have deleted them (null: nobody asks).
+uint32 MarkDead(const Store &store, RowNumber first, uint32 rows, TransactionId horizon, Dead which,
+                uint64 *bits, TransactionId *youngest);
+
+// Notes that the rows whose bits are set have no index entry any more. Needs no transaction.
+void NoteUnindexed(const Store &store, RowNumber first, uint32 rows, const uint64 *bits);
+
+// Deletes the stand-ins of the rows whose bits are set: the chunk itself says that they are gone.
+void RemoveStandIns(const Store &store, RowNumber first, uint32 rows, const uint64 *bits);
 
 // Locks a cold row as heap_lock_tuple does; `failure` is heapam's, but ctid is the version of the
 // table that follows (`tid` itself: deleted).

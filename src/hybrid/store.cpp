@@ -28,7 +28,6 @@ constexpr uint32 kEntryMagic = 0x454b4843;  // "CHKE"
 constexpr uint16 kEntryVersion = 1;
 constexpr AttrNumber kKeyColumn = 1;
 constexpr AttrNumber kSequenceColumn = 2;
-constexpr AttrNumber kDataColumn = 3;
 
 // What fits a page together with the headers of tuple and page, so that a page holds one piece.
 constexpr uint32 kPieceBytes =
@@ -45,6 +44,8 @@ struct StoredEntry {
   Oid blob;
   BlockNumber source_from;
   BlockNumber source_to;
+  uint32 holes;
+  TransactionId mover;
   uint32 reserved;
 };
 
@@ -78,6 +79,8 @@ ChunkEntry ReadEntry(const Store &store, HeapTuple tuple, int32 sequence,
           .blob = stored.blob,
           .source_from = stored.source_from,
           .source_to = stored.source_to,
+          .holes = stored.holes,
+          .mover = stored.mover,
           .creator = HeapTupleHeaderGetRawXmin(tuple->t_data),
           .tid = tuple->t_self};
 }
@@ -155,6 +158,8 @@ HeapTuple FormEntry(const Store &store, const ChunkEntry &entry) {
                               .blob = entry.blob,
                               .source_from = entry.source_from,
                               .source_to = entry.source_to,
+                              .holes = entry.holes,
+                              .mover = entry.mover,
                               .reserved = 0};
   return FormStoreTuple(store, kEntryKey, static_cast<int32>(entry.first_row / kRowsPerBlock),
                         {reinterpret_cast<const uint8 *>(&stored), sizeof(stored)});
@@ -166,7 +171,7 @@ bool IsEntry(const Store &store, HeapTuple tuple, ChunkEntry *entry) {
   if (DatumGetObjectId(heap_getattr(tuple, kKeyColumn, tupdesc, &isnull)) != kEntryKey)
     return false;
   auto *data = reinterpret_cast<varlena *>(
-      DatumGetPointer(heap_getattr(tuple, kDataColumn, tupdesc, &isnull)));
+      DatumGetPointer(heap_getattr(tuple, kStoreDataColumn, tupdesc, &isnull)));
   *entry =
       ReadEntry(store, tuple, DatumGetInt32(heap_getattr(tuple, kSequenceColumn, tupdesc, &isnull)),
                 {reinterpret_cast<const uint8 *>(VARDATA_ANY(data)),
@@ -190,7 +195,7 @@ HeapTuple KeyScan::Next(ScanDirection direction) {
   bool isnull;
   sequence_ = DatumGetInt32(fastgetattr(tuple, kSequenceColumn, tupdesc_, &isnull));
   auto *data = reinterpret_cast<varlena *>(
-      DatumGetPointer(fastgetattr(tuple, kDataColumn, tupdesc_, &isnull)));
+      DatumGetPointer(fastgetattr(tuple, kStoreDataColumn, tupdesc_, &isnull)));
   data_ = {reinterpret_cast<const uint8 *>(VARDATA_ANY(data)),
            static_cast<size_t>(VARSIZE_ANY_EXHDR(data))};
   return tuple;
@@ -298,13 +303,20 @@ void AddEntry(const Store &store, const ChunkEntry &entry) {
   heap_freetuple(tuple);
 }
 
+void RemoveEntry(const Store &store, const ChunkEntry &entry) {
+  ItemPointerData tid = entry.tid;
+  simple_heap_delete(store.toast, &tid);
+}
+
 void ReplaceEntry(const Store &store, const ChunkEntry &old, const ChunkEntry &entry) {
-  simple_heap_delete(store.toast, const_cast<ItemPointerData *>(&old.tid));
+  RemoveEntry(store, old);
   CommandCounterIncrement();
   AddEntry(store, entry);
 }
 
 bool FindEntry(const Store &store, RowNumber row, Snapshot snapshot, ChunkEntry *entry) {
+  // Of several entries for the same rows the pieces of the last one are there in any case.
+  if (snapshot == SnapshotAny && FindEntry(store, row, SnapshotSelf, entry)) return true;
   KeyScan scan;
   scan.Begin(store, kEntryKey, 0, static_cast<int32>(row / kRowsPerBlock), snapshot);
   HeapTuple tuple = scan.Next(BackwardScanDirection);

@@ -34,6 +34,7 @@ constexpr Oid kEntryKey = 1;
 constexpr Oid kCounterKey = 2;
 constexpr Oid kFirstStandInKey = 16;
 constexpr int kStandInRowBits = 31;
+constexpr AttrNumber kStoreDataColumn = 3;  // chunk_data
 
 // A chunk as scans know it.
 struct ChunkEntry {
@@ -44,6 +45,8 @@ struct ChunkEntry {
   Oid blob;                 // chunk_id of its pieces
   BlockNumber source_from;  // pages that its rows were moved from; both InvalidBlockNumber: none
   BlockNumber source_to;
+  uint32 holes;           // rows of which nothing is kept but their places
+  TransactionId mover;    // who made cold rows of them
   TransactionId creator;  // who made the entry
   ItemPointerData tid;    // of the entry in the TOAST relation
 };
@@ -80,6 +83,8 @@ void DeletePieces(const Store &store, Oid blob);
 void ReadPieces(const Store &store, Oid blob, uint64 offset, uint64 bytes, uint8 *to);
 
 void AddEntry(const Store &store, const ChunkEntry &entry);
+// Deletes the entry of a chunk; its pieces are the caller's.
+void RemoveEntry(const Store &store, const ChunkEntry &entry);
 // Puts an entry in the place of one with the same rows.
 void ReplaceEntry(const Store &store, const ChunkEntry &old, const ChunkEntry &entry);
 

@@ -7,6 +7,9 @@ extern "C" {
 #include "access/amapi.h"
 #include "access/genam.h"
 #include "access/generic_xlog.h"
+#include "access/heapam_xlog.h"
+#include "access/transam.h"
+#include "access/xloginsert.h"
 #include "commands/vacuum.h"
 #include "executor/executor.h"
 #include "nodes/nodeFuncs.h"
@@ -62,6 +65,36 @@ inline Buffer ExtendLocked(Relation rel, ForkNumber fork) {
   if (lock_needed) UnlockRelationForExtension(rel, ExclusiveLock);
   return buffer;
 #endif
+}
+
+// Logs that snapshots of standbys which see a transaction as running must end, with a page that does not
+// change: heapam's records that free something carry that, and need not free anything.
+inline void LogSnapshotConflict(Buffer buffer, TransactionId youngest) {
+  START_CRIT_SECTION();
+  MarkBufferDirty(buffer);
+  XLogBeginInsert();
+#if PG_VERSION_NUM >= 170000
+  xl_heap_prune record = {};
+  record.flags = XLHP_HAS_CONFLICT_HORIZON;
+  XLogRegisterData(reinterpret_cast<char *>(&record), SizeOfHeapPrune);
+  XLogRegisterData(reinterpret_cast<char *>(&youngest), sizeof(youngest));
+  const uint8 info = XLOG_HEAP2_PRUNE_VACUUM_SCAN;
+#elif PG_VERSION_NUM >= 160000
+  xl_heap_freeze_page record = {};
+  record.snapshotConflictHorizon = youngest;
+  XLogRegisterData(reinterpret_cast<char *>(&record), SizeOfHeapFreezePage);
+  const uint8 info = XLOG_HEAP2_FREEZE_PAGE;
+#else
+  xl_heap_freeze_page record = {};
+  record.cutoff_xid = youngest;
+  TransactionIdAdvance(record.cutoff_xid);
+  XLogRegisterData(reinterpret_cast<char *>(&record), SizeOfHeapFreezePage);
+  const uint8 info = XLOG_HEAP2_FREEZE_PAGE;
+#endif
+  XLogRegisterBuffer(0, buffer, REGBUF_STANDARD);
+  const XLogRecPtr end = XLogInsert(RM_HEAP2_ID, info);
+  PageSetLSN(BufferGetPage(buffer), end);
+  END_CRIT_SECTION();
 }
 
 // Begins an index scan.
