@@ -40,7 +40,8 @@ constexpr std::string_view kNames[kCodecs.size()][3] = {
 };
 
 // Every list of schemes there is.
-constexpr std::span<const Scheme> (*kSchemes[])() = {RawSchemes, ConstantSchemes};
+constexpr std::span<const Scheme> (*kSchemes[])() = {RawSchemes, ConstantSchemes, RawStringSchemes,
+                                                     DictionaryStringSchemes, FsstSchemes};
 
 }  // namespace
 

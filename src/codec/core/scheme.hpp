@@ -96,6 +96,9 @@ struct Scheme {
   std::unique_ptr<Decoder> (*decoder)();
   // Time to decode one value from memory, in nanoseconds, roughly: what the chooser weighs.
   double nanoseconds;
+  // Taken instead of `encode` where a wrap will compress the body, if not null: like it, but leaves in
+  // sight what repeats.
+  Status (*encode_for_wrap)(const Column &column, Stop stop, std::vector<uint8_t> *out) = nullptr;
 };
 
 // Makes the decoder class of a scheme.
@@ -110,7 +113,10 @@ const Scheme *FindScheme(Codec codec, Kind kind);
 size_t RawBytes(const Column &column);
 
 // Schemes of each file.
-std::span<const Scheme> RawSchemes();       // raw.cpp
-std::span<const Scheme> ConstantSchemes();  // constant.cpp
+std::span<const Scheme> RawSchemes();               // raw.cpp
+std::span<const Scheme> ConstantSchemes();          // constant.cpp
+std::span<const Scheme> RawStringSchemes();         // raw_strings.cpp
+std::span<const Scheme> DictionaryStringSchemes();  // dictionary_strings.cpp
+std::span<const Scheme> FsstSchemes();              // fsst_strings.cpp
 
 }  // namespace helios::codec
