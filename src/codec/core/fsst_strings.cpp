@@ -61,7 +61,7 @@ class FsstDecoder : public Decoder {
     const size_t ends = shape.vectors() * sizeof(uint32_t);
     if (const Status status = body->Need(at, ends); status != Status::kOk) return status;
     ends_.resize(shape.vectors());
-    std::memcpy(ends_.data(), body->data() + at, ends);
+    for (size_t i = 0; i < ends_.size(); ++i) ends_[i] = Load<uint32_t>(body->data() + at, i);
     if (!std::is_sorted(ends_.begin(), ends_.end())) return Status::kCorrupted;
     const size_t bytes = ends_.empty() ? 0 : ends_.back();
     if (bytes != shape.value_bytes - shape.count * sizeof(uint32_t)) return Status::kCorrupted;
