@@ -262,7 +262,7 @@ Result Measure(const Data &data, const Encoder &encode) {
   for (const Column &column : data.segments) {
     std::vector<uint8_t> segment;
     const double begin = Now();
-    if (encode(column, &segment) != Status::kOk) return {.fits = false};
+    if (encode(column, &segment) != Status::kOk) return {.fits = false, .note = {}};
     result.encode += Now() - begin;
     result.encoded += segment.size();
     Verify(data, column, segment);

@@ -1,7 +1,7 @@
-// Numbers in bytes: appended by encoders, taken with checks by decoders. Byte order of the machine, no
-// alignment.
+// Numbers in bytes: appended by encoders, taken with checks by decoders. No alignment.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -10,6 +10,9 @@
 #include <vector>
 
 namespace helios::codec {
+
+// Strings of bits are read a word at a time from the byte that holds their first.
+static_assert(std::endian::native == std::endian::little, "segments are little-endian");
 
 // Appends the bytes of a number.
 template <typename T>

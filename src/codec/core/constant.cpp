@@ -6,6 +6,7 @@
 
 #include "codec/core/bytes.hpp"
 #include "codec/core/scheme.hpp"
+#include "codec/core/selection.hpp"
 
 namespace helios::codec {
 namespace {
@@ -13,7 +14,7 @@ namespace {
 // Compares bits: equal zeros may differ, and a NaN is its own equal.
 template <typename T>
 Status EncodeNumber(const Column &column, Stop, std::vector<uint8_t> *out) {
-  const T *values = ValuesOf<T>(column);
+  const T *values = ArrayOf<T>(column);
   if (column.count == 0) return Status::kUnfit;
   for (size_t i = 1; i < column.count; ++i) {
     if (std::memcmp(values, values + i, sizeof(T)) != 0) return Status::kUnfit;
@@ -36,12 +37,6 @@ Status EncodeString(const Column &column, Stop, std::vector<uint8_t> *out) {
   return Status::kOk;
 }
 
-// Sets the bits of `count` values.
-void SelectAll(size_t count, Selection *selection) {
-  std::fill_n(selection->words, count / 64, ~uint64_t{0});
-  if (count % 64 != 0) selection->words[count / 64] = (uint64_t{1} << (count % 64)) - 1;
-}
-
 template <typename T>
 class NumberDecoder : public Decoder {
  public:
@@ -61,7 +56,7 @@ class NumberDecoder : public Decoder {
     return Status::kOk;
   }
   Status SelectRange(size_t index, int64_t low, int64_t high, Selection *selection) override {
-    if (low <= value_ && value_ <= high) SelectAll(shape_.values_of(index), selection);
+    if (low <= value_ && value_ <= high) SelectRun(0, shape_.values_of(index), selection);
     return Status::kOk;
   }
 
@@ -91,7 +86,7 @@ class StringDecoder : public Decoder {
     return Status::kOk;
   }
   Status SelectEqual(size_t index, std::string_view value, Selection *selection) override {
-    if (value == value_) SelectAll(shape_.values_of(index), selection);
+    if (value == value_) SelectRun(0, shape_.values_of(index), selection);
     return Status::kOk;
   }
 

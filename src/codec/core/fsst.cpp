@@ -57,42 +57,66 @@ SymbolDecoder::SymbolDecoder(const SymbolTable &table) {
   }
 }
 
-bool SymbolDecoder::Decode(std::span<const uint8_t> codes, uint8_t *out, size_t capacity,
-                           size_t *length) const {
-  const uint8_t *in = codes.data(), *const end = in + codes.size();
-  uint8_t *const start = out, *const limit = out + capacity;
-  const auto put = [&](uint8_t code) {
-    std::memcpy(out, &bytes_[code], kMaxSymbolBytes);
-    out += lengths_[code];
+// `note` is called with the place of a code among the codes and where the bytes begin that it gives;
+// with kNowhere for a byte that an escape takes along.
+template <typename Note>
+bool SymbolDecoder::DecodeNoting(std::span<const uint8_t> codes, uint8_t *out, size_t capacity,
+                                 size_t *length, Note note) const {
+  constexpr size_t kCodes = sizeof(Block), kRoom = kCodes * kMaxSymbolBytes;
+  const uint8_t *const in = codes.data();
+  size_t from = 0, to = 0;
+  const auto put = [&](size_t at) {
+    const uint8_t code = in[at];
+    note(at, to);
+    std::memcpy(out + to, &bytes_[code], kMaxSymbolBytes);
+    to += lengths_[code];
   };
-  constexpr ptrdiff_t kCodes = sizeof(Block);
-  // One byte more than a block, so that what an escape in it escapes is there.
-  while (end - in > kCodes && limit - out >= kCodes * static_cast<ptrdiff_t>(kMaxSymbolBytes)) {
+  const auto put_escaped = [&] {
+    note(from, to);
+    note(from + 1, kNowhere);
+    out[to++] = in[from + 1];
+    from += 2;
+  };
+  while (codes.size() - from >= kCodes && to + kRoom <= capacity) {
     Block block;
-    std::memcpy(&block, in, sizeof(block));
+    std::memcpy(&block, in + from, sizeof(block));
     const Block escapes = MarkEscapes(block);
     if (escapes == 0) {
-      for (ptrdiff_t i = 0; i < kCodes; ++i) put(in[i]);
-      in += kCodes;
+      for (size_t i = 0; i < kCodes; ++i) put(from + i);
+      from += kCodes;
     } else {
-      for (size_t left = BeforeEscape(escapes); left > 0; --left) put(*in++);
-      *out++ = in[1];
-      in += 2;
+      for (size_t left = BeforeEscape(escapes); left > 0; --left) put(from++);
+      if (codes.size() - from == 1) return false;
+      put_escaped();
     }
   }
-  while (in < end) {
-    if (out > limit) return false;
-    if (*in != kEscapeCode) {
-      put(*in++);
-    } else if (end - in > 1) {
-      *out++ = in[1];
-      in += 2;
-    } else {
+  while (from < codes.size()) {
+    if (to > capacity) return false;
+    if (in[from] != kEscapeCode) {
+      put(from++);
+    } else if (codes.size() - from == 1) {
       return false;
+    } else {
+      put_escaped();
     }
   }
-  *length = static_cast<size_t>(out - start);
-  return *length <= capacity;
+  *length = to;
+  return to <= capacity;
+}
+
+bool SymbolDecoder::Decode(std::span<const uint8_t> codes, uint8_t *out, size_t capacity,
+                           size_t *length) const {
+  return DecodeNoting(codes, out, capacity, length, [](size_t, size_t) {});
+}
+
+bool SymbolDecoder::DecodeAll(std::span<const uint8_t> codes, uint8_t *out, size_t capacity,
+                              uint32_t *begins) const {
+  size_t length;
+  const bool decoded = DecodeNoting(
+      codes, out, capacity, &length,
+      [begins](size_t at, size_t begin) { begins[at] = static_cast<uint32_t>(begin); });
+  if (decoded) begins[codes.size()] = static_cast<uint32_t>(length);
+  return decoded;
 }
 
 }  // namespace helios::codec

@@ -106,7 +106,7 @@ TEST(FsstTest, ATableIsReadAsItWasWritten) {
 
 TEST(FsstTest, DecodingKeepsToItsRoom) {
   const SymbolDecoder decoder(SymbolTable({MakeSymbol("12345678")}));
-  const std::vector<uint8_t> codes(100, 0), escape{0, kEscapeCode};
+  const std::vector<uint8_t> codes(100, 0);
   std::vector<uint8_t> out(800 + SymbolDecoder::kSlack);
   size_t length;
   EXPECT_TRUE(decoder.Decode(codes, out.data(), 800, &length));
@@ -115,7 +115,21 @@ TEST(FsstTest, DecodingKeepsToItsRoom) {
     std::vector<uint8_t> less(room + SymbolDecoder::kSlack);
     EXPECT_FALSE(decoder.Decode(codes, less.data(), room, &length));
   }
-  EXPECT_FALSE(decoder.Decode(escape, out.data(), 800, &length));
+  const std::vector<uint8_t> escapes(10, kEscapeCode);
+  for (const size_t cut : {1, 3, 5})
+    EXPECT_FALSE(decoder.Decode({escapes.data(), cut}, out.data(), 800, &length));
+}
+
+TEST(FsstTest, StringsAreDecodedTogetherAndFound) {
+  const SymbolDecoder decoder(SymbolTable({MakeSymbol("abc"), MakeSymbol("d")}));
+  // By length: "d" is 0, "abc" 1.
+  const std::vector<uint8_t> codes{1, 0, kEscapeCode, 'x', 0, 1, 1};
+  std::vector<uint8_t> out(100 + SymbolDecoder::kSlack);
+  uint32_t begins[8];
+  ASSERT_TRUE(decoder.DecodeAll(codes, out.data(), 100, begins));
+  const std::vector<uint32_t> expected{0, 3, 4, SymbolDecoder::kNowhere, 5, 6, 9, 12};
+  EXPECT_EQ(std::vector<uint32_t>(std::begin(begins), std::end(begins)), expected);
+  EXPECT_EQ(std::string(out.begin(), out.begin() + 12), "abcdxdabcabc");
 }
 
 }  // namespace

@@ -60,7 +60,7 @@ Status EncodeInts(const Column &column, Stop, std::vector<uint8_t> *out) {
 
 template <typename T>
 Status EncodeNumbers(const Column &column, Stop, std::vector<uint8_t> *out) {
-  AppendArray(out, ValuesOf<T>(column), column.count);
+  AppendArray(out, ArrayOf<T>(column), column.count);
   return Status::kOk;
 }
 

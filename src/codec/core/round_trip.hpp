@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "codec/core/codec.hpp"
+#include "codec/core/gather.hpp"
 #include "codec/core/segment.hpp"
 
 namespace helios::codec {

@@ -40,8 +40,11 @@ constexpr std::string_view kNames[kCodecs.size()][3] = {
 };
 
 // Every list of schemes there is.
-constexpr std::span<const Scheme> (*kSchemes[])() = {RawSchemes, ConstantSchemes, RawStringSchemes,
-                                                     DictionaryStringSchemes, FsstSchemes};
+constexpr std::span<const Scheme> (*kSchemes[])() = {
+    RawSchemes,       RawStringSchemes,  ConstantSchemes,
+    RunLengthSchemes, DictionarySchemes, DictionaryStringSchemes,
+    IntegerSchemes,   GorillaSchemes,    AlpSchemes,
+    AlpRdSchemes,     FsstSchemes};
 
 }  // namespace
 

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "codec/core/codec.hpp"
@@ -35,35 +36,29 @@ struct Target {
   std::string_view *strings = nullptr;
 };
 
-// The arrays of a column and of a target by the type of their values.
+// The arrays of a column, of values and of a target by the type of their elements. Strings of a column
+// are not an array: see gather.hpp.
+template <typename T, typename From>
+const T *ArrayOf(const From &from) {
+  if constexpr (std::is_same_v<T, int64_t>) {
+    return from.ints;
+  } else if constexpr (std::is_same_v<T, float>) {
+    return from.floats;
+  } else if constexpr (std::is_same_v<T, double>) {
+    return from.doubles;
+  } else {
+    return from.strings;
+  }
+}
 template <typename T>
-const T *ValuesOf(const Column &column);
-template <>
-inline const int64_t *ValuesOf(const Column &column) {
-  return column.ints;
-}
-template <>
-inline const float *ValuesOf(const Column &column) {
-  return column.floats;
-}
-template <>
-inline const double *ValuesOf(const Column &column) {
-  return column.doubles;
+T *PlacesOf(const Target &target) {
+  return const_cast<T *>(ArrayOf<T>(target));
 }
 template <typename T>
-T *PlacesOf(const Target &target);
-template <>
-inline int64_t *PlacesOf(const Target &target) {
-  return target.ints;
-}
-template <>
-inline float *PlacesOf(const Target &target) {
-  return target.floats;
-}
-template <>
-inline double *PlacesOf(const Target &target) {
-  return target.doubles;
-}
+constexpr Kind kKindOf = std::is_same_v<T, int64_t>  ? Kind::kInt
+                         : std::is_same_v<T, float>  ? Kind::kFloat
+                         : std::is_same_v<T, double> ? Kind::kDouble
+                                                     : Kind::kBytes;
 
 // Reads bodies of one codec and kind, one after another; owns what it decodes with. All bytes are
 // hostile: every function may return kCorrupted, none reads or writes outside of what it was given.
@@ -114,9 +109,15 @@ size_t RawBytes(const Column &column);
 
 // Schemes of each file.
 std::span<const Scheme> RawSchemes();               // raw.cpp
-std::span<const Scheme> ConstantSchemes();          // constant.cpp
 std::span<const Scheme> RawStringSchemes();         // raw_strings.cpp
+std::span<const Scheme> ConstantSchemes();          // constant.cpp
+std::span<const Scheme> RunLengthSchemes();         // run_length.cpp
+std::span<const Scheme> DictionarySchemes();        // dictionary.cpp
 std::span<const Scheme> DictionaryStringSchemes();  // dictionary_strings.cpp
+std::span<const Scheme> IntegerSchemes();           // integers.cpp
+std::span<const Scheme> GorillaSchemes();           // gorilla.cpp
+std::span<const Scheme> AlpSchemes();               // alp.cpp
+std::span<const Scheme> AlpRdSchemes();             // alp_rd.cpp
 std::span<const Scheme> FsstSchemes();              // fsst_strings.cpp
 
 }  // namespace helios::codec

@@ -2,7 +2,6 @@
 #include <functional>
 #include <random>
 
-#include "codec/core/bits.hpp"
 #include "codec/core/round_trip.hpp"
 #include "gtest/gtest.h"
 
@@ -142,24 +141,6 @@ TEST(StringsTest, DamageIsToldOrHarmless) {
       read_all(bytes);
     }
   });
-}
-
-TEST(BitsTest, EveryWidthGoesThereAndBack) {
-  std::mt19937 random(7);
-  for (uint32_t width = 0; width <= kMaxBits; ++width) {
-    std::vector<uint32_t> values(77), back(77);
-    for (uint32_t &value : values)
-      value = static_cast<uint32_t>(random() & ((uint64_t{1} << width) - 1));
-    std::vector<uint8_t> bytes;
-    AppendBits(values, width, &bytes);
-    ASSERT_EQ(bytes.size(), BitsBytes(values.size(), width));
-    ReadBits(bytes.data(), bytes.size(), width, 0, back);
-    EXPECT_EQ(values, back);
-    ReadBits(bytes.data(), bytes.size(), width, 70, {back.data(), 7});
-    EXPECT_TRUE(std::equal(back.begin(), back.begin() + 7, values.begin() + 70));
-    for (size_t i = 0; i < values.size(); ++i)
-      EXPECT_EQ(BitsAt(bytes.data(), bytes.size(), width, i), values[i]);
-  }
 }
 
 }  // namespace
