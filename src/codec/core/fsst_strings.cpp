@@ -151,7 +151,7 @@ constexpr Scheme kSchemes[] = {{.codec = Codec::kFsst,
                                 .kind = Kind::kBytes,
                                 .encode = Encode,
                                 .decoder = MakeDecoder<FsstDecoder>,
-                                .nanoseconds = 10.0}};
+                                .nanoseconds = 6.0}};
 
 }  // namespace
 

@@ -33,8 +33,9 @@ size_t Compress(Wrap wrap, std::span<const uint8_t> in, int zstd_level, ZSTD_CCt
   return ZSTD_isError(length) ? 0 : length;
 }
 
-// Decompresses a frame to exactly out.size() bytes.
-bool Decompress(Wrap wrap, std::span<const uint8_t> in, std::span<uint8_t> out) {
+// Decompresses a frame to exactly out.size() bytes; the context is zstd's.
+bool Decompress(Wrap wrap, std::span<const uint8_t> in, ZSTD_DCtx *context,
+                std::span<uint8_t> out) {
   if (in.size() == out.size()) {
     std::memcpy(out.data(), in.data(), in.size());
     return true;
@@ -45,7 +46,7 @@ bool Decompress(Wrap wrap, std::span<const uint8_t> in, std::span<uint8_t> out) 
                                reinterpret_cast<char *>(out.data()), static_cast<int>(in.size()),
                                static_cast<int>(out.size())) == static_cast<int>(out.size());
   }
-  return ZSTD_decompress(out.data(), out.size(), in.data(), in.size()) == out.size();
+  return ZSTD_decompressDCtx(context, out.data(), out.size(), in.data(), in.size()) == out.size();
 }
 
 }  // namespace
@@ -79,6 +80,8 @@ Status WrapBody(Wrap wrap, std::span<const uint8_t> body, int zstd_level, size_t
   }
   return Status::kOk;
 }
+
+void Body::FreeContext::operator()(ZSTD_DCtx_s *context) const { ZSTD_freeDCtx(context); }
 
 Status Body::Open(Wrap wrap, std::span<const uint8_t> stored, size_t limit) {
   wrap_ = wrap;
@@ -127,7 +130,12 @@ Status Body::Unwrap(size_t frame) {
   if (begin > end || end > frames_.size()) return Status::kCorrupted;
   const size_t at = frame * frame_bytes_;
   const std::span<uint8_t> out(buffer_.get() + at, std::min(frame_bytes_, size_ - at));
-  if (!Decompress(wrap_, frames_.subspan(begin, end - begin), out)) return Status::kCorrupted;
+  if (wrap_ == Wrap::kZstd && context_ == nullptr) {
+    context_.reset(ZSTD_createDCtx());
+    if (context_ == nullptr) throw std::bad_alloc();
+  }
+  if (!Decompress(wrap_, frames_.subspan(begin, end - begin), context_.get(), out))
+    return Status::kCorrupted;
   present_[frame] = true;
   return Status::kOk;
 }

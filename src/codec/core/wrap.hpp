@@ -13,6 +13,8 @@
 
 #include "codec/core/codec.hpp"
 
+struct ZSTD_DCtx_s;
+
 namespace helios::codec {
 
 // A frame of this size is decompressed in 0.1 ms, and compresses nearly as well as a whole segment.
@@ -48,6 +50,11 @@ class Body {
   std::unique_ptr<uint8_t[]> buffer_;  // not initialized: only frames that are needed are touched
   size_t capacity_ = 0;
   std::vector<bool> present_;  // by frame
+  // The decompressor's state, for all segments: made when first needed.
+  struct FreeContext {
+    void operator()(ZSTD_DCtx_s *context) const;
+  };
+  std::unique_ptr<ZSTD_DCtx_s, FreeContext> context_;
 };
 
 }  // namespace helios::codec
