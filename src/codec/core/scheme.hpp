@@ -119,5 +119,6 @@ std::span<const Scheme> GorillaSchemes();           // gorilla.cpp
 std::span<const Scheme> AlpSchemes();               // alp.cpp
 std::span<const Scheme> AlpRdSchemes();             // alp_rd.cpp
 std::span<const Scheme> FsstSchemes();              // fsst_strings.cpp
+std::span<const Scheme> LettersSchemes();           // letters.cpp
 
 }  // namespace helios::codec

@@ -8,7 +8,7 @@
 namespace helios::codec {
 namespace {
 
-constexpr Codec kCodecs[] = {Codec::kRaw, Codec::kDictionary, Codec::kFsst};
+constexpr Codec kCodecs[] = {Codec::kRaw, Codec::kDictionary, Codec::kFsst, Codec::kLetters};
 constexpr Wrap kWraps[] = {Wrap::kNone, Wrap::kLz4, Wrap::kZstd};
 
 using Strings = std::vector<std::string>;
@@ -111,6 +111,36 @@ TEST(StringsTest, ADictionaryHasItsStringsByFsstWhereThatIsShorter) {
   EXPECT_LT(dictionary.size(), size_t{30000});
   EXPECT_LT(dictionary.size(), fsst.size());
   ExpectRoundTrips(strings, "descriptions");
+}
+
+TEST(StringsTest, StringsOfOneLengthPlaceByPlace) {
+  std::mt19937 random(8);
+  const auto strings_like = [&](size_t count, const char *pattern) {
+    Strings strings(count);
+    for (std::string &string : strings)
+      for (const char *letter = pattern; *letter != 0; ++letter)
+        string.push_back(*letter == 'x'   ? "0123456789abcdef"[random() % 16]
+                         : *letter == 'd' ? static_cast<char>('0' + random() % 10)
+                         : *letter == '?' ? static_cast<char>(random())
+                                          : *letter);
+    return strings;
+  };
+  ExpectRoundTrips(strings_like(2500, "xxxxxxxx-xxxx-4xxx-xxxx-xxxxxxxxxxxx"), "uuid");
+  ExpectRoundTrips(strings_like(1025, "dd-ddd-ddd-dddd"), "phones");
+  ExpectRoundTrips(strings_like(1, "x"), "one letter");
+  ExpectRoundTrips(strings_like(3000, "?"), "all letters");
+  ExpectRoundTrips(strings_like(3000, "????????"), "all letters in eight places");
+  ExpectRoundTrips(strings_like(1100, std::string(64, 'd').c_str()), "the longest");
+  Strings longer = strings_like(1100, std::string(65, 'd').c_str());
+  const Owned owned(longer);
+  std::vector<uint8_t> segment;
+  EXPECT_EQ(EncodeAs(owned.column, {Codec::kLetters, Wrap::kNone}, 1, {}, &segment),
+            Status::kUnfit);
+  EXPECT_TRUE(segment.empty());
+
+  const Owned hashes(strings_like(kMaxSegmentValues, "xxxxxxxxxxxxxxxx"));
+  ASSERT_EQ(EncodeAs(hashes.column, {Codec::kLetters, Wrap::kNone}, 1, {}, &segment), Status::kOk);
+  EXPECT_LT(segment.size() * 1.99, hashes.bytes.size());
 }
 
 TEST(StringsTest, DamageIsToldOrHarmless) {
