@@ -27,9 +27,10 @@ constexpr double kFraction[kPowers] = {1e0,   1e-1,  1e-2,  1e-3,  1e-4,  1e-5, 
                                        1e-7,  1e-8,  1e-9,  1e-10, 1e-11, 1e-12, 1e-13,
                                        1e-14, 1e-15, 1e-16, 1e-17, 1e-18};
 
-// Sampling in two levels (section 3.2): of vectors for a few good pairs, of each vector for the best.
-constexpr size_t kSampledVectors = 8;
-constexpr size_t kSampledValues = 32;
+// Sampling in two levels (section 3.2): of a column for a few good pairs, of each vector for the best of
+// them. The first samples stretches of the column, not vectors: some have nothing but zeros.
+constexpr size_t kSampledStretches = 8;
+constexpr size_t kSampledValues = 64;
 constexpr size_t kKeptPairs = 5;
 
 // An exponent and a factor.
@@ -90,11 +91,21 @@ size_t SampleBits(std::span<const T> sample, Pair pair) {
   return sample.size() * width + exceptions * (8 * sizeof(T) + kPositionBits);
 }
 
-// Takes values of a vector at equal distances.
+// Takes some of the values at equal distances. Zeros are passed over, since every pair encodes them, but
+// for one that stands for all.
 template <typename T>
-std::span<const T> SampleVector(const T *values, size_t count, T *sample) {
-  const size_t sampled = std::min(count, kSampledValues);
-  for (size_t i = 0; i < sampled; ++i) sample[i] = values[i * count / sampled];
+std::span<const T> Sample(const T *values, size_t count, T *sample) {
+  const size_t found = static_cast<size_t>(
+      std::count_if(values, values + count, [](T value) { return value != 0; }));
+  const size_t wanted = std::min(found, kSampledValues - 1);
+  size_t sampled = 0;
+  if (found < count) sample[sampled++] = 0;
+  for (size_t i = 0, met = 0, taken = 0; taken < wanted; ++i) {
+    if (values[i] == 0) continue;
+    if (met++ != taken * found / wanted) continue;
+    sample[sampled++] = values[i];
+    ++taken;
+  }
   return {sample, sampled};
 }
 
@@ -114,20 +125,19 @@ Pair BestPair(std::span<const T> sample, const Pairs &pairs) {
   return best;
 }
 
-// The pairs that are best for most of the sampled vectors.
+// The pairs that are best for most stretches of a column.
 template <typename T>
 std::vector<Pair> GoodPairs(const Column &column) {
-  const Shape shape = ShapeOf(column);
-  const size_t sampled = std::min(shape.vectors(), kSampledVectors);
+  const size_t stretches = std::min(column.count, kSampledStretches);
   // High exponents first: of equals they keep most digits.
   std::array<Pair, kPairs> descending = kPairOf;
   std::reverse(descending.begin(), descending.end());
   std::array<size_t, kPairs> wins = {};
-  for (size_t i = 0; i < sampled; ++i) {
-    const size_t index = i * shape.vectors() / sampled;
+  for (size_t i = 0; i < stretches; ++i) {
+    const size_t begin = i * column.count / stretches;
+    const size_t end = (i + 1) * column.count / stretches;
     T room[kSampledValues];
-    const auto sample =
-        SampleVector(ArrayOf<T>(column) + index * kVectorValues, shape.values_of(index), room);
+    const auto sample = Sample(ArrayOf<T>(column) + begin, end - begin, room);
     ++wins[BestPair(sample, descending).Stored()];
   }
   std::stable_sort(descending.begin(), descending.end(),
@@ -172,8 +182,7 @@ Status Encode(const Column &column, Stop, std::vector<uint8_t> *out) {
     const T *values = ArrayOf<T>(column) + index * kVectorValues;
     const size_t count = shape.values_of(index);
     T room[kSampledValues];
-    const Pair pair =
-        pairs.size() == 1 ? pairs[0] : BestPair(SampleVector(values, count, room), pairs);
+    const Pair pair = pairs.size() == 1 ? pairs[0] : BestPair(Sample(values, count, room), pairs);
     AppendVector(values, count, pair, out);
     writer.End();
   }
@@ -191,11 +200,15 @@ class AlpDecoder : public Decoder {
   Status Read(size_t index, const Target &target) override {
     if (const Status status = Find(index); status != Status::kOk) return status;
     T *places = PlacesOf<T>(target);
-    UnpackDecimals(block_.packed(), shape_.values_of(index), block_.width(),
-                   static_cast<uint64_t>(block_.base()), kPower[pair_.factor],
-                   kFraction[pair_.exponent], places);
-    for (size_t i = 0; i < block_.patches(); ++i) {
-      places[block_.PatchPosition(i)] = DecodeOne<T>(block_.Patched(i), pair_);
+    const size_t count = shape_.values_of(index);
+    const double up = kPower[pair_.factor], down = kFraction[pair_.exponent];
+    if (block_.patches() == 0) {
+      UnpackDecimals(block_.packed(), count, block_.width(), static_cast<uint64_t>(block_.base()),
+                     up, down, places);
+    } else {
+      alignas(64) int64_t integers[kVectorValues];
+      block_.Decode(integers);
+      ToDecimals(integers, count, up, down, places);
     }
     // Positions have as many bits as there is room for values: hostile ones stay inside.
     for (size_t i = 0; i < exceptions_; ++i) places[positions_.At(i)] = Load<T>(values_, i);

@@ -18,11 +18,12 @@ namespace hn = hwy::HWY_NAMESPACE;
 #if HWY_TARGET == HWY_SCALAR
 
 // One-lane vectors cannot load words from unaligned bytes; the plain loops serve instead.
+using scalar::Greatest;
 using scalar::Pack;
 using scalar::SelectSpan;
+using scalar::ToDecimals;
 using scalar::Unpack;
-using scalar::UnpackDoubles;
-using scalar::UnpackFloats;
+using scalar::UnpackDecimals;
 using scalar::UnpackJoined;
 
 #else
@@ -109,29 +110,47 @@ void Unpack(const uint8_t *packed, size_t count, unsigned width, uint64_t base, 
   });
 }
 
-void UnpackDoubles(const uint8_t *packed, size_t count, unsigned width, uint64_t base, double up,
-                   double down, double *out) {
-  const hn::RebindToFloat<Tag> df;
+// Stores decimals from lane `at` on.
+template <class VI>
+HWY_INLINE void StoreDecimals(VI integers, double up, double down, double *out) {
+  const hn::RebindToFloat<Tag> d;
+  const auto scaled = hn::Mul(hn::ConvertTo(d, integers), hn::Set(d, up));
+  hn::StoreU(hn::Mul(scaled, hn::Set(d, down)), d, out);
+}
+template <class VI>
+HWY_INLINE void StoreDecimals(VI integers, double up, double down, float *out) {
+  const hn::RebindToFloat<Tag> d;
+  const hn::Rebind<float, Tag> df;
+  const auto scaled = hn::Mul(hn::ConvertTo(d, integers), hn::Set(d, up));
+  hn::StoreU(hn::DemoteTo(df, hn::Mul(scaled, hn::Set(d, down))), df, out);
+}
+
+template <typename T>
+HWY_INLINE void UnpackDecimals(const uint8_t *packed, size_t count, unsigned width, uint64_t base,
+                               double up, double down, T *out) {
   if (width == 0) {
-    std::fill_n(out, count, static_cast<double>(static_cast<int64_t>(base)) * up * down);
+    const double integer = static_cast<double>(static_cast<int64_t>(base));
+    std::fill_n(out, count, static_cast<T>(integer * up * down));
     return;
   }
   if (count < kVectorValues) {
-    return scalar::UnpackDoubles(packed, count, width, base, up, down, out);
+    return scalar::UnpackDecimals(packed, count, width, base, up, down, out);
   }
   const auto bases = hn::Set(Tag(), base);
-  const auto ups = hn::Set(df, up), downs = hn::Set(df, down);
   UnpackRows(packed, width, [&](size_t at, auto value) HWY_ATTR {
-    const auto integer = hn::BitCast(hn::RebindToSigned<Tag>(), hn::Add(value, bases));
-    hn::StoreU(hn::Mul(hn::Mul(hn::ConvertTo(df, integer), ups), downs), df, out + at);
+    StoreDecimals(hn::BitCast(hn::RebindToSigned<Tag>(), hn::Add(value, bases)), up, down,
+                  out + at);
   });
 }
 
-void UnpackFloats(const uint8_t *packed, size_t count, unsigned width, uint64_t base, double up,
-                  double down, float *out) {
-  HWY_ALIGN double doubles[kVectorValues];
-  UnpackDoubles(packed, count, width, base, up, down, doubles);
-  for (size_t i = 0; i < count; ++i) out[i] = static_cast<float>(doubles[i]);
+template <typename T>
+HWY_INLINE void ToDecimals(const int64_t *integers, size_t count, double up, double down, T *out) {
+  const hn::RebindToSigned<Tag> d;
+  size_t i = 0;
+  for (; i + hn::Lanes(d) <= count; i += hn::Lanes(d)) {
+    StoreDecimals(hn::LoadU(d, integers + i), up, down, out + i);
+  }
+  scalar::ToDecimals(integers + i, count - i, up, down, out + i);
 }
 
 void UnpackJoined(const uint8_t *packed, const uint8_t *codes, size_t count, unsigned width,
@@ -143,6 +162,17 @@ void UnpackJoined(const uint8_t *packed, const uint8_t *codes, size_t count, uns
   Unpack(codes, count, code_width, 0, indexes);
   Unpack(packed, count, width, 0, out);
   for (size_t i = 0; i < count; ++i) out[i] |= high[indexes[i]] << width;
+}
+
+uint64_t Greatest(const uint64_t *values, size_t count) {
+  const Tag d;
+  auto greatest = hn::Zero(d);
+  size_t i = 0;
+  for (; i + hn::Lanes(d) <= count; i += hn::Lanes(d)) {
+    greatest = hn::Max(greatest, hn::LoadU(d, values + i));
+  }
+  return std::max(hn::GetLane(hn::MaxOfLanes(d, greatest)),
+                  scalar::Greatest(values + i, count - i));
 }
 
 void SelectSpan(const uint64_t *values, size_t count, uint64_t low, uint64_t span,
@@ -165,6 +195,22 @@ void SelectSpan(const uint64_t *values, size_t count, uint64_t low, uint64_t spa
 
 #endif  // HWY_TARGET
 
+// One name for each type: what is dispatched is no overload.
+void UnpackDoubles(const uint8_t *packed, size_t count, unsigned width, uint64_t base, double up,
+                   double down, double *out) {
+  UnpackDecimals(packed, count, width, base, up, down, out);
+}
+void UnpackFloats(const uint8_t *packed, size_t count, unsigned width, uint64_t base, double up,
+                  double down, float *out) {
+  UnpackDecimals(packed, count, width, base, up, down, out);
+}
+void ToDoubles(const int64_t *integers, size_t count, double up, double down, double *out) {
+  ToDecimals(integers, count, up, down, out);
+}
+void ToFloats(const int64_t *integers, size_t count, double up, double down, float *out) {
+  ToDecimals(integers, count, up, down, out);
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace helios::codec
 HWY_AFTER_NAMESPACE();
@@ -177,6 +223,9 @@ HWY_EXPORT(Unpack);
 HWY_EXPORT(UnpackDoubles);
 HWY_EXPORT(UnpackFloats);
 HWY_EXPORT(UnpackJoined);
+HWY_EXPORT(ToDoubles);
+HWY_EXPORT(ToFloats);
+HWY_EXPORT(Greatest);
 HWY_EXPORT(SelectSpan);
 
 void Pack(const uint64_t *values, size_t count, unsigned width, uint64_t base, uint8_t *packed) {
@@ -204,6 +253,18 @@ void UnpackDecimals(const uint8_t *packed, size_t count, unsigned width, uint64_
 void UnpackJoined(const uint8_t *packed, const uint8_t *codes, size_t count, unsigned width,
                   unsigned code_width, const uint64_t *high, uint64_t *out) {
   HWY_DYNAMIC_DISPATCH(UnpackJoined)(packed, codes, count, width, code_width, high, out);
+}
+
+void ToDecimals(const int64_t *integers, size_t count, double up, double down, double *out) {
+  HWY_DYNAMIC_DISPATCH(ToDoubles)(integers, count, up, down, out);
+}
+
+void ToDecimals(const int64_t *integers, size_t count, double up, double down, float *out) {
+  HWY_DYNAMIC_DISPATCH(ToFloats)(integers, count, up, down, out);
+}
+
+uint64_t Greatest(const uint64_t *values, size_t count) {
+  return HWY_DYNAMIC_DISPATCH(Greatest)(values, count);
 }
 
 void SelectSpan(const uint64_t *values, size_t count, uint64_t low, uint64_t span,

@@ -41,10 +41,17 @@ void UnpackDecimals(const uint8_t *packed, size_t count, unsigned width, uint64_
 void UnpackDecimals(const uint8_t *packed, size_t count, unsigned width, uint64_t base, double up,
                     double down, float *out);
 
+// The same from integers that are unpacked.
+void ToDecimals(const int64_t *integers, size_t count, double up, double down, double *out);
+void ToDecimals(const int64_t *integers, size_t count, double up, double down, float *out);
+
 // Unpacks to out[i] = value | high[code i] << width: parts that are packed apart, codes of up to 3 bits
 // below 2^code_width (the same, section 3.4). `high` has 8 entries.
 void UnpackJoined(const uint8_t *packed, const uint8_t *codes, size_t count, unsigned width,
                   unsigned code_width, const uint64_t *high, uint64_t *out);
+
+// The greatest of some values; 0 of none.
+uint64_t Greatest(const uint64_t *values, size_t count);
 
 // Sets bit i of `words` where values[i] - low <= span, modulo 2^64; the words behind `count` bits stay.
 void SelectSpan(const uint64_t *values, size_t count, uint64_t low, uint64_t span, uint64_t *words);

@@ -17,13 +17,30 @@ inline uint64_t Word(const uint8_t *packed, size_t index) {
   return word;
 }
 
+// The word at byte `at` < `bytes`, or as much of it as there is. Copies of a fixed length are one
+// instruction.
+inline uint64_t WordAt(const uint8_t *string, size_t bytes, size_t at) {
+  uint64_t word = 0;
+  if (bytes - at >= sizeof(word)) {
+    std::memcpy(&word, string + at, sizeof(word));
+  } else {
+    std::memcpy(&word, string + at, bytes - at);
+  }
+  return word;
+}
+inline void SetWordAt(uint8_t *string, size_t bytes, size_t at, uint64_t word) {
+  if (bytes - at >= sizeof(word)) {
+    std::memcpy(string + at, &word, sizeof(word));
+  } else {
+    std::memcpy(string + at, &word, bytes - at);
+  }
+}
+
 // The `width` > 0 bits from `bit` on, of a string of `bytes` bytes that has them.
 inline uint64_t BitsAt(const uint8_t *string, size_t bytes, size_t bit, unsigned width) {
   const size_t at = bit / 8;
   const unsigned shift = bit % 8;
-  uint64_t value = 0;
-  std::memcpy(&value, string + at, bytes - at < sizeof(value) ? bytes - at : sizeof(value));
-  value >>= shift;
+  uint64_t value = WordAt(string, bytes, at) >> shift;
   if (shift + width > kMaxWidth)
     value |= uint64_t{string[at + sizeof(value)]} << (kMaxWidth - shift);
   return value & LowBits(width);
@@ -33,11 +50,7 @@ inline uint64_t BitsAt(const uint8_t *string, size_t bytes, size_t bit, unsigned
 inline void SetBitsAt(uint8_t *string, size_t bytes, size_t bit, unsigned width, uint64_t value) {
   const size_t at = bit / 8;
   const unsigned shift = bit % 8;
-  const size_t length = bytes - at < sizeof(value) ? bytes - at : sizeof(value);
-  uint64_t word = 0;
-  std::memcpy(&word, string + at, length);
-  word |= value << shift;
-  std::memcpy(string + at, &word, length);
+  SetWordAt(string, bytes, at, WordAt(string, bytes, at) | value << shift);
   if (shift + width > kMaxWidth) {
     string[at + sizeof(value)] |= static_cast<uint8_t>(value >> (kMaxWidth - shift));
   }
@@ -94,13 +107,11 @@ void UnpackDecimals(const uint8_t *packed, size_t count, unsigned width, uint64_
   }
 }
 
-inline void UnpackDoubles(const uint8_t *packed, size_t count, unsigned width, uint64_t base,
-                          double up, double down, double *out) {
-  UnpackDecimals(packed, count, width, base, up, down, out);
-}
-inline void UnpackFloats(const uint8_t *packed, size_t count, unsigned width, uint64_t base,
-                         double up, double down, float *out) {
-  UnpackDecimals(packed, count, width, base, up, down, out);
+template <typename T>
+void ToDecimals(const int64_t *integers, size_t count, double up, double down, T *out) {
+  for (size_t i = 0; i < count; ++i) {
+    out[i] = static_cast<T>(static_cast<double>(integers[i]) * up * down);
+  }
 }
 
 inline void UnpackJoined(const uint8_t *packed, const uint8_t *codes, size_t count, unsigned width,
@@ -109,6 +120,12 @@ inline void UnpackJoined(const uint8_t *packed, const uint8_t *codes, size_t cou
     out[i] = UnpackOne(packed, count, width, i) | high[UnpackOne(codes, count, code_width, i)]
                                                       << width;
   }
+}
+
+inline uint64_t Greatest(const uint64_t *values, size_t count) {
+  uint64_t greatest = 0;
+  for (size_t i = 0; i < count; ++i) greatest = values[i] > greatest ? values[i] : greatest;
+  return greatest;
 }
 
 inline void SelectSpan(const uint64_t *values, size_t count, uint64_t low, uint64_t span,

@@ -11,54 +11,73 @@ namespace helios::codec {
 namespace {
 
 constexpr uint8_t kPatchedMark = 128;
+// A patch must save more than it takes: decoding one costs as much as that of several values.
+constexpr unsigned kPatchPenaltyBits = 8;
 constexpr size_t kPatchHeadBytes = sizeof(uint16_t) + sizeof(uint8_t);
 
 // How a block is laid out.
 struct Plan {
-  size_t bytes;  // behind the base
-  unsigned width;
-  unsigned patch_width;  // 0: no patches
-  uint64_t base;
+  size_t bytes = SIZE_MAX;  // roughly, behind the base, with penalties
+  unsigned width = 0;
+  unsigned patch_width = 0;  // 0: no patches
+  uint64_t base = 0;
 };
 
-// Numbers of values by the bits that their distances need.
-using Widths = uint32_t[kMaxWidth + 1];
+// Small absolute values as small unsigned ones.
+uint64_t ZigZag(int64_t value) { return static_cast<uint64_t>(value) << 1 ^ value >> 63; }
+uint64_t UnZigZag(uint64_t word) { return word >> 1 ^ (0 - (word & 1)); }
 
-// Takes the best width where values that need more are patched, each in `patch_width(width)` bits.
-template <typename PatchWidth>
-Plan BestWidth(const Widths &widths, size_t count, PatchWidth patch_width) {
-  unsigned widest = kMaxWidth;
-  while (widest > 0 && widths[widest] == 0) --widest;
-  Plan best = {PackedBytes(count, widest), widest, 0, 0};
+// Takes the best width for a base: offsets below 2^width are packed, others and negative ones patched.
+Plan PlanFor(const int64_t *values, size_t count, uint64_t base) {
+  uint32_t widths[kMaxWidth + 1] = {};  // numbers of offsets by the bits that they need
   size_t patches = 0;
-  for (unsigned width = widest; width-- > 0;) {
-    patches += widths[width + 1];
-    const unsigned bits = patch_width(width, widest);
-    const size_t bytes = PackedBytes(count, width) + kPatchHeadBytes +
-                         PackedBytes(patches, kPositionBits) + PackedBytes(patches, bits);
-    if (bytes < best.bytes) best = {bytes, width, bits, 0};
+  unsigned below = 0;  // bits of the most negative offset
+  for (size_t i = 0; i < count; ++i) {
+    const uint64_t offset = static_cast<uint64_t>(values[i]) - base;
+    if (values[i] < static_cast<int64_t>(base)) {
+      below = std::max(below, static_cast<unsigned>(std::bit_width(~offset)));
+      ++patches;
+    } else {
+      ++widths[std::bit_width(offset)];
+    }
   }
-  return best;
+  unsigned above = kMaxWidth;
+  while (above > 0 && widths[above] == 0) --above;
+  Plan best = {.base = base};
+  for (unsigned width = above;; --width) {
+    // One bit more for the sign.
+    const unsigned patch_width =
+        std::min(std::max({above, below, width}) - width + 1, kMaxWidth - width);
+    const size_t bytes =
+        PackedBytes(count, width) +
+        (patches == 0 ? 0
+                      : kPatchHeadBytes +
+                            PackedBytes(patches, kPositionBits + patch_width + kPatchPenaltyBits));
+    const bool possible = patches == 0 || patch_width > 0;
+    if (possible && bytes < best.bytes) best = {bytes, width, patches == 0 ? 0 : patch_width, base};
+    if (width == 0) return best;
+    patches += widths[width];
+  }
 }
 
-// Weighs a base at the least value, with patches above, and one below the greatest, with patches that
-// lie below the base and so need all bits.
+// Weighs the least value as base, and the one that fits a sample best where outliers lie below it.
 Plan MakePlan(const int64_t *values, size_t count) {
-  const auto [least, greatest] = std::minmax_element(values, values + count);
-  const uint64_t low = static_cast<uint64_t>(*least), high = static_cast<uint64_t>(*greatest);
-  Widths above = {}, below = {};
-  for (size_t i = 0; i < count; ++i) {
-    const uint64_t value = static_cast<uint64_t>(values[i]);
-    ++above[std::bit_width(value - low)];
-    ++below[std::bit_width(high - value)];
+  constexpr size_t kSampled = 64;
+  constexpr size_t kRanks[] = {1, 4, 16, 32};  // in the sorted sample, as bases
+  const int64_t least = *std::min_element(values, values + count);
+  const Plan plan = PlanFor(values, count, static_cast<uint64_t>(least));
+  if (count < kSampled || plan.width == 0) return plan;
+  int64_t sample[kSampled];
+  for (size_t i = 0; i < kSampled; ++i) sample[i] = values[i * count / kSampled];
+  std::sort(sample, sample + kSampled);
+  Plan sampled = PlanFor(sample, kSampled, static_cast<uint64_t>(least));
+  for (const size_t rank : kRanks) {
+    const Plan other = PlanFor(sample, kSampled, static_cast<uint64_t>(sample[rank]));
+    if (other.bytes < sampled.bytes) sampled = other;
   }
-  Plan plan =
-      BestWidth(above, count, [](unsigned width, unsigned widest) { return widest - width; });
-  plan.base = low;
-  Plan other = BestWidth(below, count, [](unsigned width, unsigned) { return kMaxWidth - width; });
-  if (other.patch_width == 0 || other.bytes >= plan.bytes) return plan;
-  other.base = high - LowBits(other.width);
-  return other;
+  if (sampled.base == static_cast<uint64_t>(least)) return plan;
+  const Plan other = PlanFor(values, count, sampled.base);
+  return other.bytes < plan.bytes ? other : plan;
 }
 
 }  // namespace
@@ -115,9 +134,10 @@ void AppendBlock(const int64_t *values, size_t count, std::vector<uint8_t> *out)
   size_t patches = 0;
   for (size_t i = 0; i < count; ++i) {
     const uint64_t offset = words[i] - plan.base;
-    if (offset <= LowBits(plan.width)) continue;
+    const bool negative = values[i] < static_cast<int64_t>(plan.base);
+    if (!negative && offset <= LowBits(plan.width)) continue;
     positions[patches] = i;
-    highs[patches++] = offset >> plan.width;
+    highs[patches++] = ZigZag(static_cast<int64_t>(offset) >> plan.width);
   }
   Append(out, static_cast<uint16_t>(patches - 1));
   Append(out, static_cast<uint8_t>(plan.patch_width));
@@ -147,21 +167,17 @@ void Block::Decode(int64_t *out) const {
   uint64_t *words = reinterpret_cast<uint64_t *>(out);
   Unpack(packed_, count_, width_, static_cast<uint64_t>(base_), words);
   // Positions have as many bits as there is room for values: hostile ones stay inside.
-  for (size_t i = 0; i < patches_; ++i) words[positions_.At(i)] += highs_.At(i) << width_;
-}
-
-int64_t Block::Patched(size_t patch) const {
-  const size_t position = positions_.At(patch);
-  const uint64_t low = position < count_ ? UnpackOne(packed_, count_, width_, position) : 0;
-  return static_cast<int64_t>(static_cast<uint64_t>(base_) + low + (highs_.At(patch) << width_));
+  for (size_t i = 0; i < patches_; ++i) {
+    words[positions_.At(i)] += UnZigZag(highs_.At(i)) << width_;
+  }
 }
 
 int64_t Block::At(size_t index) const {
+  uint64_t value = static_cast<uint64_t>(base_) + UnpackOne(packed_, count_, width_, index);
   for (size_t i = 0; i < patches_; ++i) {
-    if (positions_.At(i) == index) return Patched(i);
+    if (positions_.At(i) == index) value += UnZigZag(highs_.At(i)) << width_;
   }
-  return static_cast<int64_t>(static_cast<uint64_t>(base_) +
-                              UnpackOne(packed_, count_, width_, index));
+  return static_cast<int64_t>(value);
 }
 
 void Block::SelectRange(int64_t low, int64_t high, Selection *selection) const {

@@ -4,7 +4,7 @@
 //
 //   block   | width, + 128 when there are patches, u8 | base, short | packed offsets, `width` bits each
 //           | patches - 1 u16 | patch width u8 | their positions, 10 bits each, sequential |
-//           | the bits of their offsets above `width`, sequential |     (three only when patched)
+//           | their offsets' bits above `width`, with sign (zigzag), sequential |    (if patched)
 //   short   | bytes u8: 0 to 8 | that many low bytes of an int64, the rest is its sign |
 #pragma once
 
@@ -37,8 +37,7 @@ struct Bits {
 
 constexpr unsigned kPositionBits = 10;  // of a value's position in its vector
 
-// Appends the block of values[count], 1 <= count <= kVectorValues: the smallest of all that outliers at
-// one end allow.
+// Appends the block of values[count], 1 <= count <= kVectorValues, with patches where these pay.
 void AppendBlock(const int64_t *values, size_t count, std::vector<uint8_t> *out);
 
 // A checked view of a block.
@@ -53,14 +52,11 @@ class Block {
   // Sets the bits of the values in [low, high].
   void SelectRange(int64_t low, int64_t high, Selection *selection) const;
 
-  // For kernels that decode the packed offsets in their own way, then the patched values by At.
+  // For kernels that decode the packed offsets in their own way where there are no patches.
   const uint8_t *packed() const { return packed_; }
   unsigned width() const { return width_; }
   int64_t base() const { return base_; }
   size_t patches() const { return patches_; }
-  size_t PatchPosition(size_t patch) const { return positions_.At(patch); }
-  // The value at the position of a patch.
-  int64_t Patched(size_t patch) const;
 
  private:
   const uint8_t *packed_ = nullptr;

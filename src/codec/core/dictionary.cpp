@@ -5,9 +5,10 @@
 #include <bit>
 #include <numeric>
 
+#include "codec/core/bitpack.hpp"
 #include "codec/core/gather.hpp"
 #include "codec/core/nested.hpp"
-#include "codec/core/selection.hpp"
+#include "codec/core/word_table.hpp"
 
 namespace helios::codec {
 
@@ -49,11 +50,9 @@ Status DictionaryBody::Codes(size_t index, int64_t *codes) {
   Block block;
   if (const Status status = Find(index, &block); status != Status::kOk) return status;
   block.Decode(codes);
-  uint64_t greatest = 0;
-  for (size_t i = 0; i < shape_.values_of(index); ++i) {
-    greatest = std::max(greatest, static_cast<uint64_t>(codes[i]));
-  }
-  return greatest < values_.count() ? Status::kOk : Status::kCorrupted;
+  const uint64_t *words = reinterpret_cast<const uint64_t *>(codes);
+  return Greatest(words, shape_.values_of(index)) < values_.count() ? Status::kOk
+                                                                    : Status::kCorrupted;
 }
 
 Status DictionaryBody::CodeAt(size_t position, size_t *code) {
@@ -72,32 +71,6 @@ Status DictionaryBody::SelectCodes(size_t index, size_t low, size_t high, Select
 }
 
 namespace {
-
-// Numbers each different word in the order of first use, by hashing with open addressing.
-class WordTable {
- public:
-  explicit WordTable(size_t most)
-      : slots_(std::bit_ceil(2 * most + 1)), shift_(64 - std::countr_zero(slots_.size())) {}
-
-  // The number of a word; `next` if it is new.
-  uint32_t Number(uint64_t word, uint32_t next) {
-    // Fibonacci hashing: the high bits of the product depend on all bits of the word.
-    constexpr uint64_t kGolden = 0x9E3779B97F4A7C15;
-    size_t at = (word ^ word >> 32) * kGolden >> shift_;
-    while (slots_[at].number != kFree && slots_[at].word != word) at = (at + 1) % slots_.size();
-    if (slots_[at].number == kFree) slots_[at] = {word, next};
-    return slots_[at].number;
-  }
-
- private:
-  static constexpr uint32_t kFree = UINT32_MAX;
-  struct Slot {
-    uint64_t word = 0;
-    uint32_t number = kFree;
-  };
-  std::vector<Slot> slots_;
-  int shift_;
-};
 
 Status EncodeNumbers(const Column &column, Stop stop, std::vector<uint8_t> *out) {
   if (column.count < kLeastMeanUses) return Status::kUnfit;

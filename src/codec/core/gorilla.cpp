@@ -151,7 +151,7 @@ class GorillaDecoder : public Decoder {
   VectorTable table_;
 };
 
-constexpr double kXorNanoseconds = 8;
+constexpr double kXorNanoseconds = 6;
 
 constexpr Scheme kSchemes[] = {
     {Codec::kGorilla, Kind::kFloat, Encode<float>, MakeDecoder<GorillaDecoder<float>>,

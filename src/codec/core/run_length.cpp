@@ -127,7 +127,7 @@ class RunLengthDecoder : public Decoder {
   VectorTable table_;
 };
 
-constexpr double kRunNanoseconds = 0.5;
+constexpr double kRunNanoseconds = 1.5;
 
 constexpr Scheme kSchemes[] = {
     {Codec::kRunLength, Kind::kInt, Encode, MakeDecoder<RunLengthDecoder<int64_t>>,
