@@ -10,7 +10,7 @@ namespace helios::codec {
 namespace {
 
 constexpr size_t kKinds = static_cast<size_t>(Kind::kBytes) + 1;
-constexpr size_t kCodecs = static_cast<size_t>(Codec::kFsst) + 1;
+constexpr size_t kCodecs = static_cast<size_t>(Codec::kLetters) + 1;
 constexpr size_t kNone = SIZE_MAX;
 
 }  // namespace

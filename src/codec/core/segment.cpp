@@ -8,8 +8,8 @@ namespace {
 
 constexpr uint16_t kMagic = 0x5343;  // 'CS'
 constexpr uint8_t kVersion = 1;
-// What a raw body has beside its values.
-constexpr size_t kRawHeadBytes = 8;
+// What a raw body may have beside its values.
+constexpr size_t kRawHeadBytes = 16;
 
 // Encodes behind what is in *out; on failure leaves what was appended.
 Status EncodeBehind(const Column &column, Encoding encoding, int zstd_level, size_t frame_bytes,
@@ -21,7 +21,9 @@ Status EncodeBehind(const Column &column, Encoding encoding, int zstd_level, siz
   const bool wrapped = encoding.wrap != Wrap::kNone;
   std::vector<uint8_t> *body = wrapped ? &unwrapped : out;
   const size_t body_at = body->size();
-  if (const Status status = scheme->encode(column, stop, body); status != Status::kOk) {
+  const auto encode =
+      wrapped && scheme->encode_for_wrap != nullptr ? scheme->encode_for_wrap : scheme->encode;
+  if (const Status status = encode(column, stop, body); status != Status::kOk) {
     return status;
   }
   const size_t body_bytes = body->size() - body_at;
