@@ -1,8 +1,7 @@
-// Values as they are, integers in the fewest bytes that hold all of them.
+// Numbers as they are, integers in the fewest bytes that hold all of them.
 //
 //   kInt            | width u8: 1, 2, 4 or 8 | values, signed, of that width … |
 //   kFloat, kDouble | values …                                                |
-//   kBytes          | end of each string u32 … | the strings                    |
 #include <algorithm>
 #include <cstring>
 
@@ -62,13 +61,6 @@ Status EncodeInts(const Column &column, Stop, std::vector<uint8_t> *out) {
 template <typename T>
 Status EncodeNumbers(const Column &column, Stop, std::vector<uint8_t> *out) {
   AppendArray(out, ArrayOf<T>(column), column.count);
-  return Status::kOk;
-}
-
-Status EncodeStrings(const Column &column, Stop, std::vector<uint8_t> *out) {
-  if (column.count == 0) return Status::kOk;
-  AppendArray(out, column.offsets + 1, column.count);
-  AppendArray(out, column.bytes, column.offsets[column.count]);
   return Status::kOk;
 }
 
@@ -144,48 +136,6 @@ class NumberDecoder : public Decoder {
   Body *body_ = nullptr;
 };
 
-class StringDecoder : public Decoder {
- public:
-  Status Open(const Shape &shape, Body *body) override {
-    shape_ = shape;
-    body_ = body;
-    strings_at_ = shape.count * sizeof(uint32_t);
-    return body->size() == shape.value_bytes ? Status::kOk : Status::kCorrupted;
-  }
-
-  Status Read(size_t index, const Target &target) override {
-    return ReadSome(index * kVectorValues, shape_.values_of(index), target.strings);
-  }
-  Status ReadOne(size_t position, const Target &target) override {
-    return ReadSome(position, 1, target.strings);
-  }
-
- private:
-  Status ReadSome(size_t first, size_t count, std::string_view *strings) {
-    const size_t before = first == 0 ? 0 : 1;  // the end of the string before begins the first
-    Status status =
-        body_->Need((first - before) * sizeof(uint32_t), (count + before) * sizeof(uint32_t));
-    if (status != Status::kOk) return status;
-    size_t begin = before == 0 ? 0 : Load<uint32_t>(body_->data(), first - 1);
-    const size_t last = Load<uint32_t>(body_->data(), first + count - 1);
-    if (begin > last) return Status::kCorrupted;
-    status = body_->Need(strings_at_ + begin, last - begin);
-    if (status != Status::kOk) return status;
-    const char *bytes = reinterpret_cast<const char *>(body_->data() + strings_at_);
-    for (size_t i = 0; i < count; ++i) {
-      const size_t end = Load<uint32_t>(body_->data(), first + i);
-      if (end < begin || end > last) return Status::kCorrupted;
-      strings[i] = {bytes + begin, end - begin};
-      begin = end;
-    }
-    return Status::kOk;
-  }
-
-  Shape shape_;
-  Body *body_ = nullptr;
-  size_t strings_at_ = 0;
-};
-
 constexpr double kCopyNanoseconds = 0.2;
 
 constexpr Scheme kSchemes[] = {
@@ -194,7 +144,6 @@ constexpr Scheme kSchemes[] = {
      kCopyNanoseconds},
     {Codec::kRaw, Kind::kDouble, EncodeNumbers<double>, MakeDecoder<NumberDecoder<double>>,
      kCopyNanoseconds},
-    {Codec::kRaw, Kind::kBytes, EncodeStrings, MakeDecoder<StringDecoder>, 1.0},
 };
 
 }  // namespace

@@ -22,6 +22,7 @@ constexpr std::array kCodecs = {
     Row(Codec::kAlp, "alp", false, true, false),
     Row(Codec::kAlpRd, "alp_rd", false, true, false),
     Row(Codec::kFsst, "fsst", false, false, true),
+    Row(Codec::kLetters, "letters", false, false, true),
 };
 
 // Names of encodings: by codec in the order of kCodecs, then by wrap.
@@ -37,12 +38,15 @@ constexpr std::string_view kNames[kCodecs.size()][3] = {
     {"alp", "alp+lz4", "alp+zstd"},
     {"alp_rd", "alp_rd+lz4", "alp_rd+zstd"},
     {"fsst", "fsst+lz4", "fsst+zstd"},
+    {"letters", "letters+lz4", "letters+zstd"},
 };
 
 // Every list of schemes there is.
 constexpr std::span<const Scheme> (*kSchemes[])() = {
-    RawSchemes,     ConstantSchemes, RunLengthSchemes, DictionarySchemes,
-    IntegerSchemes, GorillaSchemes,  AlpSchemes,       AlpRdSchemes};
+    RawSchemes,       RawStringSchemes,  ConstantSchemes,
+    RunLengthSchemes, DictionarySchemes, DictionaryStringSchemes,
+    IntegerSchemes,   GorillaSchemes,    AlpSchemes,
+    AlpRdSchemes,     LettersSchemes,    FsstSchemes};
 
 }  // namespace
 

@@ -91,6 +91,9 @@ struct Scheme {
   std::unique_ptr<Decoder> (*decoder)();
   // Time to decode one value from memory, in nanoseconds, roughly: what the chooser weighs.
   double nanoseconds;
+  // Taken instead of `encode` where a wrap will compress the body, if not null: like it, but leaves in
+  // sight what repeats.
+  Status (*encode_for_wrap)(const Column &column, Stop stop, std::vector<uint8_t> *out) = nullptr;
 };
 
 // Makes the decoder class of a scheme.
@@ -105,13 +108,17 @@ const Scheme *FindScheme(Codec codec, Kind kind);
 size_t RawBytes(const Column &column);
 
 // Schemes of each file.
-std::span<const Scheme> RawSchemes();         // raw.cpp
-std::span<const Scheme> ConstantSchemes();    // constant.cpp
-std::span<const Scheme> RunLengthSchemes();   // run_length.cpp
-std::span<const Scheme> DictionarySchemes();  // dictionary.cpp
-std::span<const Scheme> IntegerSchemes();     // integers.cpp
-std::span<const Scheme> GorillaSchemes();     // gorilla.cpp
-std::span<const Scheme> AlpSchemes();         // alp.cpp
-std::span<const Scheme> AlpRdSchemes();       // alp_rd.cpp
+std::span<const Scheme> RawSchemes();               // raw.cpp
+std::span<const Scheme> RawStringSchemes();         // raw_strings.cpp
+std::span<const Scheme> ConstantSchemes();          // constant.cpp
+std::span<const Scheme> RunLengthSchemes();         // run_length.cpp
+std::span<const Scheme> DictionarySchemes();        // dictionary.cpp
+std::span<const Scheme> DictionaryStringSchemes();  // dictionary_strings.cpp
+std::span<const Scheme> IntegerSchemes();           // integers.cpp
+std::span<const Scheme> GorillaSchemes();           // gorilla.cpp
+std::span<const Scheme> AlpSchemes();               // alp.cpp
+std::span<const Scheme> AlpRdSchemes();             // alp_rd.cpp
+std::span<const Scheme> FsstSchemes();              // fsst_strings.cpp
+std::span<const Scheme> LettersSchemes();           // letters.cpp
 
 }  // namespace helios::codec

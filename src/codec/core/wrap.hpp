@@ -13,6 +13,8 @@
 
 #include "codec/core/codec.hpp"
 
+struct ZSTD_DCtx_s;  // zstd's decompressor, whose header only wrap.cpp needs
+
 namespace helios::codec {
 
 // A frame of this size is decompressed in 0.1 ms, and compresses nearly as well as a whole segment.
@@ -38,7 +40,12 @@ class Body {
   const uint8_t *data() const { return data_; }
 
  private:
+  struct FreeDecompressor {
+    void operator()(ZSTD_DCtx_s *decompressor) const;
+  };
+
   Status Unwrap(size_t frame);
+  bool Decompress(std::span<const uint8_t> in, std::span<uint8_t> out);
 
   const uint8_t *data_ = nullptr;
   size_t size_ = 0;
@@ -47,7 +54,8 @@ class Body {
   std::span<const uint8_t> ends_, frames_;
   std::unique_ptr<uint8_t[]> buffer_;  // not initialized: only frames that are needed are touched
   size_t capacity_ = 0;
-  std::vector<bool> present_;  // by frame
+  std::vector<bool> present_;                                    // by frame
+  std::unique_ptr<ZSTD_DCtx_s, FreeDecompressor> decompressor_;  // made when first needed
 };
 
 }  // namespace helios::codec
