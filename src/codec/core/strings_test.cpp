@@ -113,7 +113,7 @@ TEST(StringsTest, ADictionaryHasItsStringsByFsstWhereThatIsShorter) {
   ExpectRoundTrips(strings, "descriptions");
 }
 
-TEST(StringsTest, StringsOfOneLengthPlaceByPlace) {
+TEST(StringsTest, StringsOfOnePatternPlaceByPlace) {
   std::mt19937 random(8);
   const auto strings_like = [&](size_t count, const char *pattern) {
     Strings strings(count);
@@ -130,6 +130,9 @@ TEST(StringsTest, StringsOfOneLengthPlaceByPlace) {
   ExpectRoundTrips(strings_like(1, "x"), "one letter");
   ExpectRoundTrips(strings_like(3000, "?"), "all letters");
   ExpectRoundTrips(strings_like(3000, "????????"), "all letters in eight places");
+  Strings numbers;
+  for (int i = 0; i < 3000; ++i) numbers.push_back(std::to_string(random() % 100000 * i));
+  ExpectRoundTrips(numbers, "numbers");
   ExpectRoundTrips(strings_like(1100, std::string(64, 'd').c_str()), "the longest");
   Strings longer = strings_like(1100, std::string(65, 'd').c_str());
   const Owned owned(longer);
