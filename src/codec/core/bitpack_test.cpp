@@ -90,6 +90,23 @@ TEST_P(BitpackTest, JoinedPartsMatchPlainLoops) {
   }
 }
 
+TEST_P(BitpackTest, ConversionsAndTheGreatestMatchPlainLoops) {
+  for (const size_t count : kCounts) {
+    const std::vector<uint64_t> values = Numbers(count);
+    EXPECT_EQ(Greatest(values.data(), count), scalar::Greatest(values.data(), count));
+    const std::vector<int64_t> integers(values.begin(), values.end());
+    std::vector<double> doubles(count), expected_doubles(count);
+    ToDecimals(integers.data(), count, 1e2, 1e-5, doubles.data());
+    scalar::ToDecimals(integers.data(), count, 1e2, 1e-5, expected_doubles.data());
+    EXPECT_EQ(doubles, expected_doubles);
+    std::vector<float> floats(count), expected_floats(count);
+    ToDecimals(integers.data(), count, 1, 1e-1, floats.data());
+    scalar::ToDecimals(integers.data(), count, 1, 1e-1, expected_floats.data());
+    EXPECT_EQ(floats, expected_floats);
+  }
+  EXPECT_EQ(Greatest(nullptr, 0), 0u);
+}
+
 TEST_P(BitpackTest, SelectionMatchesPlainLoops) {
   for (const size_t count : kCounts) {
     const std::vector<uint64_t> values = Numbers(count);

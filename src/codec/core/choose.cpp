@@ -1,8 +1,7 @@
 // Takes an encoding for a column.
 //
 //   1. A sample of runs of neighbours is encoded by every codec of the kind, and what is worth it is
-//      wrapped: how the sizes of all candidates are guessed. How many values differ is guessed from
-//      single values all over the column.
+//      wrapped: how the sizes of all candidates are guessed. How many values differ is counted.
 //   2. The policy ranks the candidates by size and by the time that reading takes.
 //   3. The first few encode the whole column: true sizes decide between them.
 #include <algorithm>
@@ -19,7 +18,10 @@ namespace {
 // Runs of whole vectors show differences, repeats and frames as the column has them.
 constexpr size_t kSampledRuns = 4;
 constexpr size_t kSampledBytes = size_t{1} << 20;  // of strings, roughly
+// Of so many single values this share differs, at least, where more than half of 65,536 values differ: a
+// dictionary is no use then.
 constexpr size_t kSampledSingles = 2048;
+constexpr double kMostlyDifferent = 0.97;
 constexpr size_t kFinalists = 3;
 // Guesses beyond the best by this factor and these bytes are no finalists, save for kSmall: the heads of
 // bodies are guessed too large, since they do not grow with the sample.
@@ -79,26 +81,18 @@ std::vector<uint32_t> SampleRuns(const Column &column) {
   return positions;
 }
 
-// Guesses how many values of a column differ: `d` different ones among `s` are what is expected of
-// d = D (1 - exp(-s / D)) that are equally frequent.
-double GuessDifferent(const Column &column) {
-  const size_t sampled = std::min(column.count, kSampledSingles);
-  WordTable table(sampled);
+// Counts the different ones among `count` values at equal distances.
+size_t CountDifferent(const Column &column, size_t count) {
+  WordTable table(count);
   uint32_t different = 0;
-  for (size_t i = 0; i < sampled; ++i) {
-    const size_t at = i * column.count / sampled;
+  for (size_t i = 0; i < count; ++i) {
+    const size_t at = i * column.count / count;
     const uint64_t word = column.kind == Kind::kBytes
                               ? std::hash<std::string_view>()(StringAt(column, at))
                               : WordAt(column, at);
     if (table.Number(word, different) == different) ++different;
   }
-  double low = different, high = static_cast<double>(column.count);
-  while (high - low > 1) {
-    const double middle = (low + high) / 2;
-    const double expected = middle * (1 - std::exp(-static_cast<double>(sampled) / middle));
-    (expected < different ? low : high) = middle;
-  }
-  return high;
+  return different;
 }
 
 // Guesses sizes and times of all encodings.
@@ -152,9 +146,17 @@ class Guesses {
 
   // A dictionary of the column is not that of the sample, scaled: the values do not grow in number.
   void AddDictionary(std::vector<Candidate> *candidates) {
+    std::erase_if(*candidates, [](const Candidate &candidate) {
+      return candidate.encoding.codec == Codec::kDictionary;
+    });
     if (FindScheme(Codec::kDictionary, shape_.kind) == nullptr) return;
+    const size_t singles = std::min(shape_.count, kSampledSingles);
+    if (static_cast<double>(CountDifferent(column_, singles)) >
+        kMostlyDifferent * static_cast<double>(singles)) {
+      return;
+    }
     const double count = static_cast<double>(shape_.count);
-    const double different = GuessDifferent(column_);
+    const double different = static_cast<double>(CountDifferent(column_, shape_.count));
     double value_bytes = static_cast<double>(shape_.value_bytes) / count;
     if (shape_.kind != Kind::kBytes) {
       for (const Candidate &other : *candidates) {
@@ -162,9 +164,6 @@ class Guesses {
       }
     }
     const double bytes = different * value_bytes + count * std::ceil(std::log2(different)) / 8;
-    std::erase_if(*candidates, [](const Candidate &candidate) {
-      return candidate.encoding.codec == Codec::kDictionary;
-    });
     Add({Codec::kDictionary, Wrap::kNone}, bytes, 0, candidates);
   }
 

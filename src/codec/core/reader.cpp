@@ -2,6 +2,7 @@
 #include <array>
 #include <cstring>
 
+#include "codec/core/bitpack.hpp"
 #include "codec/core/codec.hpp"
 #include "codec/core/segment.hpp"
 
@@ -15,9 +16,9 @@ constexpr size_t kNone = SIZE_MAX;
 }  // namespace
 
 struct Reader::State {
-  Header header = {};
+  Header header = {};  // of a segment without values, if none is open
   Body body;
-  Decoder *decoder = nullptr;                          // null: nothing is open
+  Decoder *decoder = nullptr;                          // of the open segment
   std::unique_ptr<Decoder> decoders[kCodecs][kKinds];  // made when first needed
   std::unique_ptr<std::byte[]> room;                   // of kVectorValues of the widest kind
   size_t read = kNone;                                 // the vector that lies in `room`
@@ -58,25 +59,20 @@ Reader::~Reader() { delete state_; }
 
 Status Reader::Open(std::span<const uint8_t> segment) {
   State &state = *state_;
-  state.decoder = nullptr;
+  state.header = {};
   state.read = kNone;
-  if (const Status status = ReadHeader(segment, &state.header); status != Status::kOk) {
-    state.header = {};
-    return status;
-  }
-  const Shape &shape = state.header.shape;
-  Status status = state.body.Open(state.header.encoding.wrap, segment.subspan(kHeaderBytes),
-                                  LongestBody(shape));
-  auto &decoder = state.decoders[static_cast<size_t>(state.header.encoding.codec)]
-                                [static_cast<size_t>(shape.kind)];
-  if (decoder == nullptr) decoder = state.header.scheme->decoder();
-  if (status == Status::kOk) status = decoder->Open(shape, &state.body);
-  if (status == Status::kOk) {
-    state.decoder = decoder.get();
-  } else {
-    state.header = {};
-  }
-  return status;
+  Header header;
+  if (const Status status = ReadHeader(segment, &header); status != Status::kOk) return status;
+  auto &decoder = state.decoders[static_cast<size_t>(header.encoding.codec)]
+                                [static_cast<size_t>(header.shape.kind)];
+  if (decoder == nullptr) decoder = header.scheme->decoder();
+  Status status = state.body.Open(header.encoding.wrap, segment.subspan(kHeaderBytes),
+                                  LongestBody(header.shape));
+  if (status == Status::kOk) status = decoder->Open(header.shape, &state.body);
+  if (status != Status::kOk) return status;
+  state.header = header;
+  state.decoder = decoder.get();
+  return Status::kOk;
 }
 
 Kind Reader::kind() const { return state_->header.shape.kind; }
@@ -129,10 +125,9 @@ Status Reader::SelectRange(size_t index, int64_t low, int64_t high, Selection *s
   }
   Values values;
   if (const Status status = Read(index, &values); status != Status::kOk) return status;
-  for (size_t i = 0; i < values.count; ++i) {
-    const uint64_t fits = low <= values.ints[i] && values.ints[i] <= high;
-    selection->words[i / 64] |= fits << (i % 64);
-  }
+  const uint64_t span = static_cast<uint64_t>(high) - static_cast<uint64_t>(low);
+  SelectSpan(reinterpret_cast<const uint64_t *>(values.ints), values.count,
+             static_cast<uint64_t>(low), span, selection->words);
   return Status::kOk;
 }
 

@@ -73,7 +73,13 @@ class RunLengthDecoder : public Decoder {
   Status Read(size_t index, const Target &target) override {
     T *places = PlacesOf<T>(target);
     return ForEachRun(index, [places](const T &value, size_t begin, size_t end) {
-      std::fill(places + begin, places + end, value);
+      // Most runs are short: a copy of fixed length, of which the next run overwrites what is too much.
+      constexpr size_t kAhead = 8;
+      if (begin + kAhead <= kVectorValues) {
+        std::fill_n(places + begin, kAhead, value);
+        begin += kAhead;
+      }
+      if (begin < end) std::fill(places + begin, places + end, value);
     });
   }
 

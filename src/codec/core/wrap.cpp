@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 #include "codec/core/bytes.hpp"
 
@@ -31,22 +32,6 @@ size_t Compress(Wrap wrap, std::span<const uint8_t> in, int zstd_level, ZSTD_CCt
   const size_t length =
       ZSTD_compressCCtx(context, out, in.size() - 1, in.data(), in.size(), zstd_level);
   return ZSTD_isError(length) ? 0 : length;
-}
-
-// Decompresses a frame to exactly out.size() bytes; the context is zstd's.
-bool Decompress(Wrap wrap, std::span<const uint8_t> in, ZSTD_DCtx *context,
-                std::span<uint8_t> out) {
-  if (in.size() == out.size()) {
-    std::memcpy(out.data(), in.data(), in.size());
-    return true;
-  }
-  if (in.size() > out.size()) return false;
-  if (wrap == Wrap::kLz4) {
-    return LZ4_decompress_safe(reinterpret_cast<const char *>(in.data()),
-                               reinterpret_cast<char *>(out.data()), static_cast<int>(in.size()),
-                               static_cast<int>(out.size())) == static_cast<int>(out.size());
-  }
-  return ZSTD_decompressDCtx(context, out.data(), out.size(), in.data(), in.size()) == out.size();
 }
 
 }  // namespace
@@ -80,8 +65,6 @@ Status WrapBody(Wrap wrap, std::span<const uint8_t> body, int zstd_level, size_t
   }
   return Status::kOk;
 }
-
-void Body::FreeContext::operator()(ZSTD_DCtx_s *context) const { ZSTD_freeDCtx(context); }
 
 Status Body::Open(Wrap wrap, std::span<const uint8_t> stored, size_t limit) {
   wrap_ = wrap;
@@ -123,6 +106,28 @@ Status Body::Need(size_t at, size_t length) {
   return Status::kOk;
 }
 
+void Body::FreeDecompressor::operator()(ZSTD_DCtx_s *decompressor) const {
+  ZSTD_freeDCtx(decompressor);
+}
+
+// Decompresses a frame to exactly out.size() bytes.
+bool Body::Decompress(std::span<const uint8_t> in, std::span<uint8_t> out) {
+  if (in.size() == out.size()) {
+    std::memcpy(out.data(), in.data(), in.size());
+    return true;
+  }
+  if (in.size() > out.size()) return false;
+  if (wrap_ == Wrap::kLz4) {
+    return LZ4_decompress_safe(reinterpret_cast<const char *>(in.data()),
+                               reinterpret_cast<char *>(out.data()), static_cast<int>(in.size()),
+                               static_cast<int>(out.size())) == static_cast<int>(out.size());
+  }
+  if (decompressor_ == nullptr) decompressor_.reset(ZSTD_createDCtx());
+  if (decompressor_ == nullptr) throw std::bad_alloc();
+  return ZSTD_decompressDCtx(decompressor_.get(), out.data(), out.size(), in.data(), in.size()) ==
+         out.size();
+}
+
 // Decompresses a frame into its place in the buffer.
 Status Body::Unwrap(size_t frame) {
   const size_t begin = frame == 0 ? 0 : Load<uint32_t>(ends_.data(), frame - 1);
@@ -130,12 +135,7 @@ Status Body::Unwrap(size_t frame) {
   if (begin > end || end > frames_.size()) return Status::kCorrupted;
   const size_t at = frame * frame_bytes_;
   const std::span<uint8_t> out(buffer_.get() + at, std::min(frame_bytes_, size_ - at));
-  if (wrap_ == Wrap::kZstd && context_ == nullptr) {
-    context_.reset(ZSTD_createDCtx());
-    if (context_ == nullptr) throw std::bad_alloc();
-  }
-  if (!Decompress(wrap_, frames_.subspan(begin, end - begin), context_.get(), out))
-    return Status::kCorrupted;
+  if (!Decompress(frames_.subspan(begin, end - begin), out)) return Status::kCorrupted;
   present_[frame] = true;
   return Status::kOk;
 }

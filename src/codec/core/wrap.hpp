@@ -13,7 +13,7 @@
 
 #include "codec/core/codec.hpp"
 
-struct ZSTD_DCtx_s;
+struct ZSTD_DCtx_s;  // zstd's decompressor, whose header only wrap.cpp needs
 
 namespace helios::codec {
 
@@ -40,7 +40,12 @@ class Body {
   const uint8_t *data() const { return data_; }
 
  private:
+  struct FreeDecompressor {
+    void operator()(ZSTD_DCtx_s *decompressor) const;
+  };
+
   Status Unwrap(size_t frame);
+  bool Decompress(std::span<const uint8_t> in, std::span<uint8_t> out);
 
   const uint8_t *data_ = nullptr;
   size_t size_ = 0;
@@ -49,12 +54,8 @@ class Body {
   std::span<const uint8_t> ends_, frames_;
   std::unique_ptr<uint8_t[]> buffer_;  // not initialized: only frames that are needed are touched
   size_t capacity_ = 0;
-  std::vector<bool> present_;  // by frame
-  // The decompressor's state, for all segments: made when first needed.
-  struct FreeContext {
-    void operator()(ZSTD_DCtx_s *context) const;
-  };
-  std::unique_ptr<ZSTD_DCtx_s, FreeContext> context_;
+  std::vector<bool> present_;                                    // by frame
+  std::unique_ptr<ZSTD_DCtx_s, FreeDecompressor> decompressor_;  // made when first needed
 };
 
 }  // namespace helios::codec
