@@ -1,4 +1,6 @@
 // Segments of strings in every codec: round trips, equality on encoded data, damage.
+#include <zstd.h>
+
 #include <functional>
 #include <random>
 
@@ -144,6 +146,25 @@ TEST(StringsTest, StringsOfOnePatternPlaceByPlace) {
   const Owned hashes(strings_like(kMaxSegmentValues, "xxxxxxxxxxxxxxxx"));
   ASSERT_EQ(EncodeAs(hashes.column, {Codec::kLetters, Wrap::kNone}, 1, {}, &segment), Status::kOk);
   EXPECT_LT(segment.size() * 1.99, hashes.bytes.size());
+}
+
+// What a wrap makes of raw strings is as short as what zstd makes of the strings as lines of text.
+TEST(StringsTest, AWrapSeesRawStringsAsText) {
+  for (const size_t different : {size_t{500}, size_t{20000}}) {
+    const Strings strings = RandomWords(20000, different, 9);
+    std::string lines;
+    for (const std::string &string : strings) lines += string + "\n";
+    std::vector<char> plain(ZSTD_compressBound(lines.size()));
+    constexpr int kLevel = 9;
+    const size_t bytes =
+        ZSTD_compress(plain.data(), plain.size(), lines.data(), lines.size(), kLevel);
+    const Owned owned(strings);
+    std::vector<uint8_t> segment;
+    ASSERT_EQ(
+        EncodeFramed(owned.column, {Codec::kRaw, Wrap::kZstd}, kLevel, kWholeBody, {}, &segment),
+        Status::kOk);
+    EXPECT_LT(static_cast<double>(segment.size()), 1.01 * static_cast<double>(bytes));
+  }
 }
 
 TEST(StringsTest, DamageIsToldOrHarmless) {
