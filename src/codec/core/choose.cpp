@@ -17,15 +17,16 @@ namespace {
 
 // Runs of whole vectors show differences, repeats and frames as the column has them.
 constexpr size_t kSampledRuns = 4;
-constexpr size_t kSampledBytes = size_t{1} << 20;  // of strings, roughly
+constexpr size_t kSampledBytes = size_t{1} << 17;  // of strings, roughly
 // Of so many single values this share differs, at least, where more than half of 65,536 values differ: a
 // dictionary is no use then.
 constexpr size_t kSampledSingles = 2048;
 constexpr double kMostlyDifferent = 0.97;
 constexpr size_t kFinalists = 3;
+constexpr size_t kFinalistsSmall = 6;
 // Guesses beyond the best by this factor and these bytes are no finalists, save for kSmall: the heads of
 // bodies are guessed too large, since they do not grow with the sample.
-constexpr double kHopeless = 1.5;
+constexpr double kHopeless = 1.25;
 constexpr double kHopelessBytes = 2048;
 
 // kAuto takes nothing that takes longer to read than this multiple of the fastest, and a wrap only
@@ -95,6 +96,49 @@ size_t CountDifferent(const Column &column, size_t count) {
   return different;
 }
 
+// The segments of a column; its bodies are encoded once for all wraps.
+class Segments {
+ public:
+  Segments(const Column &column, int zstd_level, size_t frame_bytes)
+      : column_(column), zstd_level_(zstd_level), frame_bytes_(frame_bytes) {}
+
+  const Column &column() const { return column_; }
+
+  // Makes the segment by an encoding, as EncodeAs.
+  Status Make(Encoding encoding, Stop stop, std::vector<uint8_t> *segment) {
+    Made &made = Find(encoding);
+    if (made.status == Status::kInterrupted) {
+      made.status = EncodeBody(column_, encoding, stop, &made.body);
+    }
+    if (made.status != Status::kOk) return made.status;
+    segment->clear();
+    return AppendSegment(ShapeOf(column_), encoding, made.body, zstd_level_, frame_bytes_, stop,
+                         segment);
+  }
+
+ private:
+  // A body, once it was encoded.
+  struct Made {
+    Encoding encoding;
+    Status status = Status::kInterrupted;
+    std::vector<uint8_t> body;
+  };
+
+  Made &Find(Encoding encoding) {
+    if (!HasOwnForm(encoding.codec, column_.kind)) encoding.wrap = Wrap::kNone;
+    if (encoding.wrap != Wrap::kNone) encoding.wrap = Wrap::kZstd;  // one form for both
+    for (Made &made : made_) {
+      if (made.encoding == encoding) return made;
+    }
+    return made_.emplace_back(Made{.encoding = encoding, .body = {}});
+  }
+
+  const Column &column_;
+  const int zstd_level_;
+  const size_t frame_bytes_;
+  std::vector<Made> made_;
+};
+
 // Guesses sizes and times of all encodings.
 class Guesses {
  public:
@@ -103,6 +147,7 @@ class Guesses {
         shape_(ShapeOf(column)),
         policy_(policy),
         sample_(column, SampleRuns(column)),
+        segments_(sample_.column(), policy.zstd_level, kWholeBody),
         scale_(static_cast<double>(std::max<size_t>(shape_.value_bytes, 1)) /
                static_cast<double>(std::max<size_t>(ShapeOf(sample_.column()).value_bytes, 1))) {}
 
@@ -136,8 +181,7 @@ class Guesses {
   Status AddSampled(Encoding encoding, double body_bytes, Stop stop,
                     std::vector<Candidate> *candidates) {
     std::vector<uint8_t> segment;
-    const Status status =
-        EncodeFramed(sample_.column(), encoding, policy_.zstd_level, kWholeBody, stop, &segment);
+    const Status status = segments_.Make(encoding, stop, &segment);
     if (status != Status::kOk) return status;
     const double bytes = static_cast<double>(segment.size() - kHeaderBytes) * scale_;
     Add(encoding, bytes, body_bytes, candidates);
@@ -171,6 +215,7 @@ class Guesses {
   const Shape shape_;
   const Policy &policy_;
   const Gathered sample_;
+  Segments segments_;
   const double scale_;
 };
 
@@ -194,18 +239,19 @@ void Rank(Policy::Aim aim, std::vector<Candidate> *candidates) {
 // The smallest encoding so far, or one that is nearly as small and faster.
 class Winner {
  public:
-  Winner(const Column &column, const Policy &policy) : column_(column), policy_(policy) {}
+  Winner(const Column &column, const Policy &policy)
+      : policy_(policy),
+        segments_(column, policy.zstd_level,
+                  policy.aim == Policy::Aim::kSmall ? kWholeBody : kFrameBytes) {}
 
   // Encodes the whole column; kUnfit if the candidate cannot.
   Status Try(const Candidate &candidate, Stop stop) {
-    const bool whole = policy_.aim == Policy::Aim::kSmall;
     std::vector<uint8_t> segment;
-    const Status status = EncodeFramed(column_, candidate.encoding, policy_.zstd_level,
-                                       whole ? kWholeBody : kFrameBytes, stop, &segment);
+    const Status status = segments_.Make(candidate.encoding, stop, &segment);
     if (status != Status::kOk) return status;
     const double weight =
         Weight(policy_.aim, candidate.encoding.wrap, static_cast<double>(segment.size()));
-    const double margin = whole                               ? 1
+    const double margin = policy_.aim == Policy::Aim::kSmall  ? 1
                           : policy_.aim == Policy::Aim::kFast ? kNearlyAsSmallFast
                                                               : kNearlyAsSmall;
     const bool faster = candidate.nanoseconds < nanoseconds_;
@@ -224,8 +270,8 @@ class Winner {
   }
 
  private:
-  const Column &column_;
   const Policy &policy_;
+  Segments segments_;
   std::vector<uint8_t> segment_;
   Encoding encoding_;
   double weight_ = 0, nanoseconds_ = 0;
@@ -238,19 +284,21 @@ Status Choose(const Column &column, const Policy &policy, Stop stop, std::vector
   if (status != Status::kOk) return status;
   Rank(policy.aim, &candidates);
   Winner winner(column, policy);
+  const bool small = policy.aim == Policy::Aim::kSmall;
+  const size_t most = small ? kFinalistsSmall : kFinalists;
   size_t finalists = 0;
   const double best = Weight(policy.aim, candidates[0].encoding.wrap, candidates[0].bytes);
   for (const Candidate &candidate : candidates) {
     const double weight = Weight(policy.aim, candidate.encoding.wrap, candidate.bytes);
     const bool hopeless = weight > kHopeless * best + kHopelessBytes;
-    if (hopeless && finalists > 0 && policy.aim != Policy::Aim::kSmall) break;
+    if (hopeless && finalists > 0 && !small) break;
     const Status tried = winner.Try(candidate, stop);
     if (tried == Status::kInterrupted) return tried;
-    if (tried == Status::kOk && ++finalists == kFinalists) break;
+    if (tried == Status::kOk && ++finalists == most) break;
   }
   // What kSmall promises to keep up with; and what always fits.
   for (const Wrap wrap : {Wrap::kNone, Wrap::kLz4, Wrap::kZstd}) {
-    if (policy.aim != Policy::Aim::kSmall && (wrap != Wrap::kNone || finalists > 0)) continue;
+    if (!small && (wrap != Wrap::kNone || finalists > 0)) continue;
     if (winner.Try({{Codec::kRaw, wrap}, 0, 0}, stop) == Status::kInterrupted) {
       return Status::kInterrupted;
     }

@@ -2,8 +2,6 @@
 #include "codec/core/dictionary.hpp"
 
 #include <algorithm>
-#include <bit>
-#include <numeric>
 
 #include "codec/core/bitpack.hpp"
 #include "codec/core/gather.hpp"
@@ -85,16 +83,15 @@ Status EncodeNumbers(const Column &column, Stop stop, std::vector<uint8_t> *out)
   }
   // Floating-point bits in the order of integers ascend with the values of one sign, which is what
   // the codec of the nested values can make use of.
-  std::vector<uint32_t> order(firsts.size()), rank(firsts.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
-    return static_cast<int64_t>(WordAt(column, firsts[a])) <
-           static_cast<int64_t>(WordAt(column, firsts[b]));
-  });
-  std::vector<uint32_t> sorted(firsts.size());
+  std::vector<std::pair<int64_t, uint32_t>> order(firsts.size());
   for (uint32_t i = 0; i < order.size(); ++i) {
-    rank[order[i]] = i;
-    sorted[i] = firsts[order[i]];
+    order[i] = {static_cast<int64_t>(WordAt(column, firsts[i])), i};
+  }
+  std::sort(order.begin(), order.end());
+  std::vector<uint32_t> sorted(firsts.size()), rank(firsts.size());
+  for (uint32_t i = 0; i < order.size(); ++i) {
+    rank[order[i].second] = i;
+    sorted[i] = firsts[order[i].second];
   }
   for (uint32_t &code : codes) code = rank[code];
   const Gathered different(column, sorted);

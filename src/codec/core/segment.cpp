@@ -11,30 +11,6 @@ constexpr uint8_t kVersion = 1;
 // What a raw body may have beside its values.
 constexpr size_t kRawHeadBytes = 16;
 
-// Encodes behind what is in *out; on failure leaves what was appended.
-Status EncodeBehind(const Column &column, Encoding encoding, int zstd_level, size_t frame_bytes,
-                    Stop stop, std::vector<uint8_t> *out) {
-  const Scheme *scheme = FindScheme(encoding.codec, column.kind);
-  if (scheme == nullptr) return Status::kUnfit;
-  WriteHeader(ShapeOf(column), encoding, out);
-  std::vector<uint8_t> unwrapped;
-  const bool wrapped = encoding.wrap != Wrap::kNone;
-  std::vector<uint8_t> *body = wrapped ? &unwrapped : out;
-  const size_t body_at = body->size();
-  const auto encode =
-      wrapped && scheme->encode_for_wrap != nullptr ? scheme->encode_for_wrap : scheme->encode;
-  if (const Status status = encode(column, stop, body); status != Status::kOk) {
-    return status;
-  }
-  const size_t body_bytes = body->size() - body_at;
-  if (encoding.codec != Codec::kRaw && body_bytes >= RawBytes(column)) return Status::kUnfit;
-  if (!wrapped) return Status::kOk;
-  const size_t wrapped_at = out->size();
-  const Status status = WrapBody(encoding.wrap, unwrapped, zstd_level, frame_bytes, stop, out);
-  if (status != Status::kOk) return status;
-  return out->size() - wrapped_at < body_bytes ? Status::kOk : Status::kUnfit;
-}
-
 }  // namespace
 
 void WriteHeader(const Shape &shape, Encoding encoding, std::vector<uint8_t> *out) {
@@ -78,18 +54,45 @@ Status ReadHeader(std::span<const uint8_t> segment, Header *header) {
 
 size_t LongestBody(const Shape &shape) { return shape.value_bytes + kRawHeadBytes; }
 
-Status EncodeFramed(const Column &column, Encoding encoding, int zstd_level, size_t frame_bytes,
-                    Stop stop, std::vector<uint8_t> *out) {
+bool HasOwnForm(Codec codec, Kind kind) {
+  const Scheme *scheme = FindScheme(codec, kind);
+  return scheme != nullptr && scheme->encode_for_wrap != nullptr;
+}
+
+Status EncodeBody(const Column &column, Encoding encoding, Stop stop, std::vector<uint8_t> *body) {
   if (stop.requested()) return Status::kInterrupted;
+  const Scheme *scheme = FindScheme(encoding.codec, column.kind);
+  if (scheme == nullptr) return Status::kUnfit;
+  const bool own_form = encoding.wrap != Wrap::kNone && scheme->encode_for_wrap != nullptr;
+  body->clear();
+  const Status status = (own_form ? scheme->encode_for_wrap : scheme->encode)(column, stop, body);
+  if (status != Status::kOk) return status;
+  const bool short_enough = encoding.codec == Codec::kRaw || body->size() < RawBytes(column);
+  return short_enough ? Status::kOk : Status::kUnfit;
+}
+
+Status AppendSegment(const Shape &shape, Encoding encoding, std::span<const uint8_t> body,
+                     int zstd_level, size_t frame_bytes, Stop stop, std::vector<uint8_t> *out) {
   const size_t at = out->size();
-  const Status status = EncodeBehind(column, encoding, zstd_level, frame_bytes, stop, out);
+  WriteHeader(shape, encoding, out);
+  if (encoding.wrap == Wrap::kNone) {
+    AppendArray(out, body.data(), body.size());
+    return Status::kOk;
+  }
+  Status status = WrapBody(encoding.wrap, body, zstd_level, frame_bytes, stop, out);
+  if (status == Status::kOk && out->size() - at - kHeaderBytes >= body.size()) {
+    status = Status::kUnfit;
+  }
   if (status != Status::kOk) out->resize(at);
   return status;
 }
 
 Status EncodeAs(const Column &column, Encoding encoding, int zstd_level, Stop stop,
                 std::vector<uint8_t> *out) {
-  return EncodeFramed(column, encoding, zstd_level, kFrameBytes, stop, out);
+  std::vector<uint8_t> body;
+  const Status status = EncodeBody(column, encoding, stop, &body);
+  if (status != Status::kOk) return status;
+  return AppendSegment(ShapeOf(column), encoding, body, zstd_level, kFrameBytes, stop, out);
 }
 
 Status Inspect(std::span<const uint8_t> segment, SegmentInfo *info) {
