@@ -1,4 +1,6 @@
 // Segments of strings in every codec: round trips, equality on encoded data, damage.
+#include <zstd.h>
+
 #include <functional>
 #include <random>
 
@@ -113,7 +115,7 @@ TEST(StringsTest, ADictionaryHasItsStringsByFsstWhereThatIsShorter) {
   ExpectRoundTrips(strings, "descriptions");
 }
 
-TEST(StringsTest, StringsOfOneLengthPlaceByPlace) {
+TEST(StringsTest, StringsOfOnePatternPlaceByPlace) {
   std::mt19937 random(8);
   const auto strings_like = [&](size_t count, const char *pattern) {
     Strings strings(count);
@@ -130,6 +132,9 @@ TEST(StringsTest, StringsOfOneLengthPlaceByPlace) {
   ExpectRoundTrips(strings_like(1, "x"), "one letter");
   ExpectRoundTrips(strings_like(3000, "?"), "all letters");
   ExpectRoundTrips(strings_like(3000, "????????"), "all letters in eight places");
+  Strings numbers;
+  for (int i = 0; i < 3000; ++i) numbers.push_back(std::to_string(random() % 100000 * i));
+  ExpectRoundTrips(numbers, "numbers");
   ExpectRoundTrips(strings_like(1100, std::string(64, 'd').c_str()), "the longest");
   Strings longer = strings_like(1100, std::string(65, 'd').c_str());
   const Owned owned(longer);
@@ -141,6 +146,25 @@ TEST(StringsTest, StringsOfOneLengthPlaceByPlace) {
   const Owned hashes(strings_like(kMaxSegmentValues, "xxxxxxxxxxxxxxxx"));
   ASSERT_EQ(EncodeAs(hashes.column, {Codec::kLetters, Wrap::kNone}, 1, {}, &segment), Status::kOk);
   EXPECT_LT(segment.size() * 1.99, hashes.bytes.size());
+}
+
+// What a wrap makes of raw strings is as short as what zstd makes of the strings as lines of text.
+TEST(StringsTest, AWrapSeesRawStringsAsText) {
+  for (const size_t different : {size_t{500}, size_t{20000}}) {
+    const Strings strings = RandomWords(20000, different, 9);
+    std::string lines;
+    for (const std::string &string : strings) lines += string + "\n";
+    std::vector<char> plain(ZSTD_compressBound(lines.size()));
+    constexpr int kLevel = 9;
+    const size_t bytes =
+        ZSTD_compress(plain.data(), plain.size(), lines.data(), lines.size(), kLevel);
+    const Owned owned(strings);
+    std::vector<uint8_t> segment;
+    ASSERT_EQ(
+        EncodeFramed(owned.column, {Codec::kRaw, Wrap::kZstd}, kLevel, kWholeBody, {}, &segment),
+        Status::kOk);
+    EXPECT_LT(static_cast<double>(segment.size()), 1.01 * static_cast<double>(bytes));
+  }
 }
 
 TEST(StringsTest, DamageIsToldOrHarmless) {
