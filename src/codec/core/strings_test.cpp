@@ -159,9 +159,11 @@ TEST(StringsTest, AWrapSeesRawStringsAsText) {
     const size_t bytes =
         ZSTD_compress(plain.data(), plain.size(), lines.data(), lines.size(), kLevel);
     const Owned owned(strings);
-    std::vector<uint8_t> segment;
+    std::vector<uint8_t> body, segment;
+    const Encoding encoding{Codec::kRaw, Wrap::kZstd};
+    ASSERT_EQ(EncodeBody(owned.column, encoding, {}, &body), Status::kOk);
     ASSERT_EQ(
-        EncodeFramed(owned.column, {Codec::kRaw, Wrap::kZstd}, kLevel, kWholeBody, {}, &segment),
+        AppendSegment(ShapeOf(owned.column), encoding, body, kLevel, kWholeBody, {}, &segment),
         Status::kOk);
     EXPECT_LT(static_cast<double>(segment.size()), 1.01 * static_cast<double>(bytes));
   }
