@@ -201,8 +201,10 @@ bool CanBegin(Oid relation, const char *position);
 // Tells whether this transaction has changed a tracked table, or may have.
 bool HasOwnChanges(Oid relation);
 
-// Stores the net changes of a table between a position and the active snapshot: (op "char", old row, new row).
-void StoreChanges(Oid relation, const char *position, pg::StoredRows *rows);
+// Stores the net changes of a table between a position and the active snapshot: columns c1, c2, … of the table (those
+// that were dropped are null), and a bigint that says how many of these rows came, or went if it is negative. Returns
+// how many rows have changed.
+int64 StoreChanges(Oid relation, const char *position, pg::StoredRows *rows);
 
 // Counts records after a position, up to a limit, and tells when the first of their transactions committed, as far as
 // commit timestamps tell; 0: nobody knows.

@@ -14,10 +14,10 @@
 #include "changelog/changelog.hpp"
 #include "mview/group_texts.hpp"
 #include "mview/keys.hpp"
-#include "mview/netting.hpp"
 #include "mview/trees.hpp"
 #include "pg/compat.hpp"
 #include "pg/names.hpp"
+#include "pg/netting.hpp"
 
 extern "C" {
 #include "access/xact.h"
@@ -335,7 +335,7 @@ void ChangeGroups(Changes *changes, int step, const Counted *node, pg::StoredRow
                   pg::StoredRows *keys) {
   pg::StoredRows source = {};
   StoreLinear(changes, node->source, &source);
-  NetInPlace(&source);
+  pg::NetInPlace(&source);
   if (tuplestore_tuple_count(source.store) == 0) {
     tuplestore_end(source.store);
     return;
@@ -385,7 +385,7 @@ void ChangeGroups(Changes *changes, int step, const Counted *node, pg::StoredRow
               keys);
   }
   Project(changes->names, node, "after_state", after, false, output);
-  NetInPlace(output);
+  pg::NetInPlace(output);
   WriteState(changes, step, node);
   for (const char *name : {"source_changes", "p", "f", "after", "before_state", "after_state"})
     unregister_ENR(changes->names, name);
