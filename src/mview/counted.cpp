@@ -139,13 +139,11 @@ void StoreTextAsOwner(const char *text, QueryEnvironment *names, pg::StoredRows 
   owner.Leave();
 }
 
-// Puts rows of the state, known by a name, through the projection of a node.
-void Project(QueryEnvironment *names, const Counted *node, const char *rows_name,
-             const pg::StoredRows &rows, bool is_negative, pg::StoredRows *output) {
+// Puts rows of the state, which a text reads from named rows, through the projection of a node.
+void Project(QueryEnvironment *names, const Counted *node, const char *text, bool is_negative,
+             pg::StoredRows *output) {
   auto *query = static_cast<Query *>(copyObjectImpl(node->projection));
-  Splice(
-      query, kStateRows,
-      RowsEntry(rows_name, node->state, static_cast<double>(tuplestore_tuple_count(rows.store))));
+  Splice(query, kStateRows, SubqueryEntry(Parse(text, names)));
   if (is_negative) {
     auto *weight = llast_node(TargetEntry, query->targetList);
     weight->expr = reinterpret_cast<Expr *>(makeFuncExpr(
@@ -154,13 +152,7 @@ void Project(QueryEnvironment *names, const Counted *node, const char *rows_name
   Store(query, names, output);
 }
 
-// Names rows and returns the same.
-pg::StoredRows Named(QueryEnvironment *names, const char *name, const pg::StoredRows &rows) {
-  NameRows(names, name, rows);
-  return rows;
-}
-
-// Joins the changes of rows, by group, with the state.
+// Joins the changes of rows, by group, with the state, and names the pairs "p".
 pg::StoredRows PairWithState(Changes *changes, int step, const Counted *node) {
   StringInfoData sql;
   initStringInfo(&sql);
@@ -183,11 +175,34 @@ pg::StoredRows PairWithState(Changes *changes, int step, const Counted *node) {
   appendStringInfoString(&sql, " AS redo FROM p");
   pg::StoredRows pairs = {};
   StoreTextAsOwner(sql.data, changes->names, &pairs);
+  NameRows(changes->names, "p", pairs);
   return pairs;
 }
 
-// Computes the groups of pairs anew that need it; the result may be empty.
-pg::StoredRows RedoGroups(Changes *changes, const Counted *node) {
+// Calls `visit` with every stored row, in a slot.
+template <typename Visit>
+void ForEachRow(const pg::StoredRows &rows, Visit visit) {
+  TupleTableSlot *slot = MakeSingleTupleTableSlot(rows.desc, &TTSOpsMinimalTuple);
+  tuplestore_rescan(rows.store);
+  while (tuplestore_gettupleslot(rows.store, true, false, slot)) visit(slot);
+  ExecDropSingleTupleTableSlot(slot);
+}
+
+// Tells whether a group of pairs must be computed anew.
+bool HasRedo(const pg::StoredRows &pairs) {
+  bool has = false;
+  ForEachRow(pairs, [&](TupleTableSlot *slot) {
+    bool is_null;
+    const Datum redo = slot_getattr(slot, static_cast<AttrNumber>(pairs.desc->natts), &is_null);
+    has = has || (!is_null && DatumGetBool(redo));
+  });
+  return has;
+}
+
+// Computes the groups of pairs anew that need it, and names them "f"; no rows, also no store, if none does.
+pg::StoredRows RedoGroups(Changes *changes, const Counted *node, const pg::StoredRows &pairs) {
+  pg::StoredRows fresh = {};
+  if (!HasRedo(pairs)) return fresh;
   StringInfoData sql;
   initStringInfo(&sql);
   appendStringInfoString(&sql, "SELECT p.id");
@@ -196,63 +211,76 @@ pg::StoredRows RedoGroups(Changes *changes, const Counted *node) {
   appendStringInfo(&sql, "%s AS pattern FROM p WHERE p.redo", NullPattern(node->key_count, "p.g"));
   pg::StoredRows keys = {};
   StoreText(sql.data, changes->names, &keys);
-  pg::StoredRows fresh = {};
-  if (tuplestore_tuple_count(keys.store) > 0) {
-    NameRows(changes->names, "k", keys);
-    ComputeAnew(changes, node, &fresh);
-  }
+  NameRows(changes->names, "k", keys);
+  ComputeAnew(changes, node, &fresh);
   tuplestore_end(keys.store);
-  if (fresh.store == nullptr) {
-    resetStringInfo(&sql);
-    appendStringInfoString(&sql, "SELECT 0::int8 AS id, 0::int8 AS n");
-    ForEachMeasure(node, [&](const Column &column) {
-      appendStringInfo(&sql, ", NULL::%s AS m%d", column.type, column.number);
-    });
-    StoreText(sql.data, changes->names, &fresh);
-  }
+  NameRows(changes->names, "f", fresh);
   return fresh;
 }
 
-// Puts pairs together to rows (tid, and the columns of the state), and checks them.
-pg::StoredRows MergePairs(Changes *changes, const Counted *node) {
+// Puts pairs together to rows named "after": tid, and the columns of the state.
+pg::StoredRows MergePairs(Changes *changes, const Counted *node, bool has_fresh) {
   StringInfoData sql;
   initStringInfo(&sql);
   appendStringInfoString(&sql, "SELECT p.tid, p.h, ");
   AppendKeys(&sql, node, "CASE WHEN p.tid IS NULL THEN p.g%d ELSE p.s_g%d END, ");
-  appendStringInfoString(
-      &sql, "CASE WHEN p.redo THEN coalesce(f.n, 0) ELSE coalesce(p.s_n, 0) + p.n END AS n");
-  AppendMerged(&sql, node);
-  appendStringInfoString(&sql, " FROM p LEFT JOIN f ON f.id = p.id");
+  appendStringInfoString(&sql, has_fresh ? "CASE WHEN p.redo THEN coalesce(f.n, 0) ELSE "
+                                           "coalesce(p.s_n, 0) + p.n END AS n"
+                                         : "coalesce(p.s_n, 0) + p.n AS n");
+  AppendMerged(&sql, node, has_fresh);
+  appendStringInfo(&sql, " FROM p%s", has_fresh ? " LEFT JOIN f ON f.id = p.id" : "");
   pg::StoredRows merged = {};
   StoreTextAsOwner(sql.data, changes->names, &merged);
   // Names of keys were lost behind CASE.
   for (int i = 1; i <= node->key_count; i++)
     namestrcpy(&TupleDescAttr(merged.desc, i + 1)->attname, psprintf("g%d", i));
   NameRows(changes->names, "after", merged);
-  pg::StoredRows wrong = {};
-  StoreText("SELECT FROM after WHERE n < 0 LIMIT 1", changes->names, &wrong);
-  if (tuplestore_tuple_count(wrong.store) > 0)
-    changes->why_full = "its state does not agree with its tables";
-  tuplestore_end(wrong.store);
   return merged;
 }
 
+// What becomes of groups: how many go, stay and come, and whether one has fewer rows than none.
+struct Fates {
+  int64 going, staying, coming;
+  bool is_wrong;
+};
+
+Fates FatesOf(const Counted *node, const pg::StoredRows &merged) {
+  Fates fates = {};
+  ForEachRow(merged, [&](TupleTableSlot *slot) {
+    bool is_new, is_null;
+    (void)slot_getattr(slot, 1, &is_new);
+    const int64 rows =
+        DatumGetInt64(slot_getattr(slot, static_cast<AttrNumber>(node->key_count + 3), &is_null));
+    if (rows < 0) fates.is_wrong = true;
+    if (is_new) {
+      fates.coming += rows > 0 ? 1 : 0;
+    } else if (rows == 0 && !node->is_always_there) {
+      fates.going++;
+    } else {
+      fates.staying++;
+    }
+  });
+  return fates;
+}
+
 // Writes merged rows to the state.
-void WriteState(Changes *changes, int step, const Counted *node) {
+void WriteState(Changes *changes, int step, const Counted *node, const Fates &fates) {
   const char *state = QualifiedState(changes->view->relation, step);
-  if (!node->is_always_there)
+  if (fates.going > 0)
     Write(psprintf("DELETE FROM %s s USING after a WHERE s.ctid = a.tid AND a.n = 0", state),
           changes->names);
   StringInfoData sql;
   initStringInfo(&sql);
-  appendStringInfo(&sql, "UPDATE %s s SET n = a.n", state);
-  ForEachMeasure(node, [&](const Column &column) {
-    appendStringInfo(&sql, ", m%d = a.m%d", column.number, column.number);
-  });
-  appendStringInfo(&sql, " FROM after a WHERE s.ctid = a.tid%s",
-                   node->is_always_there ? "" : " AND a.n > 0");
-  Write(sql.data, changes->names);
-  if (node->is_always_there) return;
+  if (fates.staying > 0) {
+    appendStringInfo(&sql, "UPDATE %s s SET n = a.n", state);
+    ForEachMeasure(node, [&](const Column &column) {
+      appendStringInfo(&sql, ", m%d = a.m%d", column.number, column.number);
+    });
+    appendStringInfo(&sql, " FROM after a WHERE s.ctid = a.tid%s",
+                     fates.going > 0 ? " AND a.n > 0" : "");
+    Write(sql.data, changes->names);
+  }
+  if (fates.coming == 0) return;
   resetStringInfo(&sql);
   appendStringInfo(&sql, "INSERT INTO %s SELECT a.h", state);
   AppendKeys(&sql, node, ", a.g%d AS g%d");
@@ -261,6 +289,36 @@ void WriteState(Changes *changes, int step, const Counted *node) {
                  [&](const Column &column) { appendStringInfo(&sql, ", a.m%d", column.number); });
   appendStringInfoString(&sql, " FROM after a WHERE a.tid IS NULL AND a.n > 0");
   Write(sql.data, changes->names);
+}
+
+// Adds what the projection makes of groups as they were, taken away, and as they are; with `keys`, in place of the
+// former their keys.
+void ProjectPairs(QueryEnvironment *names, const Counted *node, pg::StoredRows *output,
+                  pg::StoredRows *keys) {
+  StringInfoData before, after;
+  initStringInfo(&before);
+  initStringInfo(&after);
+  if (keys == nullptr) {
+    appendStringInfoString(&before, "SELECT p.h");
+    AppendKeys(&before, node, ", p.s_g%d AS g%d");
+    appendStringInfoString(&before, ", p.s_n AS n");
+    ForEachMeasure(node, [&](const Column &column) {
+      appendStringInfo(&before, ", p.s_m%d AS m%d", column.number, column.number);
+    });
+    appendStringInfoString(&before, " FROM p WHERE p.tid IS NOT NULL");
+    Project(names, node, before.data, true, output);
+  } else {
+    AppendKeys(&before, node, "a.g%d AS c%d, ");
+    StoreText(psprintf("SELECT %s1::int8 AS weight FROM after a", before.data), names, keys);
+  }
+  appendStringInfoString(&after, "SELECT a.h");
+  AppendKeys(&after, node, ", a.g%d AS g%d");
+  appendStringInfoString(&after, ", a.n");
+  ForEachMeasure(node,
+                 [&](const Column &column) { appendStringInfo(&after, ", a.m%d", column.number); });
+  appendStringInfo(&after, " FROM after a%s", node->is_always_there ? "" : " WHERE a.n > 0");
+  Project(names, node, after.data, false, output);
+  pg::NetInPlace(output);
 }
 
 // Makes the table of a state, empty.
@@ -341,56 +399,22 @@ void ChangeGroups(Changes *changes, int step, const Counted *node, pg::StoredRow
     return;
   }
   NameRows(changes->names, "source_changes", source);
-  pg::StoredRows pairs = Named(changes->names, "p", PairWithState(changes, step, node));
-  pg::StoredRows fresh = Named(changes->names, "f", RedoGroups(changes, node));
-  if (changes->why_full != nullptr) {
-    for (pg::StoredRows *rows : {&source, &pairs, &fresh}) tuplestore_end(rows->store);
-    return;
+  pg::StoredRows pairs = PairWithState(changes, step, node);
+  pg::StoredRows fresh = RedoGroups(changes, node, pairs);
+  pg::StoredRows merged = {};
+  if (changes->why_full == nullptr) merged = MergePairs(changes, node, fresh.store != nullptr);
+  Fates fates = {};
+  if (merged.store != nullptr) fates = FatesOf(node, merged);
+  if (fates.is_wrong) changes->why_full = "its state does not agree with its tables";
+  if (changes->why_full == nullptr) {
+    ProjectPairs(changes->names, node, output, keys);
+    WriteState(changes, step, node, fates);
   }
-  pg::StoredRows merged = MergePairs(changes, node);
-  if (changes->why_full != nullptr) {
-    for (pg::StoredRows *rows : {&source, &pairs, &fresh, &merged}) tuplestore_end(rows->store);
-    return;
+  for (const char *name : {"source_changes", "p", "f", "after"}) {
+    if (get_ENR(changes->names, name) != nullptr) unregister_ENR(changes->names, name);
   }
-
-  StringInfoData columns;
-  initStringInfo(&columns);
-  AppendKeys(&columns, node, ", a.g%d AS g%d");
-  appendStringInfoString(&columns, ", a.n");
-  ForEachMeasure(
-      node, [&](const Column &column) { appendStringInfo(&columns, ", a.m%d", column.number); });
-  pg::StoredRows before = {}, after = {};
-  StringInfoData sql;
-  initStringInfo(&sql);
-  appendStringInfoString(&sql, "SELECT p.h");
-  AppendKeys(&sql, node, ", p.s_g%d AS g%d");
-  appendStringInfoString(&sql, ", p.s_n AS n");
-  ForEachMeasure(node, [&](const Column &column) {
-    appendStringInfo(&sql, ", p.s_m%d AS m%d", column.number, column.number);
-  });
-  appendStringInfoString(&sql, " FROM p WHERE p.tid IS NOT NULL");
-  StoreText(sql.data, changes->names, &before);
-  StoreText(psprintf("SELECT a.h%s FROM after a%s", columns.data,
-                     node->is_always_there ? "" : " WHERE a.n > 0"),
-            changes->names, &after);
-  NameRows(changes->names, "before_state", before);
-  NameRows(changes->names, "after_state", after);
-  if (keys == nullptr) {
-    Project(changes->names, node, "before_state", before, true, output);
-  } else {
-    StringInfoData of_keys;
-    initStringInfo(&of_keys);
-    AppendKeys(&of_keys, node, "a.g%d AS c%d, ");
-    StoreText(psprintf("SELECT %s1::int8 AS weight FROM after a", of_keys.data), changes->names,
-              keys);
-  }
-  Project(changes->names, node, "after_state", after, false, output);
-  pg::NetInPlace(output);
-  WriteState(changes, step, node);
-  for (const char *name : {"source_changes", "p", "f", "after", "before_state", "after_state"})
-    unregister_ENR(changes->names, name);
-  for (pg::StoredRows *rows : {&source, &pairs, &fresh, &merged, &before, &after})
-    tuplestore_end(rows->store);
+  for (pg::StoredRows *rows : {&source, &pairs, &fresh, &merged})
+    if (rows->store != nullptr) tuplestore_end(rows->store);
 }
 
 void BuildGroups(const View &view, const Shape *shape, int step, const Counted *node) {
