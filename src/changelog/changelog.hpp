@@ -14,6 +14,8 @@
 #include "pg/pg.hpp"
 #include "pg/rows.hpp"
 
+#include <initializer_list>
+
 extern "C" {
 #include "access/attnum.h"
 #include "access/htup.h"
@@ -225,6 +227,23 @@ class OwnerScope {
 
 // Runs a statement as the owner of the extension; the result is in SPI. Up to `limit` rows, 0: all.
 void RunAsOwner(const char *sql, bool read_only, int expected, long limit = 0);
+
+// A parameter of a statement; texts may be null, and an instant is null if it is 0.
+struct Argument {
+  Oid type;
+  Datum value;
+  bool is_null;
+};
+Argument OidArgument(Oid value);
+Argument IntArgument(int64 value);
+Argument FloatArgument(double value);
+Argument TextArgument(const char *value);
+Argument InstantArgument(TimestampTz value);
+
+// Runs a statement with parameters as RunAsOwner does, with a plan that this session keeps under the address of the
+// text, which must be a literal.
+void RunKeptAsOwner(const char *sql, std::initializer_list<Argument> arguments, bool read_only,
+                    int expected);
 
 // Microseconds that history is kept where a table says nothing else.
 int64 DefaultRetention();

@@ -190,7 +190,7 @@ int64 StoreKeyed(const TrackedTable &leaf, Relation table, const Output &output,
   TupleDesc of_log = CreateTupleDescCopy(RelationGetDescr(recent->log));
   Tuplesortstate *sort = BeginSort(*key, of_log);
   while (TupleTableSlot *record = NextRecent(recent)) tuplesort_puttupleslot(sort, record);
-  SummarizeIfWorth(recent);
+  SummarizeUnused(recent);
   EndRecent(recent);
   tuplesort_performsort(sort);
 
@@ -227,7 +227,7 @@ void StoreBag(const TrackedTable &leaf, const Output &output, Position *position
     const char op = DatumGetChar(slot_getattr(record, kLogOp, &is_null));
     Put(output, record, kLogColumns, op == kOpInsert ? 1 : -1);
   }
-  SummarizeIfWorth(recent);
+  SummarizeUnused(recent);
   EndRecent(recent);
 }
 

@@ -4,6 +4,7 @@
 #include "pg/compat.hpp"
 
 extern "C" {
+#include "access/brin.h"
 #include "access/genam.h"
 #include "access/nbtree.h"
 #include "access/table.h"
@@ -69,6 +70,7 @@ void FindPages(RecentScan *scan) {
     if (index->rd_rel->relam == BRIN_AM_OID && index->rd_index->indisvalid &&
         !OidIsValid(scan->index)) {
       scan->index = RelationGetRelid(index);
+      scan->range = BrinGetPagesPerRange(index);
       scan->runs = FindRuns(index, scan->position->xmin);
     }
     index_close(index, NoLock);
@@ -83,7 +85,6 @@ void FindPages(RecentScan *scan) {
 bool BeginRun(RecentScan *scan) {
   if (scan->next == list_length(scan->runs)) return false;
   const auto *run = static_cast<const PageRun *>(list_nth(scan->runs, scan->next++));
-  scan->pages_read += static_cast<int64>(run->last) - run->first + 1;
   ItemPointerData low, high;
   ItemPointerSet(&low, run->first, FirstOffsetNumber);
   ItemPointerSet(&high, run->last, MaxOffsetNumber);
@@ -91,6 +92,25 @@ bool BeginRun(RecentScan *scan) {
     scan->scan = table_beginscan_tidrange(scan->log, GetActiveSnapshot(), &low, &high);
   } else {
     table_rescan_tidrange(scan->scan, &low, &high);
+  }
+  return true;
+}
+
+// Notes that the range of a page has records.
+void NoteUse(RecentScan *scan, BlockNumber page) {
+  const int range = static_cast<int>(page / scan->range);
+  if (range != scan->last_used) scan->used = bms_add_member(scan->used, range);
+  scan->last_used = range;
+}
+
+// Summarizes the ranges of a run that are full and were not used, from the last one on; false if one of them had a
+// summary already.
+bool SummarizeRun(const RecentScan *scan, const PageRun &run, BlockNumber full) {
+  for (int64 range = run.last / scan->range; range >= run.first / scan->range; range--) {
+    if (range >= full || bms_is_member(static_cast<int>(range), scan->used)) continue;
+    const Datum summarized = OidFunctionCall2(F_BRIN_SUMMARIZE_RANGE, ObjectIdGetDatum(scan->index),
+                                              Int64GetDatum(range * scan->range));
+    if (DatumGetInt32(summarized) == 0) return false;
   }
   return true;
 }
@@ -137,7 +157,7 @@ RecentScan *BeginRecent(Oid log, Position *position) {
   auto *scan = static_cast<RecentScan *>(palloc0(sizeof(RecentScan)));
   scan->log = table_open(log, AccessShareLock);
   scan->position = position;
-  scan->last_used = InvalidBlockNumber;
+  scan->last_used = -1;
   scan->slot = table_slot_create(scan->log, nullptr);
   FindPages(scan);
   (void)BeginRun(scan);
@@ -153,9 +173,7 @@ TupleTableSlot *NextRecent(RecentScan *scan) {
       continue;
     }
     if (HasEnded(scan->position, TransactionAt(scan->slot, kLogXid))) continue;
-    const BlockNumber page = ItemPointerGetBlockNumber(&scan->slot->tts_tid);
-    if (page != scan->last_used) scan->pages_used++;
-    scan->last_used = page;
+    if (OidIsValid(scan->index)) NoteUse(scan, ItemPointerGetBlockNumber(&scan->slot->tts_tid));
     return scan->slot;
   }
 }
@@ -166,16 +184,17 @@ void EndRecent(RecentScan *scan) {
   table_close(scan->log, NoLock);
 }
 
-void SummarizeIfWorth(const RecentScan *scan) {
-  // Summaries of fewer pages save less than asking for them costs.
-  constexpr BlockNumber kManyPages = 128;
-  if (!OidIsValid(scan->index) || scan->pages_read - scan->pages_used < kManyPages ||
-      RecoveryInProgress() || XactReadOnly)
-    return;
+void SummarizeUnused(const RecentScan *scan) {
+  if (!OidIsValid(scan->index) || RecoveryInProgress() || XactReadOnly) return;
   const Oid log = RelationGetRelid(scan->log);
   // VACUUM holds the lock, and does the same.
   if (!ConditionalLockRelationOid(log, ShareUpdateExclusiveLock)) return;
-  OidFunctionCall1(F_BRIN_SUMMARIZE_NEW_VALUES, ObjectIdGetDatum(scan->index));
+  const BlockNumber full = RelationGetNumberOfBlocks(scan->log) / scan->range;
+  for (int i = list_length(scan->runs) - 1; i >= 0; i--) {
+    const auto *run = static_cast<const PageRun *>(list_nth(scan->runs, i));
+    // Before one that has a summary the others have theirs.
+    if (!SummarizeRun(scan, *run, full)) break;
+  }
   UnlockRelationOid(log, ShareUpdateExclusiveLock);
 }
 

@@ -7,6 +7,7 @@ extern "C" {
 #include "access/relscan.h"
 #include "access/transam.h"
 #include "executor/tuptable.h"
+#include "nodes/bitmapset.h"
 #include "nodes/pg_list.h"
 #include "utils/relcache.h"
 }
@@ -35,13 +36,14 @@ bool HadCreated(Position *position, FullTransactionId raw);
 struct RecentScan {
   Relation log;
   Position *position;
-  Oid index;   // the block range index on transactions; invalid: all pages are read
-  List *runs;  // of PageRun
-  int next;    // the first run that has not been begun
+  Oid index;          // the block range index on transactions; invalid: all pages are read
+  BlockNumber range;  // so many pages has each of its ranges
+  List *runs;         // of PageRun
+  int next;           // the first run that has not been begun
   TableScanDesc scan;
   TupleTableSlot *slot;
-  int64 pages_read, pages_used;
-  BlockNumber last_used;
+  Bitmapset *used;  // numbers of ranges that had such records
+  int last_used;
 };
 
 // Begins a scan in the active snapshot; memory of the caller's context.
@@ -53,7 +55,7 @@ TupleTableSlot *NextRecent(RecentScan *scan);
 // Ends a scan.
 void EndRecent(RecentScan *scan);
 
-// Lets the index tell of ranges that are full, if a scan has read many pages for nothing: the next one passes them by.
-void SummarizeIfWorth(const RecentScan *scan);
+// Lets the index tell of full ranges that a scan has read for nothing: the next one passes them by.
+void SummarizeUnused(const RecentScan *scan);
 
 }  // namespace helios::changelog
