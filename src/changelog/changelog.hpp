@@ -5,6 +5,7 @@
 //   xid xid8      transaction (top level) that ended the version; of op 'I': that created the row
 //   creator xid8  raw xmin of the version, widened to 64 bits; null for 'I'
 //   op "char"     'U', 'D': pre-image of an update or delete; 'I': key of a new row (keyless: the row)
+//   place tid     where the new row was written, which may have moved since; of 'D' no valid one
 //   c1, c2, …     column n of the table is column n + kLogColumns here
 //
 // With C a set of committed transactions, the table at C is: current rows whose creator is in C, and
@@ -31,10 +32,11 @@ extern "C" {
 
 namespace helios::changelog {
 
-inline constexpr int kLogColumns = 3;
+inline constexpr int kLogColumns = 4;
 inline constexpr AttrNumber kLogXid = 1;
 inline constexpr AttrNumber kLogCreator = 2;
 inline constexpr AttrNumber kLogOp = 3;
+inline constexpr AttrNumber kLogPlace = 4;
 
 inline constexpr char kOpUpdate = 'U';
 inline constexpr char kOpDelete = 'D';

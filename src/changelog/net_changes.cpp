@@ -50,6 +50,15 @@ struct Key {
 struct Group {
   TupleTableSlot *record;  // any, or the version at the position if there was one
   bool is_old;
+  ItemPointerData place;  // where a version of now may be
+};
+
+// The table that rows of now are looked up in.
+struct Present {
+  Relation table;
+  BlockNumber pages;
+  IndexScanDesc scan;  // of the key
+  TupleTableSlot *row;
 };
 
 // Describes rows with the columns of a table as c1, c2, …, and a weight.
@@ -139,15 +148,18 @@ Tuplesortstate *BeginSort(const Key &key, TupleDesc log) {
                               nullptr, TUPLESORT_NONE);
 }
 
+bool AreEqual(Key *key, int column, Datum left, Datum right) {
+  return DatumGetBool(
+      FunctionCall2Coll(&key->equals[column], key->index->rd_indcollation[column], left, right));
+}
+
 // Tells whether two records have the same key.
 bool HaveSameKey(Key *key, TupleTableSlot *a, TupleTableSlot *b) {
   for (int i = 0; i < key->count; i++) {
     bool is_null;
     const Datum left = slot_getattr(a, key->of_log[i], &is_null);
     const Datum right = slot_getattr(b, key->of_log[i], &is_null);
-    if (!DatumGetBool(
-            FunctionCall2Coll(&key->equals[i], key->index->rd_indcollation[i], left, right)))
-      return false;
+    if (!AreEqual(key, i, left, right)) return false;
   }
   return true;
 }
@@ -160,18 +172,43 @@ bool IsOld(Position *position, TupleTableSlot *record) {
                     DatumGetFullTransactionId(slot_getattr(record, kLogCreator, &is_null)));
 }
 
-// Finds the row that has the key of a record now.
-bool FindRow(Key *key, IndexScanDesc scan, TupleTableSlot *record, TupleTableSlot *row) {
+// Tells whether a row has the key of a record.
+bool HasKey(Key *key, TupleTableSlot *record, TupleTableSlot *row) {
+  for (int i = 0; i < key->count; i++) {
+    bool is_null;
+    const Datum left = slot_getattr(record, key->of_log[i], &is_null);
+    const Datum right =
+        slot_getattr(row, static_cast<AttrNumber>(key->of_log[i] - kLogColumns), &is_null);
+    if (!AreEqual(key, i, left, right)) return false;
+  }
+  return true;
+}
+
+// Finds the row that has the key of a group now: where it was written, unless it has gone or moved.
+bool FindRow(Key *key, const Present &present, const Group &group) {
+  ItemPointerData place = group.place;
+  if (ItemPointerIsValid(&place) && ItemPointerGetBlockNumber(&place) < present.pages &&
+      table_tuple_fetch_row_version(present.table, &place, GetActiveSnapshot(), present.row) &&
+      HasKey(key, group.record, present.row))
+    return true;
   ScanKeyData keys[INDEX_MAX_KEYS];
   for (int i = 0; i < key->count; i++) {
     bool is_null;
     ScanKeyEntryInitializeWithInfo(&keys[i], 0, static_cast<AttrNumber>(i + 1),
                                    BTEqualStrategyNumber, key->index->rd_opcintype[i],
                                    key->index->rd_indcollation[i], &key->equals[i],
-                                   slot_getattr(record, key->of_log[i], &is_null));
+                                   slot_getattr(group.record, key->of_log[i], &is_null));
   }
-  index_rescan(scan, keys, key->count, nullptr, 0);
-  return index_getnext_slot(scan, ForwardScanDirection, row);
+  index_rescan(present.scan, keys, key->count, nullptr, 0);
+  return index_getnext_slot(present.scan, ForwardScanDirection, present.row);
+}
+
+// Takes over where a record says that a version is.
+void TakePlace(TupleTableSlot *record, ItemPointerData *place) {
+  bool is_null;
+  const Datum value = slot_getattr(record, kLogPlace, &is_null);
+  const auto *of_record = reinterpret_cast<const ItemPointerData *>(DatumGetPointer(value));
+  if (ItemPointerIsValid(of_record)) *place = *of_record;
 }
 
 // Adds what has become of the row of a key; returns whether it has changed.
@@ -194,26 +231,31 @@ int64 StoreKeyed(const TrackedTable &leaf, Relation table, const Output &output,
   EndRecent(recent);
   tuplesort_performsort(sort);
 
-  IndexScanDesc scan = pg::BeginIndexScan(table, key->index, GetActiveSnapshot(), key->count, 0);
+  Present present = {table, RelationGetNumberOfBlocks(table),
+                     pg::BeginIndexScan(table, key->index, GetActiveSnapshot(), key->count, 0),
+                     table_slot_create(table, nullptr)};
   TupleTableSlot *record = MakeSingleTupleTableSlot(of_log, &TTSOpsMinimalTuple);
-  TupleTableSlot *row = table_slot_create(table, nullptr);
-  Group group = {MakeSingleTupleTableSlot(of_log, &TTSOpsMinimalTuple), false};
+  Group group = {MakeSingleTupleTableSlot(of_log, &TTSOpsMinimalTuple), false, {}};
   int64 count = 0;
   const auto finish = [&] {
     if (TTS_EMPTY(group.record)) return;
-    count += PutGroup(output, group, FindRow(key, scan, group.record, row), row) ? 1 : 0;
+    const bool is_there = FindRow(key, present, group);
+    count += PutGroup(output, group, is_there, present.row) ? 1 : 0;
   };
   while (tuplesort_gettupleslot(sort, true, false, record, nullptr)) {
     CHECK_FOR_INTERRUPTS();
     const bool is_same = !TTS_EMPTY(group.record) && HaveSameKey(key, group.record, record);
-    if (is_same && (group.is_old || !IsOld(position, record))) continue;
     if (!is_same) finish();
+    if (!is_same) ItemPointerSetInvalid(&group.place);
+    TakePlace(record, &group.place);
+    if (is_same && (group.is_old || !IsOld(position, record))) continue;
     group.is_old = IsOld(position, record);
     ExecCopySlot(group.record, record);
   }
   finish();
-  index_endscan(scan);
-  for (TupleTableSlot *slot : {record, row, group.record}) ExecDropSingleTupleTableSlot(slot);
+  index_endscan(present.scan);
+  for (TupleTableSlot *slot : {record, present.row, group.record})
+    ExecDropSingleTupleTableSlot(slot);
   tuplesort_end(sort);
   index_close(key->index, NoLock);
   return count;
