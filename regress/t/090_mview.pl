@@ -233,6 +233,8 @@ is($node->safe_psql('plans', qq{
 	-- What they read is altered, and is another relation.
 	CREATE INDEX ON heliosdb.mviews (generation); ALTER TABLE heliosdb.mview_history ADD COLUMN note text; ANALYZE heliosdb.mviews; $refresh
 	ALTER TABLE base ADD COLUMN more int DEFAULT 5; CREATE INDEX ON base (g); CREATE UNIQUE INDEX ON counted (g); $refresh
+	REFRESH MATERIALIZED VIEW counted; $refresh
+	INSERT INTO base SELECT i, 1 FROM generate_series(100, 9000) i; $refresh
 	DROP TABLE base CASCADE; DROP EXTENSION heliosdb CASCADE; CREATE EXTENSION heliosdb; $maintain $refresh
 	-- The search path of the session does not matter.
 	SET search_path = nowhere, public; $refresh
