@@ -187,7 +187,9 @@ bool HasKey(Key *key, TupleTableSlot *record, TupleTableSlot *row) {
 // Finds the row that has the key of a group now: where it was written, unless it has gone or moved.
 bool FindRow(Key *key, const Present &present, const Group &group) {
   ItemPointerData place = group.place;
-  if (ItemPointerIsValid(&place) && ItemPointerGetBlockNumber(&place) < present.pages &&
+  // A row that is new since the position would have a record with its place, and there was one row only at a time.
+  if (!ItemPointerIsValid(&place)) return false;
+  if (ItemPointerGetBlockNumber(&place) < present.pages &&
       table_tuple_fetch_row_version(present.table, &place, GetActiveSnapshot(), present.row) &&
       HasKey(key, group.record, present.row))
     return true;
