@@ -237,13 +237,14 @@ struct Argument {
   bool is_null;
 };
 Argument OidArgument(Oid value);
+Argument OidsArgument(const List *values);
 Argument IntArgument(int64 value);
 Argument FloatArgument(double value);
 Argument TextArgument(const char *value);
 Argument InstantArgument(TimestampTz value);
 
 // Runs a statement with parameters as RunAsOwner does, with a plan that this session keeps under the address of the
-// text, which must be a literal.
+// text, which must stay.
 void RunKeptAsOwner(const char *sql, std::initializer_list<Argument> arguments, bool read_only,
                     int expected);
 

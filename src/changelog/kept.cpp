@@ -5,6 +5,7 @@ extern "C" {
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "nodes/parsenodes.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
@@ -47,6 +48,15 @@ SPIPlanPtr Prepare(const char *sql, std::initializer_list<Argument> arguments) {
 }  // namespace
 
 Argument OidArgument(Oid value) { return {OIDOID, ObjectIdGetDatum(value), false}; }
+
+Argument OidsArgument(const List *values) {
+  auto *oids = static_cast<Datum *>(palloc((list_length(values) + 1) * sizeof(Datum)));
+  const ListCell *cell;
+  foreach (cell, values) oids[foreach_current_index(cell)] = ObjectIdGetDatum(lfirst_oid(cell));
+  ArrayType *array =
+      construct_array(oids, list_length(values), OIDOID, sizeof(Oid), true, TYPALIGN_INT);
+  return {OIDARRAYOID, PointerGetDatum(array), false};
+}
 
 Argument IntArgument(int64 value) { return {INT8OID, Int64GetDatum(value), false}; }
 

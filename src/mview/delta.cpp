@@ -5,6 +5,7 @@
 #include "mview/linear.hpp"
 #include "mview/settings.hpp"
 #include "mview/shape.hpp"
+#include "mview/state.hpp"
 #include "mview/steps.hpp"
 #include "mview/trees.hpp"
 #include "pg/compat.hpp"
@@ -173,7 +174,7 @@ void ComputeDelta(const View &view, const Shape *shape, Delta *delta) {
 }
 
 void BuildState(const View &view, const Shape *shape) {
-  DropGroups(view.relation);
+  DropStates(view.relation);
   ListCell *cell;
   foreach (cell, shape->steps) {
     const auto *step = static_cast<Step *>(lfirst(cell));
@@ -181,6 +182,6 @@ void BuildState(const View &view, const Shape *shape) {
   }
 }
 
-void DropState(Oid view) { DropGroups(view); }
+void DropState(Oid view) { DropStates(view); }
 
 }  // namespace helios::mview
