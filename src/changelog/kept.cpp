@@ -26,6 +26,8 @@ struct Kept {
   SPIPlanPtr plan;
 };
 
+constinit HTAB *plans = nullptr;
+
 HTAB *MakeTable() {
   constexpr long kFew = 16;
   HASHCTL control = {};
@@ -72,7 +74,7 @@ Argument InstantArgument(TimestampTz value) {
 
 void RunKeptAsOwner(const char *sql, std::initializer_list<Argument> arguments, bool read_only,
                     int expected) {
-  static HTAB *table = MakeTable();
+  if (plans == nullptr) plans = MakeTable();
   Datum values[kMostArguments];
   char nulls[kMostArguments];
   int count = 0;
@@ -82,10 +84,10 @@ void RunKeptAsOwner(const char *sql, std::initializer_list<Argument> arguments, 
   }
   OwnerScope owner;
   owner.Enter();
-  auto *kept = static_cast<Kept *>(hash_search(table, &sql, HASH_FIND, nullptr));
+  auto *kept = static_cast<Kept *>(hash_search(plans, &sql, HASH_FIND, nullptr));
   if (kept == nullptr) {
     SPIPlanPtr plan = Prepare(sql, arguments);
-    kept = static_cast<Kept *>(hash_search(table, &sql, HASH_ENTER, nullptr));
+    kept = static_cast<Kept *>(hash_search(plans, &sql, HASH_ENTER, nullptr));
     kept->plan = plan;
   }
   if (SPI_execute_plan(kept->plan, values, nulls, read_only, 0) != expected)

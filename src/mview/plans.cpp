@@ -43,7 +43,7 @@ struct Kept {
   List *rows;  // of Rows
 };
 
-HTAB *plans = nullptr;
+constinit HTAB *plans = nullptr;
 
 uint32 HashText(const void *key, Size) {
   const char *text = *static_cast<const char *const *>(key);
