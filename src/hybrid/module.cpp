@@ -1,8 +1,16 @@
+#include "hybrid/compression.hpp"
 #include "hybrid/executor.hpp"
+#include "hybrid/explain.hpp"
 #include "hybrid/hybrid.hpp"
+#include "hybrid/statements.hpp"
 
 namespace helios::hybrid {
 
-void InitHybrid() { InitExecutor(); }
+void InitHybrid() {
+  InitCompression();
+  InitExecutor();
+  InitExplain();
+  InitStatements();
+}
 
 }  // namespace helios::hybrid
