@@ -52,6 +52,10 @@ bool SatisfiesSnapshot(Relation rel, TupleTableSlot *slot, Snapshot snapshot);
 TransactionId DeleteIndexTuples(Relation rel, TM_IndexDeleteOp *operation);
 
 // write.cpp
+void Insert(Relation rel, TupleTableSlot *slot, CommandId cid, int options, BulkInsertState bulk);
+void MultiInsert(Relation rel, TupleTableSlot **slots, int count, CommandId cid, int options,
+                 BulkInsertState bulk);
+void FinishBulkInsert(Relation rel, int options);
 TM_Result Delete(Relation rel, ItemPointer tid, CommandId cid, Snapshot snapshot,
                  Snapshot crosscheck, bool wait, TM_FailureData *failure, bool changing_partition);
 TM_Result Update(Relation rel, ItemPointer tid, TupleTableSlot *slot, CommandId cid,

@@ -52,7 +52,9 @@ class ChunkWriter {
   // Encodes what was gathered. The bytes belong to the writer, until Reset.
   std::span<const uint8> Encode();
   uint32 meta_bytes() const { return meta_bytes_; }
-  // Forgets what was gathered.
+  // Forgets what was gathered, but not what was encoded.
+  void Forget() { rows_ = 0; }
+  // Forgets both.
   void Reset();
 
  private:

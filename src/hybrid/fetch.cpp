@@ -1,6 +1,7 @@
 #include "hybrid/fetch.hpp"
 
 #include "hybrid/am.hpp"
+#include "hybrid/direct_load.hpp"
 #include "hybrid/holes.hpp"
 #include "hybrid/slot.hpp"
 #include "hybrid/stand_in.hpp"
@@ -8,7 +9,9 @@
 extern "C" {
 #include "access/heapam.h"
 #include "access/relscan.h"
+#include "access/xact.h"
 #include "pgstat.h"
+#include "storage/lmgr.h"
 #include "utils/snapmgr.h"
 }
 #undef Min
@@ -55,6 +58,16 @@ bool FetchColdRow(const Store &store, const ItemPointerData &tid, Snapshot snaps
       return false;
     }
     if (dirty) creator = snapshot->xmin;
+    if (slot != nullptr && !OidIsValid(chunk->blob)) {
+      // Somebody is loading it; only then is there something to be looked at.
+      if (TransactionIdIsCurrentTransactionId(chunk->creator)) {
+        FlushLoad(RelationGetRelid(store.rel));
+      } else {
+        XactLockTableWait(chunk->creator, nullptr, nullptr, XLTW_None);
+      }
+      chunk->rows = 0;
+      return FetchColdRow(store, tid, snapshot, slot, chunk);
+    }
   }
   const bool alive = IsAlive(store, row, snapshot);
   if (dirty) snapshot->xmin = creator;

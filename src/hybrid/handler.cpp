@@ -47,6 +47,9 @@ TableAmRoutine MakeRoutine() {
   routine.tuple_get_latest_tid = GetLatestTid;
   routine.tuple_satisfies_snapshot = SatisfiesSnapshot;
   routine.index_delete_tuples = DeleteIndexTuples;
+  routine.tuple_insert = Insert;
+  routine.multi_insert = MultiInsert;
+  routine.finish_bulk_insert = FinishBulkInsert;
   routine.tuple_delete = Delete;
   routine.tuple_update = Update;
   routine.tuple_lock = Lock;

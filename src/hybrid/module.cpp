@@ -1,4 +1,5 @@
 #include "hybrid/compression.hpp"
+#include "hybrid/direct_load.hpp"
 #include "hybrid/executor.hpp"
 #include "hybrid/explain.hpp"
 #include "hybrid/hybrid.hpp"
@@ -11,6 +12,7 @@ void InitHybrid() {
   InitExecutor();
   InitExplain();
   InitStatements();
+  InitDirectLoad();
 }
 
 }  // namespace helios::hybrid

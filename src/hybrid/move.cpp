@@ -12,11 +12,13 @@
 #include "hybrid/index_entries.hpp"
 #include "hybrid/options.hpp"
 #include "hybrid/owner.hpp"
+#include "hybrid/row_size.hpp"
 #include "hybrid/scan.hpp"
 #include "hybrid/size.hpp"
 #include "hybrid/slot.hpp"
 #include "hybrid/table_argument.hpp"
 #include "pg/pause.hpp"
+#include "settings/settings.hpp"
 
 extern "C" {
 #include "access/table.h"
@@ -117,9 +119,11 @@ void Choose(Mover *mover, Buffer buffer, PageRows *rows) {
   int count = 0;
   HeapTupleData tuple;
   for (int i = 0; i < rows->count && mover->moved + count < mover->limit; i++) {
+    StoreHot(mover, buffer, rows->offsets[i], &tuple);
+    slot_getallattrs(mover->hot);
+    if (IsTooLarge(RelationGetDescr(mover->rel), mover->hot)) continue;
     if (mover->condition != nullptr) {
       ResetExprContext(mover->context);
-      StoreHot(mover, buffer, rows->offsets[i], &tuple);
       mover->context->ecxt_scantuple = mover->hot;
       if (!ExecQual(mover->condition, mover->context)) continue;
     }
@@ -198,6 +202,11 @@ HELIOS_FUNCTION(hybrid_move_to_cold) {
   using namespace helios::hybrid;
   PreventCommandIfReadOnly("heliosdb.move_to_cold()");
   if (PG_ARGISNULL(0)) PG_RETURN_NULL();
+  if (helios::settings::CurrentHybridStorage() == helios::settings::HybridStorage::kOff) {
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("hybrid_storage is off: no row is moved into columns"),
+                    errhint("SET hybrid_storage = auto.")));
+  }
   Relation rel = OpenTableArgument(PG_GETARG_OID(0), ShareUpdateExclusiveLock);
   uint64 limit = PG_UINT64_MAX;
   if (!PG_ARGISNULL(2)) {

@@ -262,16 +262,9 @@ void NoteUnindexed(const Store &store, RowNumber first, uint32 rows, const uint6
   VisitRange(store, first, rows, SnapshotAny,
              [&](HeapTuple tuple, const StoredStandIn &stored, uint32 index) {
                if (stored.state != State::kGone || !GetBit(bits, index)) return;
-               const size_t offset = DataOffset(store, tuple);
-               Buffer buffer = ReadBuffer(store.toast, ItemPointerGetBlockNumber(&tuple->t_self));
-               LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-               GenericXLogState *xlog = GenericXLogStart(store.toast);
-               Page page = GenericXLogRegisterBuffer(xlog, buffer, 0);
-               char *item = PageGetItem(
-                   page, PageGetItemId(page, ItemPointerGetOffsetNumber(&tuple->t_self)));
-               reinterpret_cast<StoredStandIn *>(item + offset)->state = State::kUnindexed;
-               GenericXLogFinish(xlog);
-               UnlockReleaseBuffer(buffer);
+               const size_t offset = DataOffset(store, tuple) + offsetof(StoredStandIn, state);
+               const State unindexed = State::kUnindexed;
+               OverwriteTuple(store, tuple->t_self, offset, &unindexed, sizeof(unindexed));
              });
 }
 

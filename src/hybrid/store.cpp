@@ -1,5 +1,7 @@
 #include "hybrid/store.hpp"
 
+#include "hybrid/direct_load.hpp"
+
 extern "C" {
 #include "access/generic_xlog.h"
 #include "access/heapam.h"
@@ -88,6 +90,8 @@ ChunkEntry ReadEntry(const Store &store, HeapTuple tuple, int32 sequence,
 }  // namespace
 
 Store OpenStore(Relation rel, LOCKMODE lock) {
+  // Who reads sees what this session has inserted.
+  if (HasLoads()) FlushLoad(RelationGetRelid(rel));
   Store store = {};
   store.rel = rel;
   store.lock = lock;
@@ -231,21 +235,13 @@ RowNumber ReserveRows(const Store &store, uint32 count) {
     const ItemPointerData tid = tuple->t_self;
     const size_t offset = scan.data().data() - reinterpret_cast<const uint8 *>(tuple->t_data);
     scan.End();
-    Buffer buffer = ReadBuffer(store.toast, ItemPointerGetBlockNumber(&tid));
-    LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-    GenericXLogState *xlog = GenericXLogStart(store.toast);
-    Page page = GenericXLogRegisterBuffer(xlog, buffer, 0);
-    uint8 *item = reinterpret_cast<uint8 *>(
-        PageGetItem(page, PageGetItemId(page, ItemPointerGetOffsetNumber(&tid))));
-    memcpy(item + offset, &next, sizeof(next));
-    GenericXLogFinish(xlog);
-    UnlockReleaseBuffer(buffer);
+    OverwriteTuple(store, tid, offset, &next, sizeof(next));
   }
   UnlockTuple(store.rel, &lock, ExclusiveLock);
   return RowNumber{block} * kRowsPerBlock;
 }
 
-Oid WritePieces(const Store &store, std::span<const uint8> bytes, Oid blob) {
+Oid WritePieces(const Store &store, std::span<const uint8> bytes, Oid blob, int options) {
   if (!OidIsValid(blob)) {
     blob = GetNewOidWithIndex(store.toast, RelationGetRelid(store.index()), kKeyColumn);
   }
@@ -255,7 +251,7 @@ Oid WritePieces(const Store &store, std::span<const uint8> bytes, Oid blob) {
     CHECK_FOR_INTERRUPTS();
     const size_t size = bytes.size() - at < kPieceBytes ? bytes.size() - at : kPieceBytes;
     HeapTuple tuple = FormStoreTuple(store, blob, sequence++, bytes.subspan(at, size));
-    InsertStoreTuple(store, tuple, 0, bulk);
+    InsertStoreTuple(store, tuple, options, bulk);
     heap_freetuple(tuple);
   }
   FreeBulkInsertState(bulk);
@@ -297,10 +293,32 @@ void ReadPieces(const Store &store, Oid blob, uint64 offset, uint64 bytes, uint8
   if (done != bytes) RaiseCorrupted(store, "a chunk that is not complete");
 }
 
-void AddEntry(const Store &store, const ChunkEntry &entry) {
+ItemPointerData AddEntry(const Store &store, const ChunkEntry &entry) {
   HeapTuple tuple = FormEntry(store, entry);
   InsertStoreTuple(store, tuple, 0, nullptr);
+  const ItemPointerData tid = tuple->t_self;
   heap_freetuple(tuple);
+  return tid;
+}
+
+void CompleteEntry(const Store &store, const ChunkEntry &entry) {
+  HeapTuple tuple = FormEntry(store, entry);
+  OverwriteTuple(store, entry.tid, tuple->t_data->t_hoff,
+                 reinterpret_cast<const char *>(tuple->t_data) + tuple->t_data->t_hoff,
+                 tuple->t_len - tuple->t_data->t_hoff);
+  heap_freetuple(tuple);
+}
+
+void OverwriteTuple(const Store &store, const ItemPointerData &tid, size_t offset,
+                    const void *bytes, size_t size) {
+  Buffer buffer = ReadBuffer(store.toast, ItemPointerGetBlockNumber(&tid));
+  LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+  GenericXLogState *xlog = GenericXLogStart(store.toast);
+  Page page = GenericXLogRegisterBuffer(xlog, buffer, 0);
+  char *item = PageGetItem(page, PageGetItemId(page, ItemPointerGetOffsetNumber(&tid)));
+  memcpy(item + offset, bytes, size);
+  GenericXLogFinish(xlog);
+  UnlockReleaseBuffer(buffer);
 }
 
 void RemoveEntry(const Store &store, const ChunkEntry &entry) {

@@ -42,7 +42,7 @@ struct ChunkEntry {
   uint32 rows;
   uint32 meta_bytes;
   uint64 bytes;
-  Oid blob;                 // chunk_id of its pieces
+  Oid blob;                 // chunk_id of its pieces; invalid: they are yet to be written
   BlockNumber source_from;  // pages that its rows were moved from; both InvalidBlockNumber: none
   BlockNumber source_to;
   uint32 holes;           // rows of which nothing is kept but their places
@@ -75,14 +75,19 @@ Store OpenStoreForChunks(Relation rel);
 // becomes of the transaction.
 RowNumber ReserveRows(const Store &store, uint32 count);
 
-// Writes the bytes of a chunk and gives their chunk_id: a new one, or `blob` if that is valid.
-Oid WritePieces(const Store &store, std::span<const uint8> bytes, Oid blob = InvalidOid);
+// Writes the bytes of a chunk and gives their chunk_id: a new one, or `blob` if that is valid. `options`
+// are those of heap_insert.
+Oid WritePieces(const Store &store, std::span<const uint8> bytes, Oid blob = InvalidOid,
+                int options = 0);
 // Deletes the pieces of a chunk.
 void DeletePieces(const Store &store, Oid blob);
 // Reads bytes [offset, offset + bytes) of a chunk; an error if they are not there.
 void ReadPieces(const Store &store, Oid blob, uint64 offset, uint64 bytes, uint8 *to);
 
-void AddEntry(const Store &store, const ChunkEntry &entry);
+// Makes the entry of a chunk, and says where it is.
+ItemPointerData AddEntry(const Store &store, const ChunkEntry &entry);
+// Writes what an entry that this transaction has made did not know yet, in place.
+void CompleteEntry(const Store &store, const ChunkEntry &entry);
 // Deletes the entry of a chunk; its pieces are the caller's.
 void RemoveEntry(const Store &store, const ChunkEntry &entry);
 // Puts an entry in the place of one with the same rows.
@@ -120,6 +125,9 @@ HeapTuple FormEntry(const Store &store, const ChunkEntry &entry);
 HeapTuple FormStoreTuple(const Store &store, Oid key, int32 sequence, std::span<const uint8> data);
 // Inserts a tuple with its index entries; `options` are those of heap_insert.
 void InsertStoreTuple(const Store &store, HeapTuple tuple, int options, BulkInsertState bulk);
+// Writes bytes of a tuple in place, from `offset` in it on.
+void OverwriteTuple(const Store &store, const ItemPointerData &tid, size_t offset,
+                    const void *bytes, size_t size);
 // Makes the index entries of a tuple that is there.
 void IndexStoreTuple(const Store &store, HeapTuple tuple);
 

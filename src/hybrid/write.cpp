@@ -1,4 +1,5 @@
 #include "hybrid/am.hpp"
+#include "hybrid/direct_load.hpp"
 #include "hybrid/fetch.hpp"
 #include "hybrid/hybrid.hpp"
 #include "hybrid/published.hpp"
@@ -240,6 +241,20 @@ TM_Result LockAt(Relation rel, ItemPointerData *tid, Snapshot snapshot, TupleTab
 }
 
 }  // namespace
+
+void Insert(Relation rel, TupleTableSlot *slot, CommandId cid, int options, BulkInsertState bulk) {
+  if (!LoadRow(rel, slot, cid, options)) Heap()->tuple_insert(rel, slot, cid, options, bulk);
+}
+
+void MultiInsert(Relation rel, TupleTableSlot **slots, int count, CommandId cid, int options,
+                 BulkInsertState bulk) {
+  int hot = 0;
+  while (hot < count && !LoadRow(rel, slots[hot], cid, options)) hot++;
+  if (hot > 0) Heap()->multi_insert(rel, slots, hot, cid, options, bulk);
+  for (int i = hot + 1; i < count; i++) Insert(rel, slots[i], cid, options, bulk);
+}
+
+void FinishBulkInsert(Relation rel, int) { FlushLoad(RelationGetRelid(rel)); }
 
 TM_Result Delete(Relation rel, ItemPointer tid, CommandId cid, Snapshot snapshot,
                  Snapshot crosscheck, bool wait, TM_FailureData *failure, bool changing_partition) {

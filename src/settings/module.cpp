@@ -104,7 +104,6 @@ void DefineHybridStorage() {
   pg::DefineEnum({.name = "heliosdb.hybrid_storage",
                   .meaning = "Layout of data in hybrid tables: rows, columns, or by age and use.",
                   .range = "off, row, column or auto.",
-                  .awaits = "choose between rows and columns in tables of hybrid storage",
                   .bare = true},
                  &hybrid_storage, static_cast<int>(HybridStorage::kAuto), hybrid_storage_values,
                  PGC_USERSET);

@@ -35,7 +35,7 @@ constexpr double kSlowest = 8;
 constexpr double kWrapHandicap = 1 / 0.9;
 constexpr double kNearlyAsSmall = 1.05;
 // kFast gives more for speed.
-constexpr double kNearlyAsSmallFast = 1.25;
+constexpr double kNearlyAsSmallFast = 1.1;
 // A wrap over a codec that is this much longer than the best is not tried: it hardly makes up for it.
 constexpr double kWorthWrapping = 2;
 
@@ -102,8 +102,6 @@ class Segments {
   Segments(const Column &column, int zstd_level, size_t frame_bytes)
       : column_(column), zstd_level_(zstd_level), frame_bytes_(frame_bytes) {}
 
-  const Column &column() const { return column_; }
-
   // Makes the segment by an encoding, as EncodeAs.
   Status Make(Encoding encoding, Stop stop, std::vector<uint8_t> *segment) {
     Made &made = Find(encoding);
@@ -151,10 +149,15 @@ class Guesses {
         scale_(static_cast<double>(std::max<size_t>(shape_.value_bytes, 1)) /
                static_cast<double>(std::max<size_t>(ShapeOf(sample_.column()).value_bytes, 1))) {}
 
+  // Gives the candidates; kInterrupted is the only failure.
   Status Make(Stop stop, std::vector<Candidate> *candidates) {
     for (const CodecInfo &info : Registry()) {
-      const Status status = AddSampled({info.codec, Wrap::kNone}, 0, stop, candidates);
+      std::vector<uint8_t> segment;
+      const Status status = segments_.Make({info.codec, Wrap::kNone}, stop, &segment);
       if (status == Status::kInterrupted) return status;
+      if (status != Status::kOk || info.codec == Codec::kDictionary) continue;
+      const double bytes = static_cast<double>(segment.size() - kHeaderBytes) * scale_;
+      Add({info.codec, Wrap::kNone}, bytes, 0, candidates);
     }
     AddDictionary(candidates);
     if (policy_.aim == Policy::Aim::kFast) return Status::kOk;
@@ -164,10 +167,8 @@ class Guesses {
     for (const Candidate &candidate : unwrapped) {
       const Codec codec = candidate.encoding.codec;
       if (codec != Codec::kRaw && candidate.bytes > kWorthWrapping * best) continue;
-      for (const Wrap wrap : {Wrap::kLz4, Wrap::kZstd}) {
-        const Status status = AddSampled({codec, wrap}, candidate.bytes, stop, candidates);
-        if (status == Status::kInterrupted) return status;
-      }
+      const Status status = AddWraps(candidate, stop, candidates);
+      if (status == Status::kInterrupted) return status;
     }
     return Status::kOk;
   }
@@ -177,22 +178,25 @@ class Guesses {
     candidates->push_back({encoding, bytes, ReadNanoseconds(shape_, encoding, bytes, body_bytes)});
   }
 
-  // Adds an encoding, unless it is unfit for the sample.
-  Status AddSampled(Encoding encoding, double body_bytes, Stop stop,
-                    std::vector<Candidate> *candidates) {
-    std::vector<uint8_t> segment;
-    const Status status = segments_.Make(encoding, stop, &segment);
+  // Adds what wraps make of a candidate, by what they make of its sample.
+  Status AddWraps(const Candidate &candidate, Stop stop, std::vector<Candidate> *candidates) {
+    std::vector<uint8_t> unwrapped, wrapped;
+    Status status = segments_.Make(candidate.encoding, stop, &unwrapped);
     if (status != Status::kOk) return status;
-    const double bytes = static_cast<double>(segment.size() - kHeaderBytes) * scale_;
-    Add(encoding, bytes, body_bytes, candidates);
-    return status;
+    for (const Wrap wrap : {Wrap::kLz4, Wrap::kZstd}) {
+      const Encoding encoding = {candidate.encoding.codec, wrap};
+      status = segments_.Make(encoding, stop, &wrapped);
+      if (status == Status::kInterrupted) return status;
+      if (status != Status::kOk) continue;
+      const double share =
+          static_cast<double>(wrapped.size()) / static_cast<double>(unwrapped.size());
+      Add(encoding, candidate.bytes * share, candidate.bytes, candidates);
+    }
+    return Status::kOk;
   }
 
   // A dictionary of the column is not that of the sample, scaled: the values do not grow in number.
   void AddDictionary(std::vector<Candidate> *candidates) {
-    std::erase_if(*candidates, [](const Candidate &candidate) {
-      return candidate.encoding.codec == Codec::kDictionary;
-    });
     if (FindScheme(Codec::kDictionary, shape_.kind) == nullptr) return;
     const size_t singles = std::min(shape_.count, kSampledSingles);
     if (static_cast<double>(CountDifferent(column_, singles)) >
@@ -244,8 +248,12 @@ class Winner {
         segments_(column, policy.zstd_level,
                   policy.aim == Policy::Aim::kSmall ? kWholeBody : kFrameBytes) {}
 
-  // Encodes the whole column; kUnfit if the candidate cannot.
+  // Encodes the whole column, once; kUnfit if the candidate cannot.
   Status Try(const Candidate &candidate, Stop stop) {
+    if (std::find(tried_.begin(), tried_.end(), candidate.encoding) != tried_.end()) {
+      return Status::kOk;
+    }
+    tried_.push_back(candidate.encoding);
     std::vector<uint8_t> segment;
     const Status status = segments_.Make(candidate.encoding, stop, &segment);
     if (status != Status::kOk) return status;
@@ -272,11 +280,13 @@ class Winner {
  private:
   const Policy &policy_;
   Segments segments_;
+  std::vector<Encoding> tried_;
   std::vector<uint8_t> segment_;
   Encoding encoding_;
   double weight_ = 0, nanoseconds_ = 0;
 };
 
+// Encodes by the best of what seems best.
 Status Choose(const Column &column, const Policy &policy, Stop stop, std::vector<uint8_t> *out,
               Encoding *taken) {
   std::vector<Candidate> candidates;

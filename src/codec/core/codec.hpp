@@ -41,7 +41,7 @@ enum class Codec : uint8_t {
   kAlp,               // kFloat, kDouble: decimals as integers (Afroozeh et al. 2023, section 3)
   kAlpRd,             // kFloat, kDouble: front bits by dictionary (the same, section 3.4)
   kFsst,              // kBytes: symbols of up to 8 bytes (Boncz et al. 2020)
-  kLetters,           // kBytes: strings of one length, place by place
+  kLetters,           // kBytes: strings of one pattern, place by place
 };
 enum class Wrap : uint8_t { kNone = 0, kLz4 = 1, kZstd = 2 };
 struct Encoding {

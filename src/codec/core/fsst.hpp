@@ -64,6 +64,8 @@ class SymbolMatcher {
   SymbolMatcher();
   explicit SymbolMatcher(const SymbolTable &table);
 
+  // Forgets all symbols: all bytes are escaped.
+  void Clear();
   // Gives the symbol this code unless its place is taken.
   bool Add(Symbol symbol, uint8_t code);
 

@@ -28,8 +28,9 @@ size_t Put(SymbolMatcher::Match match, uint64_t word, uint8_t *out) {
 
 }  // namespace
 
-// Knows no symbol: all bytes are escaped.
-SymbolMatcher::SymbolMatcher() : buckets_(size_t{1} << kHashBits), pairs_(kPairs) {
+SymbolMatcher::SymbolMatcher() : buckets_(size_t{1} << kHashBits), pairs_(kPairs) { Clear(); }
+
+void SymbolMatcher::Clear() {
   for (Bucket &bucket : buckets_) bucket.fill({.bytes = kNever, .mask = 0, .match = {}});
   for (size_t byte = 0; byte < 256; ++byte)
     bytes_[byte] = {.id = static_cast<uint16_t>(kEscaped + byte), .length = 1};

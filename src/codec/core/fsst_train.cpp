@@ -15,6 +15,7 @@ namespace {
 
 constexpr size_t kRounds = 8;
 constexpr size_t kSampleBytes = size_t{32} * 1024;
+static_assert(kSampleBytes < UINT16_MAX);
 constexpr size_t kPieceBytes = 512;  // at most, of one string
 constexpr size_t kIds = 512;         // of SymbolMatcher::Match
 // A lone byte saves an escape, and more: longer symbols grow from it.
@@ -24,16 +25,20 @@ constexpr size_t kLeastCount = 5;
 
 using Piece = std::span<const uint8_t>;
 
-// Takes pieces evenly from all strings.
+// Takes pieces evenly from all strings, kSampleBytes at most.
 std::vector<Piece> Sample(const Column &column) {
   const size_t bytes = column.count == 0 ? 0 : column.offsets[column.count];
   const size_t step = bytes / kSampleBytes + 1;
   std::vector<Piece> pieces;
-  size_t number = 0;
+  size_t number = 0, taken = 0;
   for (size_t i = 0; i < column.count; ++i)
-    for (size_t at = column.offsets[i]; at < column.offsets[i + 1]; at += kPieceBytes)
-      if (number++ % step == 0)
-        pieces.emplace_back(column.bytes + at, std::min(kPieceBytes, column.offsets[i + 1] - at));
+    for (size_t at = column.offsets[i]; at < column.offsets[i + 1]; at += kPieceBytes) {
+      if (number++ % step != 0) continue;
+      const size_t length = std::min(kPieceBytes, column.offsets[i + 1] - at);
+      if (taken + length > kSampleBytes) return pieces;
+      pieces.emplace_back(column.bytes + at, length);
+      taken += length;
+    }
   return pieces;
 }
 
@@ -57,7 +62,7 @@ class Counts {
   std::vector<uint32_t> seen;  // pairs: first * kIds + second
 
  private:
-  std::vector<uint32_t> pairs_;
+  std::vector<uint16_t> pairs_;  // no sample is so long that one overflows
 };
 
 // Encodes a piece and counts what it is made of, and, to find more, what it could be made of.
@@ -142,7 +147,7 @@ SymbolTable SymbolTable::Train(const Column &column) {
         Candidates(counts, symbols, join, std::max<size_t>(1, kLeastCount * round / kRounds));
     std::stable_sort(candidates.begin(), candidates.end(),
                      [](const Candidate &a, const Candidate &b) { return a.gain > b.gain; });
-    matcher = SymbolMatcher();
+    matcher.Clear();
     symbols.clear();
     for (const Candidate &candidate : candidates) {
       if (symbols.size() == kMaxSymbols) break;

@@ -1,14 +1,16 @@
-// Strings of one length, such as uuid, hexadecimal hashes, phone numbers and dates in text: each place of
-// a string has few different letters, and neighbouring places are a field, a number in mixed radix.
+// Strings of one pattern, such as uuid, hashes, phone numbers and dates in text: each place of a string
+// has few different letters, and neighbouring places are a field, a number in mixed radix.
 //
-//   body   | length u8 | alphabet of each place … | table of vectors (vectors.hpp) |
+//   body   | places u8 | alphabet of each place … | table of vectors (vectors.hpp) |
 //   alphabet | letters - 1 u8 | the letters, ascending |
-//   vector | for each field: a block (block.hpp) of its numbers |
+//   vector | block (block.hpp) of the lengths | for each field: a block of its numbers |
 //
-// A field takes as many places as have at most kFieldCodes combinations. Its first place counts most, so
-// that the numbers of sorted strings ascend.
+// A string that is shorter than others has the first letter of each place behind its end. A field takes as
+// many places as have at most kFieldCodes combinations. Its first place counts most, so that the numbers
+// of sorted strings ascend.
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
 #include <memory>
 
@@ -69,48 +71,63 @@ std::vector<Ranks> MakeRanks(std::span<const Alphabet> alphabets, std::span<cons
 }
 
 // The number of a field in a string; negative if a letter is in no alphabet.
-int64_t CodeOf(const Field &field, std::span<const Ranks> ranks, const uint8_t *string) {
+int64_t CodeOf(const Field &field, std::span<const Ranks> ranks, std::string_view string) {
   int64_t code = 0;
-  for (size_t place = field.begin; place < field.end; ++place) {
-    const int64_t rank = ranks[place][string[place]];
+  for (size_t place = field.begin; place < std::min(field.end, string.size()); ++place) {
+    const int64_t rank = ranks[place][static_cast<uint8_t>(string[place])];
     code = rank == kNoLetter ? kNoLetter : code + rank;
   }
   return code;
 }
 
-Status Encode(const Column &column, Stop stop, std::vector<uint8_t> *out) {
-  if (column.count == 0) return Status::kUnfit;
-  const size_t length = column.offsets[1];
-  if (length == 0 || length > kMostPlaces) return Status::kUnfit;
-  for (size_t i = 0; i <= column.count; ++i)
-    if (column.offsets[i] != i * length) return Status::kUnfit;
-
-  std::vector<std::array<bool, 256>> occurs(length);
-  for (size_t i = 0; i < column.count; ++i)
-    for (size_t place = 0; place < length; ++place)
-      occurs[place][column.bytes[i * length + place]] = true;
-  std::vector<Alphabet> alphabets(length);
-  Append(out, static_cast<uint8_t>(length));
-  for (size_t place = 0; place < length; ++place) {
-    Alphabet &alphabet = alphabets[place];
+// Finds the letters of each place; false if there are too many places.
+bool MakeAlphabets(const Column &column, std::vector<Alphabet> *alphabets) {
+  std::array<bool, 256> occurs[kMostPlaces] = {};
+  size_t places = 0;
+  for (size_t i = 0; i < column.count; ++i) {
+    const std::string_view string = StringAt(column, i);
+    if (string.size() > kMostPlaces) return false;
+    places = std::max(places, string.size());
+    for (size_t place = 0; place < string.size(); ++place)
+      occurs[place][static_cast<uint8_t>(string[place])] = true;
+  }
+  alphabets->assign(places, {});
+  for (size_t place = 0; place < places; ++place) {
+    Alphabet &alphabet = (*alphabets)[place];
     for (size_t letter = 0; letter < occurs[place].size(); ++letter)
       if (occurs[place][letter]) alphabet.letters[alphabet.count++] = static_cast<uint8_t>(letter);
+  }
+  return true;
+}
+
+Status Encode(const Column &column, Stop stop, std::vector<uint8_t> *out) {
+  std::vector<Alphabet> alphabets;
+  if (!MakeAlphabets(column, &alphabets) || alphabets.empty()) return Status::kUnfit;
+  const std::vector<Field> fields = MakeFields(alphabets);
+  size_t bits = 0;
+  for (const Field &field : fields) bits += std::bit_width(field.codes - 1);
+  // Not shorter than raw, unless vectors differ much: no pattern, or one that few strings fill.
+  if (bits * column.count >= 8 * size_t{column.offsets[column.count]}) return Status::kUnfit;
+
+  Append(out, static_cast<uint8_t>(alphabets.size()));
+  for (const Alphabet &alphabet : alphabets) {
     Append(out, static_cast<uint8_t>(alphabet.count - 1));
     AppendArray(out, alphabet.letters.data(), alphabet.count);
   }
-
-  const std::vector<Field> fields = MakeFields(alphabets);
   const std::vector<Ranks> ranks = MakeRanks(alphabets, fields);
   const Shape shape = ShapeOf(column);
   VectorWriter writer(shape.vectors(), out);
   for (size_t index = 0; index < shape.vectors(); ++index) {
     if (stop.requested()) return Status::kInterrupted;
-    const uint8_t *const strings = column.bytes + index * kVectorValues * length;
+    const size_t first = index * kVectorValues, count = shape.values_of(index);
+    int64_t numbers[kVectorValues];
+    for (size_t i = 0; i < count; ++i)
+      numbers[i] = static_cast<int64_t>(StringAt(column, first + i).size());
+    AppendBlock(numbers, count, out);
     for (const Field &field : fields) {
-      int64_t codes[kVectorValues];
-      for (size_t i = 0; i < shape.values_of(index); ++i)
-        codes[i] = CodeOf(field, ranks, strings + i * length);
-      AppendBlock(codes, shape.values_of(index), out);
+      for (size_t i = 0; i < count; ++i)
+        numbers[i] = CodeOf(field, ranks, StringAt(column, first + i));
+      AppendBlock(numbers, count, out);
     }
     if (!writer.End()) return Status::kUnfit;
   }
@@ -124,10 +141,9 @@ class LettersDecoder : public Decoder {
     const size_t head = std::min(body->size(), kMostHeadBytes);
     if (const Status status = body->Need(0, head); status != Status::kOk) return status;
     Cursor cursor({body->data(), head});
-    uint8_t length;
-    if (!cursor.Take(&length) || length == 0 || length > kMostPlaces) return Status::kCorrupted;
-    if (shape.value_bytes != shape.count * (length + sizeof(uint32_t))) return Status::kCorrupted;
-    alphabets_.assign(length, {});
+    uint8_t places;
+    if (!cursor.Take(&places) || places == 0 || places > kMostPlaces) return Status::kCorrupted;
+    alphabets_.assign(places, {});
     for (Alphabet &alphabet : alphabets_) {
       uint8_t more;
       const uint8_t *letters;
@@ -140,7 +156,7 @@ class LettersDecoder : public Decoder {
     ranks_.clear();
     MakeTexts();
     // Behind a string there is room for what a text is longer than its field.
-    stride_ = length + sizeof(Text);
+    stride_ = places + sizeof(Text);
     if (capacity_ < kVectorValues * stride_) {
       capacity_ = kVectorValues * stride_;
       strings_.reset(new char[capacity_]);
@@ -150,49 +166,62 @@ class LettersDecoder : public Decoder {
 
   Status Read(size_t index, const Target &target) override {
     const size_t count = shape_.values_of(index);
-    const Status status = ForEachField(index, [&](size_t field, const Block &block) {
-      alignas(64) int64_t codes[kVectorValues];
-      block.Decode(codes);
+    alignas(64) int64_t numbers[kVectorValues];
+    const auto lengths = [&](const Block &block) {
+      block.Decode(numbers);
+      uint64_t longest = 0;
+      for (size_t i = 0; i < count; ++i) {
+        longest = std::max(longest, static_cast<uint64_t>(numbers[i]));
+        target.strings[i] = {strings_.get() + i * stride_, static_cast<size_t>(numbers[i])};
+      }
+      return longest <= alphabets_.size();
+    };
+    const auto field = [&](size_t number, const Block &block) {
+      block.Decode(numbers);
       uint64_t seen = 0;
-      for (size_t i = 0; i < count; ++i) seen |= static_cast<uint64_t>(codes[i]);
-      if (seen >= kFieldCodes) return Status::kCorrupted;
-      const Text *const texts = &texts_[field * kFieldCodes];
-      char *place = strings_.get() + fields_[field].begin;
+      for (size_t i = 0; i < count; ++i) seen |= static_cast<uint64_t>(numbers[i]);
+      if (seen >= kFieldCodes) return false;
+      const Text *const texts = &texts_[number * kFieldCodes];
+      char *place = strings_.get() + fields_[number].begin;
       for (size_t i = 0; i < count; ++i, place += stride_)
-        std::memcpy(place, &texts[codes[i]], sizeof(Text));
-      return Status::kOk;
-    });
-    for (size_t i = 0; i < count; ++i)
-      target.strings[i] = {strings_.get() + i * stride_, alphabets_.size()};
-    return status;
+        std::memcpy(place, &texts[numbers[i]], sizeof(Text));
+      return true;
+    };
+    return ForEachBlock(index, lengths, field);
   }
 
   Status ReadOne(size_t position, const Target &target) override {
-    target.strings[0] = {strings_.get(), alphabets_.size()};
-    return ForEachField(position / kVectorValues, [&](size_t field, const Block &block) {
-      const uint64_t code = static_cast<uint64_t>(block.At(position % kVectorValues));
-      if (code >= kFieldCodes) return Status::kCorrupted;
-      std::memcpy(strings_.get() + fields_[field].begin, &texts_[field * kFieldCodes + code],
+    const size_t i = position % kVectorValues;
+    const auto length = [&](const Block &block) {
+      const uint64_t letters = static_cast<uint64_t>(block.At(i));
+      target.strings[0] = {strings_.get(), letters};
+      return letters <= alphabets_.size();
+    };
+    const auto field = [&](size_t number, const Block &block) {
+      const uint64_t code = static_cast<uint64_t>(block.At(i));
+      if (code >= kFieldCodes) return false;
+      std::memcpy(strings_.get() + fields_[number].begin, &texts_[number * kFieldCodes + code],
                   sizeof(Text));
-      return Status::kOk;
-    });
+      return true;
+    };
+    return ForEachBlock(position / kVectorValues, length, field);
   }
 
   Status SelectEqual(size_t index, std::string_view value, Selection *selection) override {
-    if (value.size() != alphabets_.size()) return Status::kOk;
     if (ranks_.empty()) ranks_ = MakeRanks(alphabets_, fields_);
-    Selection found;
-    std::fill(std::begin(found.words), std::end(found.words), ~uint64_t{0});
-    const Status status = ForEachField(index, [&](size_t field, const Block &block) {
+    const int64_t letters = static_cast<int64_t>(value.size());
+    const auto length = [&](const Block &block) {
+      block.SelectRange(letters, letters, selection);
+      return true;
+    };
+    const auto field = [&](size_t number, const Block &block) {
+      const int64_t code = CodeOf(fields_[number], ranks_, value);
       Selection fits = {};
-      const int64_t code =
-          CodeOf(fields_[field], ranks_, reinterpret_cast<const uint8_t *>(value.data()));
       if (code >= 0) block.SelectRange(code, code, &fits);
-      for (size_t i = 0; i < std::size(found.words); ++i) found.words[i] &= fits.words[i];
-      return Status::kOk;
-    });
-    if (status == Status::kOk) *selection = found;
-    return status;
+      for (size_t i = 0; i < std::size(fits.words); ++i) selection->words[i] &= fits.words[i];
+      return true;
+    };
+    return ForEachBlock(index, length, field);
   }
 
  private:
@@ -215,17 +244,18 @@ class LettersDecoder : public Decoder {
       }
   }
 
-  // Gives each field of a vector to use(number of the field, block of its codes).
-  template <typename Use>
-  Status ForEachField(size_t index, Use use) {
+  // Gives the blocks of a vector to lengths(block), then to field(number of the field, block); both say
+  // whether they are good.
+  template <typename Lengths, typename ForField>
+  Status ForEachBlock(size_t index, Lengths lengths, ForField field) {
     std::span<const uint8_t> bytes;
     if (const Status status = table_.Find(index, &bytes); status != Status::kOk) return status;
     Cursor cursor(bytes);
-    for (size_t field = 0; field < fields_.size(); ++field) {
-      Block block;
-      if (!block.Take(&cursor, shape_.values_of(index))) return Status::kCorrupted;
-      if (const Status status = use(field, block); status != Status::kOk) return status;
-    }
+    const size_t count = shape_.values_of(index);
+    Block block;
+    if (!block.Take(&cursor, count) || !lengths(block)) return Status::kCorrupted;
+    for (size_t number = 0; number < fields_.size(); ++number)
+      if (!block.Take(&cursor, count) || !field(number, block)) return Status::kCorrupted;
     return cursor.left() == 0 ? Status::kOk : Status::kCorrupted;
   }
 

@@ -7,7 +7,7 @@
 // body that will be wrapped is of the second form, unless all strings are of one length or all 256
 // bytes occur.
 #include <algorithm>
-#include <cstring>
+#include <bit>
 
 #include "codec/core/bytes.hpp"
 #include "codec/core/pieces.hpp"
@@ -60,6 +60,39 @@ std::string_view View(std::span<const uint8_t> piece) {
   return {reinterpret_cast<const char *>(piece.data()), piece.size()};
 }
 
+// Sets bit i where byte i of 64 is `sought`.
+uint64_t FindByte(const uint8_t *bytes, uint8_t sought) {
+  constexpr uint64_t kEach = 0x0101010101010101u, kLow7 = 0x7F * kEach;
+  constexpr uint64_t kGather = 0x0102040810204080u;  // highest bits of bytes to the highest byte
+  uint64_t found = 0;
+  for (size_t i = 0; i < sizeof(uint64_t); ++i) {
+    const uint64_t word = Load<uint64_t>(bytes, i) ^ sought * kEach;
+    const uint64_t zeros = ~(((word & kLow7) + kLow7) | word | kLow7);
+    found |= (zeros >> 7) * kGather >> 56 << (8 * i);
+  }
+  return found;
+}
+
+// Finds `count` strings in [at, limit), each with its terminator; false if there are more or fewer.
+bool Split(const uint8_t *at, const uint8_t *limit, uint8_t terminator, size_t count,
+           std::string_view *strings) {
+  const uint8_t *begin = at;
+  size_t found = 0;
+  const auto end_string = [&](const uint8_t *end) {
+    if (found < count) strings[found] = View({begin, end});
+    ++found;
+    begin = end + 1;
+  };
+  // Many bytes together: where short strings end no branch predictor can tell.
+  constexpr ptrdiff_t kTogether = 64;
+  for (; limit - at >= kTogether; at += kTogether)
+    for (uint64_t ends = FindByte(at, terminator); ends != 0; ends &= ends - 1)
+      end_string(at + std::countr_zero(ends));
+  for (; at < limit; ++at)
+    if (*at == terminator) end_string(at);
+  return found == count && begin == limit;
+}
+
 class StringDecoder : public Decoder {
  public:
   Status Open(const Shape &shape, Body *body) override {
@@ -110,16 +143,10 @@ class StringDecoder : public Decoder {
     if (begin > end) return Status::kCorrupted;
     const Status status = body_->Need(strings_at_ + begin, end - begin);
     if (status != Status::kOk) return status;
-    const uint8_t terminator = body_->data()[1];
     const uint8_t *at = body_->data() + strings_at_ + begin, *const limit = at + (end - begin);
-    for (size_t i = 0; i < shape_.values_of(index); ++i) {
-      const void *found = std::memchr(at, terminator, static_cast<size_t>(limit - at));
-      if (found == nullptr) return Status::kCorrupted;
-      const uint8_t *const stop = static_cast<const uint8_t *>(found);
-      strings[i] = View({at, stop});
-      at = stop + 1;
-    }
-    return at == limit ? Status::kOk : Status::kCorrupted;
+    return Split(at, limit, body_->data()[1], shape_.values_of(index), strings)
+               ? Status::kOk
+               : Status::kCorrupted;
   }
 
   Shape shape_;

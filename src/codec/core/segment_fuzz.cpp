@@ -69,19 +69,35 @@ void ReadVector(std::span<const uint8_t> segment, size_t index) {
     const std::string_view sought = status == Status::kOk ? values.strings[0] : "e";
     if (selecting.SelectEqual(index, sought, &selection) != Status::kOk) return;
     if (status != Status::kOk) return;
-    RequireSelected(selection, values.count, [&](size_t i) { return values.strings[i] == sought; });
+    // Codes that no encoder writes may hide a string, but none is found that is not there.
+    for (size_t i = 0; i < kVectorValues; ++i) {
+      const bool selected = (selection.words[i / 64] >> (i % 64) & 1) != 0;
+      Require(!selected || (i < values.count && values.strings[i] == sought));
+    }
   }
 }
 
-// Takes bytes for values of a kind and checks that a codec gives them back.
-template <typename T>
-void RoundTrip(const uint8_t *data, size_t size, const CodecInfo &info, Wrap wrap) {
-  std::vector<T> values(size / sizeof(T));
-  if (!values.empty()) std::memcpy(values.data(), data, values.size() * sizeof(T));
-  const Owned owned(std::move(values));
+// Checks that a codec gives values back.
+void RoundTrip(const Owned &owned, const CodecInfo &info, Wrap wrap) {
   std::vector<uint8_t> segment;
   if (EncodeAs(owned.column, {info.codec, wrap}, 1, {}, &segment) != Status::kOk) return;
   Require(Difference(owned.column, segment).empty());
+}
+
+// Takes bytes for numbers, and, where one is 0, 10, 20, … for the end of a string.
+template <typename T>
+std::vector<T> Numbers(const uint8_t *data, size_t size) {
+  std::vector<T> values(size / sizeof(T));
+  if (!values.empty()) std::memcpy(values.data(), data, values.size() * sizeof(T));
+  return values;
+}
+std::vector<std::string> Strings(const uint8_t *data, size_t size) {
+  std::vector<std::string> values(1);
+  for (size_t i = 0; i < size; ++i) {
+    values.back().push_back(static_cast<char>(data[i]));
+    if (data[i] % 10 == 0) values.emplace_back();
+  }
+  return values;
 }
 
 }  // namespace
@@ -94,8 +110,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (size < 2) return 0;
   const CodecInfo &info = Registry()[data[size - 1] % Registry().size()];
   const Wrap wrap = static_cast<Wrap>(data[size - 2] % 3);
-  RoundTrip<int64_t>(data, size, info, wrap);
-  RoundTrip<float>(data, size, info, wrap);
-  RoundTrip<double>(data, size, info, wrap);
+  RoundTrip(Owned(Numbers<int64_t>(data, size)), info, wrap);
+  RoundTrip(Owned(Numbers<float>(data, size)), info, wrap);
+  RoundTrip(Owned(Numbers<double>(data, size)), info, wrap);
+  RoundTrip(Owned(Strings(data, size)), info, wrap);
   return 0;
 }

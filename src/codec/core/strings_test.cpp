@@ -1,4 +1,6 @@
 // Segments of strings in every codec: round trips, equality on encoded data, damage.
+#include <zstd.h>
+
 #include <functional>
 #include <random>
 
@@ -87,8 +89,9 @@ TEST(StringsTest, StringsThatAreAllAlike) {
 
 TEST(StringsTest, LongStringsBesideShortOnes) {
   Strings strings = RandomWords(2000, 1000, 3);
-  for (const size_t at : {size_t{0}, size_t{7}, size_t{1500}})
-    for (const std::string &word : RandomWords(300000, 900, 4)) strings[at] += word;
+  for (const std::string &word : RandomWords(300000, 900, 4)) strings[7] += word;
+  strings[0] = strings[7].substr(0, 100000);
+  strings[1500] = strings[7].substr(100000, 300000);
   ExpectRoundTrips(strings, "megabytes");
 }
 
@@ -113,7 +116,7 @@ TEST(StringsTest, ADictionaryHasItsStringsByFsstWhereThatIsShorter) {
   ExpectRoundTrips(strings, "descriptions");
 }
 
-TEST(StringsTest, StringsOfOneLengthPlaceByPlace) {
+TEST(StringsTest, StringsOfOnePatternPlaceByPlace) {
   std::mt19937 random(8);
   const auto strings_like = [&](size_t count, const char *pattern) {
     Strings strings(count);
@@ -130,6 +133,9 @@ TEST(StringsTest, StringsOfOneLengthPlaceByPlace) {
   ExpectRoundTrips(strings_like(1, "x"), "one letter");
   ExpectRoundTrips(strings_like(3000, "?"), "all letters");
   ExpectRoundTrips(strings_like(3000, "????????"), "all letters in eight places");
+  Strings numbers;
+  for (int i = 0; i < 3000; ++i) numbers.push_back(std::to_string(random() % 100000 * i));
+  ExpectRoundTrips(numbers, "numbers");
   ExpectRoundTrips(strings_like(1100, std::string(64, 'd').c_str()), "the longest");
   Strings longer = strings_like(1100, std::string(65, 'd').c_str());
   const Owned owned(longer);
@@ -141,6 +147,27 @@ TEST(StringsTest, StringsOfOneLengthPlaceByPlace) {
   const Owned hashes(strings_like(kMaxSegmentValues, "xxxxxxxxxxxxxxxx"));
   ASSERT_EQ(EncodeAs(hashes.column, {Codec::kLetters, Wrap::kNone}, 1, {}, &segment), Status::kOk);
   EXPECT_LT(segment.size() * 1.99, hashes.bytes.size());
+}
+
+// What a wrap makes of raw strings is as short as what zstd makes of the strings as lines of text.
+TEST(StringsTest, AWrapSeesRawStringsAsText) {
+  for (const size_t different : {size_t{500}, size_t{20000}}) {
+    const Strings strings = RandomWords(20000, different, 9);
+    std::string lines;
+    for (const std::string &string : strings) lines += string + "\n";
+    std::vector<char> plain(ZSTD_compressBound(lines.size()));
+    constexpr int kLevel = 9;
+    const size_t bytes =
+        ZSTD_compress(plain.data(), plain.size(), lines.data(), lines.size(), kLevel);
+    const Owned owned(strings);
+    std::vector<uint8_t> body, segment;
+    const Encoding encoding{Codec::kRaw, Wrap::kZstd};
+    ASSERT_EQ(EncodeBody(owned.column, encoding, {}, &body), Status::kOk);
+    ASSERT_EQ(
+        AppendSegment(ShapeOf(owned.column), encoding, body, kLevel, kWholeBody, {}, &segment),
+        Status::kOk);
+    EXPECT_LT(static_cast<double>(segment.size()), 1.01 * static_cast<double>(bytes));
+  }
 }
 
 TEST(StringsTest, DamageIsToldOrHarmless) {
