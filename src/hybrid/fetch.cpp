@@ -28,6 +28,8 @@ struct HybridFetch {
   bool store_open;
   Store store;
   ChunkEntry chunk;
+  Oid counted;  // the chunk that was read last
+  ReadCounts counts;
 };
 
 HybridFetch *AsHybridFetch(IndexFetchTableData *fetch) {
@@ -125,6 +127,7 @@ bool FetchIndexTuple(IndexFetchTableData *base, ItemPointer tid, Snapshot snapsh
     AsHeapSlot as_heap(slot);
     const bool found = Heap()->index_fetch_tuple(base, tid, snapshot, slot, call_again, all_dead);
     as_heap.Restore();
+    if (found) fetch->counts.hot_rows++;
     return found;
   }
   *call_again = false;
@@ -135,8 +138,14 @@ bool FetchIndexTuple(IndexFetchTableData *base, ItemPointer tid, Snapshot snapsh
     fetch->store_open = true;
   }
   if (fetch->store.toast == nullptr) return false;
-  return FetchColdRow(fetch->store, *tid, snapshot, slot, &fetch->chunk);
+  if (!FetchColdRow(fetch->store, *tid, snapshot, slot, &fetch->chunk)) return false;
+  fetch->counts.cold_rows++;
+  if (fetch->chunk.blob != fetch->counted) fetch->counts.chunks++;
+  fetch->counted = fetch->chunk.blob;
+  return true;
 }
+
+ReadCounts CountsOf(IndexFetchTableData *fetch) { return AsHybridFetch(fetch)->counts; }
 
 bool FetchRowVersion(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot) {
   if (!IsCold(*tid)) {

@@ -1,6 +1,7 @@
 // Single rows by their identifiers.
 #pragma once
 
+#include "hybrid/scan.hpp"
 #include "hybrid/store.hpp"
 
 extern "C" {
@@ -20,5 +21,8 @@ bool FetchColdRow(const Store &store, const ItemPointerData &tid, Snapshot snaps
 // Finds where a row went that was hot at `tid` until `mover` moved it.
 bool FindMovedRow(const Store &store, const ItemPointerData &tid, TransactionId mover,
                   ItemPointerData *cold);
+
+// What was read by an index so far.
+ReadCounts CountsOf(IndexFetchTableData *fetch);
 
 }  // namespace helios::hybrid

@@ -139,6 +139,7 @@ bool SampleNextTuple(TableScanDesc base, SampleScanState *state, TupleTableSlot 
     AsHeapSlot as_heap(slot);
     const bool found = Heap()->scan_sample_next_tuple(base, state, slot);
     as_heap.Restore();
+    if (found) scan->hot_rows++;
     return found;
   }
   for (;;) {
@@ -152,6 +153,7 @@ bool SampleNextTuple(TableScanDesc base, SampleScanState *state, TupleTableSlot 
     scan->cold.position = static_cast<int64>(scan->sample_first) + offset - FirstOffsetNumber;
     if (IsGone(scan->cold, static_cast<uint32>(scan->cold.position))) continue;
     StoreAt(base->rs_rd, scan->cold, slot);
+    scan->cold.rows_seen++;
     pgstat_count_heap_getnext(base->rs_rd);
     return true;
   }
