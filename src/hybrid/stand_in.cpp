@@ -142,24 +142,12 @@ TransactionId EnderOf(const Store &store, const ItemPointerData &live, ItemPoint
   return ender;
 }
 
-// Waits for the end of a transaction as the policy says; false: it goes on.
+// Waits for the end of a transaction, if the policy is to wait; false: it goes on.
 bool WaitFor(const Store &store, TransactionId xid, const ItemPointerData &live,
              LockWaitPolicy policy) {
+  if (policy != LockWaitBlock) return ConditionalXactLockTableWait(xid);
   ItemPointerData tid = live;
-  switch (policy) {
-    case LockWaitBlock:
-      XactLockTableWait(xid, store.toast, &tid, XLTW_Lock);
-      return true;
-    case LockWaitSkip:
-      return ConditionalXactLockTableWait(xid);
-    case LockWaitError:
-      if (!ConditionalXactLockTableWait(xid)) {
-        ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-                        errmsg("could not obtain lock on row in relation \"%s\"",
-                               RelationGetRelationName(store.rel))));
-      }
-      return true;
-  }
+  XactLockTableWait(xid, store.toast, &tid, XLTW_Lock);
   return true;
 }
 
@@ -276,9 +264,10 @@ void RemoveStandIns(const Store &store, RowNumber first, uint32 rows, const uint
              });
 }
 
-TM_Result LockColdRow(const Store &store, const ItemPointerData &tid, CommandId cid,
-                      LockTupleMode mode, LockWaitPolicy wait_policy, bool follow_updates,
-                      TM_FailureData *failure) {
+// Locks a cold row, but does not raise if others hold it: LockWaitError is no policy here.
+static TM_Result LockStandIn(const Store &store, const ItemPointerData &tid, CommandId cid,
+                             LockTupleMode mode, LockWaitPolicy wait_policy, bool follow_updates,
+                             TM_FailureData *failure) {
   for (;;) {
     const StandIns found = Ensure(store, tid);
     failure->traversed = false;
@@ -317,6 +306,21 @@ TM_Result LockColdRow(const Store &store, const ItemPointerData &tid, CommandId 
     }
     return result;
   }
+}
+
+TM_Result LockColdRow(const Store &store, const ItemPointerData &tid, CommandId cid,
+                      LockTupleMode mode, LockWaitPolicy wait_policy, bool follow_updates,
+                      TM_FailureData *failure) {
+  // heapam would name the TOAST relation.
+  const bool raise = wait_policy == LockWaitError;
+  const TM_Result result = LockStandIn(store, tid, cid, mode, raise ? LockWaitSkip : wait_policy,
+                                       follow_updates, failure);
+  if (raise && result == TM_WouldBlock) {
+    ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+                    errmsg("could not obtain lock on row in relation \"%s\"",
+                           RelationGetRelationName(store.rel))));
+  }
+  return result;
 }
 
 void EndColdRow(const Store &store, const ItemPointerData &tid, const ItemPointerData &next,
