@@ -11,6 +11,7 @@ extern "C" {
 #include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/index.h"
+#include "catalog/pg_am.h"
 #include "commands/progress.h"
 #include "executor/executor.h"
 #include "pgstat.h"
@@ -236,6 +237,13 @@ void BuildCold(Build *build, TableScanDesc base) {
 double BuildIndexRange(Relation table, Relation index, IndexInfo *info, bool allow_sync,
                        bool any_visible, bool progress, BlockNumber first, BlockNumber blocks,
                        IndexBuildCallback callback, void *state, TableScanDesc scan) {
+  if (index->rd_rel->relam == BRIN_AM_OID) {
+    // It has no entries of rows: its scans go through the blocks of the main fork.
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("cannot make index \"%s\": hybrid tables have no BRIN indexes",
+                           RelationGetRelationName(index)),
+                    errhint("Use a btree index.")));
+  }
   Build build = {};
   build.table = table;
   build.index = index;
