@@ -21,4 +21,8 @@ bool FetchColdRow(const Store &store, const ItemPointerData &tid, Snapshot snaps
 bool FindMovedRow(const Store &store, const ItemPointerData &tid, TransactionId mover,
                   ItemPointerData *cold);
 
+// Notes for SERIALIZABLE that the snapshot sees the hot row in the slot. If it has moved, or is about to, those
+// who change it do so where it is cold.
+void NoteHotRead(Relation rel, TupleTableSlot *slot, Snapshot snapshot);
+
 }  // namespace helios::hybrid
