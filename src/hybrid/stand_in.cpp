@@ -78,6 +78,7 @@ StandIns Look(const Store &store, RowNumber row) {
   scan.Begin(store, KeyOf(row), SequenceOf(row), SequenceOf(row), SnapshotAny);
   while (HeapTuple tuple = scan.Next(ForwardScanDirection)) {
     const StoredStandIn stored = Parse(store, scan.data());
+    if (stored.state == State::kLive && !HeapTupleHeaderXminFrozen(tuple->t_data)) continue;
     found.any = true;
     if (stored.state == State::kLive) {
       found.has_live = true;
@@ -101,7 +102,7 @@ StandIns Ensure(const Store &store, const ItemPointerData &tid) {
   found = Look(store, row);
   if (!found.any) {
     HeapTuple tuple = Form(store, row, State::kLive, tid);
-    InsertStoreTuple(store, tuple, HEAP_INSERT_FROZEN, nullptr);
+    InsertForAll(store, tuple);
     found.any = found.has_live = true;
     found.live = tuple->t_self;
   }

@@ -1,5 +1,7 @@
 #include "hybrid/store.hpp"
 
+#include "pg/pause.hpp"
+
 #include "hybrid/direct_load.hpp"
 
 extern "C" {
@@ -152,6 +154,20 @@ void InsertStoreTuple(const Store &store, HeapTuple tuple, int options, BulkInse
   IndexStoreTuple(store, tuple);
 }
 
+void InsertForAll(const Store &store, HeapTuple tuple) {
+  // It is frozen when the index has it: without an entry nobody would find it, and make another one.
+  InsertStoreTuple(store, tuple, 0, nullptr);
+  pg::Pause("hybrid_before_freeze");
+  Buffer buffer = ReadBuffer(store.toast, ItemPointerGetBlockNumber(&tuple->t_self));
+  LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+  GenericXLogState *xlog = GenericXLogStart(store.toast);
+  Page page = GenericXLogRegisterBuffer(xlog, buffer, 0);
+  ItemId item = PageGetItemId(page, ItemPointerGetOffsetNumber(&tuple->t_self));
+  HeapTupleHeaderSetXminFrozen(reinterpret_cast<HeapTupleHeader>(PageGetItem(page, item)));
+  GenericXLogFinish(xlog);
+  UnlockReleaseBuffer(buffer);
+}
+
 HeapTuple FormEntry(const Store &store, const ChunkEntry &entry) {
   const StoredEntry stored = {.magic = kEntryMagic,
                               .version = kEntryVersion,
@@ -214,6 +230,9 @@ RowNumber ReserveRows(const Store &store, uint32 count) {
   KeyScan scan;
   scan.Begin(store, kCounterKey, 0, 0, SnapshotAny);
   HeapTuple tuple = scan.Next(ForwardScanDirection);
+  while (tuple != nullptr && !HeapTupleHeaderXminFrozen(tuple->t_data)) {
+    tuple = scan.Next(ForwardScanDirection);
+  }
   uint64 block = 0;
   if (tuple != nullptr) {
     if (scan.data().size() != sizeof(block)) RaiseCorrupted(store, "a counter of a wrong size");
@@ -230,7 +249,7 @@ RowNumber ReserveRows(const Store &store, uint32 count) {
     scan.End();
     HeapTuple counter = FormStoreTuple(store, kCounterKey, 0,
                                        {reinterpret_cast<const uint8 *>(&next), sizeof(next)});
-    InsertStoreTuple(store, counter, HEAP_INSERT_FROZEN, nullptr);
+    InsertForAll(store, counter);
   } else {
     const ItemPointerData tid = tuple->t_self;
     const size_t offset = scan.data().data() - reinterpret_cast<const uint8 *>(tuple->t_data);
