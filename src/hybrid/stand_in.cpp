@@ -38,13 +38,13 @@ Oid KeyOf(RowNumber row) { return kFirstStandInKey + static_cast<Oid>(row / kRow
 int32 SequenceOf(RowNumber row) { return static_cast<int32>(row % kRowsPerKey); }
 
 StoredStandIn Parse(const Store &store, std::span<const uint8> data) {
-  StoredStandIn stored;
-  if (data.size() != sizeof(stored)) {
+  StoredStandIn stored = {};
+  if (data.size() == sizeof(stored)) memcpy(&stored, data.data(), sizeof(stored));
+  if (stored.state < State::kLive || stored.state > State::kUnindexed) {
     ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
-                    errmsg("table \"%s\" has a stand-in of a wrong size among its cold rows",
+                    errmsg("table \"%s\" has a stand-in that nobody wrote among its cold rows",
                            RelationGetRelationName(store.rel))));
   }
-  memcpy(&stored, data.data(), sizeof(stored));
   return stored;
 }
 

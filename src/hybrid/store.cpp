@@ -1,5 +1,6 @@
 #include "hybrid/store.hpp"
 
+#include "hybrid/core/chunk.hpp"
 #include "pg/pause.hpp"
 
 #include "hybrid/direct_load.hpp"
@@ -37,6 +38,9 @@ constexpr AttrNumber kSequenceColumn = 2;
 constexpr uint32 kPieceBytes =
     MaxHeapTupleSize - MAXALIGN(SizeofHeapTupleHeader) - 2 * sizeof(int32) - VARHDRSZ;
 
+// More than a header of 1,600 columns and the zones of all of them.
+constexpr uint32 kMaxMetaBytes = 4 << 20;
+
 // A chunk as its entry is stored.
 struct StoredEntry {
   uint32 magic;
@@ -73,7 +77,8 @@ ChunkEntry ReadEntry(const Store &store, HeapTuple tuple, int32 sequence,
   if (data.size() != sizeof(stored)) RaiseCorrupted(store, "a chunk's entry of a wrong size");
   memcpy(&stored, data.data(), sizeof(stored));
   if (stored.magic != kEntryMagic || stored.version != kEntryVersion || sequence < 0 ||
-      stored.rows == 0 || stored.meta_bytes > stored.bytes) {
+      stored.rows == 0 || stored.rows > kMaxChunkRows || stored.holes > stored.rows ||
+      stored.meta_bytes > stored.bytes || stored.meta_bytes > kMaxMetaBytes) {
     RaiseCorrupted(store, "a chunk's entry that nobody wrote");
   }
   return {.first_row = RowNumber{static_cast<uint32>(sequence)} * kRowsPerBlock,
