@@ -121,3 +121,8 @@ SELECT heliosdb.move_to_cold('h', 'true), (false');
 SELECT heliosdb.move_to_cold('h', '(SELECT true)');
 SELECT heliosdb.move_to_cold('h', max_rows => -1);
 DROP TABLE plain, h;
+
+-- Indexes of blocks know nothing of cold rows.
+CREATE TABLE h (id int) USING heliosdb;
+CREATE INDEX h_brin ON h USING brin (id);
+DROP TABLE h;

@@ -176,8 +176,6 @@ static uint64 MoveToCold(Relation rel, ExprState *condition, ExprContext *contex
   mover.condition = condition;
   mover.context = context;
   mover.limit = limit;
-  // Who has read these rows in a serializable transaction has read the table from now on.
-  TransferPredicateLocksToHeapRelation(rel);
   BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKREAD);
   const BlockNumber blocks = RelationGetNumberOfBlocks(rel);
   for (BlockNumber block = 0; block < blocks && mover.moved < limit; block++) {
@@ -185,6 +183,9 @@ static uint64 MoveToCold(Relation rel, ExprState *condition, ExprContext *contex
     MovePage(&mover, block, strategy);
   }
   Flush(&mover);
+  // Who has read these rows in a serializable transaction has read the table from now on; who comes later finds
+  // the marks.
+  TransferPredicateLocksToHeapRelation(rel);
   FreeAccessStrategy(strategy);
   ExecDropSingleTupleTableSlot(mover.hot);
   ExecDropSingleTupleTableSlot(mover.cold);
