@@ -8,6 +8,7 @@
 #include "hybrid/chunk_writer.hpp"
 #include "hybrid/columns.hpp"
 #include "hybrid/hot_page.hpp"
+#include "hybrid/hot_tuple.hpp"
 #include "hybrid/hybrid.hpp"
 #include "hybrid/index_entries.hpp"
 #include "hybrid/options.hpp"
@@ -142,8 +143,8 @@ void MovePage(Mover *mover, BlockNumber block, BufferAccessStrategy strategy) {
   for (int i = 0; i < rows.count; i++) {
     StoreHot(mover, buffer, rows.offsets[i], &tuple);
     slot_getallattrs(mover->hot);
-    mover->writer->Add(mover->hot->tts_values, mover->hot->tts_isnull,
-                       HeapTupleHeaderGetRawXmin(tuple.t_data), &tuple.t_self);
+    mover->writer->Add(mover->hot->tts_values, mover->hot->tts_isnull, CreatorOf(tuple.t_data),
+                       &tuple.t_self);
     DeleteOutOfLine(mover->rel, mover->hot);
     pgstat_count_heap_update(mover->rel, false);
     mover->moved++;
