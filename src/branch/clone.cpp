@@ -2,6 +2,7 @@
 
 #include "branch/catalog.hpp"
 #include "branch/redirect.hpp"
+#include "hybrid/hybrid.hpp"
 #include "pg/compat.hpp"
 #include "pg/names.hpp"
 
@@ -261,6 +262,12 @@ Oid CloneTable(Oid model_oid, Oid schema, MapRelation map_sequence) {
   CopySecurity(model_oid, clone);
   CopyColumnFields(model, clone, Anum_pg_attribute_attstattarget);
   AttachSequences(model, clone, map_sequence);
+  if (hybrid::IsHybrid(model))
+    RunSql(psprintf("INSERT INTO heliosdb.hybrid_options (relation, \"column\", compression, "
+                    "compression_level) SELECT %u, \"column\", compression, compression_level FROM "
+                    "heliosdb.hybrid_options WHERE relation = %u",
+                    clone, model_oid),
+           SPI_OK_INSERT);
   // Options that the server keeps for itself differ between two tables.
   if (HasColumnOptions(model))
     RunEach(psprintf(
