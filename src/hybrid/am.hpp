@@ -81,6 +81,9 @@ void CopyForCluster(Relation from, Relation to, Relation index, bool use_sort,
                     TransactionId oldest_xmin, TransactionId *xid_cutoff, MultiXactId *multi_cutoff,
                     double *tuples, double *vacuumed, double *recently_dead);
 
+// truncate.cpp
+void Truncate(Relation rel);
+
 // size.cpp
 void EstimateSize(Relation rel, int32 *attr_widths, BlockNumber *pages, double *tuples,
                   double *all_visible);

@@ -11,6 +11,7 @@ extern "C" {
 #include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/index.h"
+#include "catalog/pg_am.h"
 #include "commands/progress.h"
 #include "executor/executor.h"
 #include "pgstat.h"
@@ -231,11 +232,23 @@ void BuildCold(Build *build, TableScanDesc base) {
   }
 }
 
+// Refuses indexes that summarize ranges of pages: cold rows have identifiers of pages that are none.
+void RefuseRangeIndex(Relation table, Relation index) {
+  if (index->rd_rel->relam != BRIN_AM_OID) return;
+  ereport(ERROR,
+          (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+           errmsg("BRIN indexes are not supported on hybrid table \"%s\"",
+                  RelationGetRelationName(table)),
+           errdetail("A BRIN index summarizes ranges of pages, and cold rows are not in pages."),
+           errhint("Use a btree index.")));
+}
+
 }  // namespace
 
 double BuildIndexRange(Relation table, Relation index, IndexInfo *info, bool allow_sync,
                        bool any_visible, bool progress, BlockNumber first, BlockNumber blocks,
                        IndexBuildCallback callback, void *state, TableScanDesc scan) {
+  RefuseRangeIndex(table, index);
   Build build = {};
   build.table = table;
   build.index = index;

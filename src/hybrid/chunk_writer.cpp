@@ -206,7 +206,7 @@ void ChunkWriter::Add(const Datum *values, const bool *nulls, TransactionId crea
         varlena *fetched = nullptr;
         if (column.form == Form::kVarlena) {
           auto *stored = reinterpret_cast<varlena *>(DatumGetPointer(value));
-          if (VARATT_IS_EXTENDED(stored) && !VARATT_IS_SHORT(stored)) {
+          if (VARATT_IS_EXTERNAL(stored) || VARATT_IS_COMPRESSED(stored)) {
             fetched = detoast_attr(stored);
             value = PointerGetDatum(fetched);
           }

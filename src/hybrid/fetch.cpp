@@ -11,6 +11,7 @@ extern "C" {
 #include "access/relscan.h"
 #include "access/xact.h"
 #include "pgstat.h"
+#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/snapmgr.h"
 }
@@ -42,6 +43,31 @@ void StoreFound(const Store &store, const ItemPointerData &tid, TupleTableSlot *
   reader->ExpectSparseReads();
   if (!reader->IsOpen(chunk.blob)) reader->Open(chunk);
   StoreColdRow(slot, store.rel, static_cast<uint32>(RowOf(tid) - chunk.first_row));
+}
+
+// Says whether the hot version at `tid` was made by `creator`.
+bool IsMadeBy(Relation rel, const ItemPointerData &tid, TransactionId creator) {
+  HeapTupleData tuple;
+  Buffer buffer;
+  tuple.t_self = tid;
+  if (!heap_fetch(rel, SnapshotAny, &tuple, &buffer, false)) return false;
+  const bool same = TransactionIdEquals(HeapTupleHeaderGetXmin(tuple.t_data), creator);
+  ReleaseBuffer(buffer);
+  return same;
+}
+
+// Says who has marked the hot version at `tid` as one that moved; invalid: nobody.
+TransactionId MoverOf(Relation rel, const ItemPointerData &tid) {
+  HeapTupleData tuple;
+  Buffer buffer;
+  tuple.t_self = tid;
+  if (!heap_fetch(rel, SnapshotAny, &tuple, &buffer, false)) return InvalidTransactionId;
+  LockBuffer(buffer, BUFFER_LOCK_SHARE);
+  const TransactionId mover = HeapTupleHeaderIndicatesMovedPartitions(tuple.t_data)
+                                  ? HeapTupleHeaderGetUpdateXid(tuple.t_data)
+                                  : InvalidTransactionId;
+  UnlockReleaseBuffer(buffer);
+  return mover;
 }
 
 }  // namespace
@@ -170,8 +196,29 @@ bool IsTidValid(TableScanDesc scan, ItemPointer tid) {
 }
 
 void GetLatestTid(TableScanDesc scan, ItemPointer tid) {
-  // The version that follows a cold row is not one that this row's identifier leads a client to.
-  if (!IsCold(*tid)) Heap()->tuple_get_latest_tid(scan, tid);
+  Relation rel = scan->rs_rd;
+  Store store = OpenStore(rel, AccessShareLock);
+  ItemPointerData at = *tid;
+  if (!IsCold(at)) {
+    // Versions that followed are too young to have moved while somebody holds this one's identifier.
+    const TransactionId mover = MoverOf(rel, at);
+    ChunkEntry chunk;
+    if (!TransactionIdIsValid(mover) || !FindMovedRow(store, *tid, mover, &at) ||
+        !FindEntry(store, RowOf(at), scan->rs_snapshot, &chunk)) {
+      at = *tid;
+    }
+  }
+  ItemPointerData next;
+  TransactionId ender;
+  while (IsCold(at) && store.toast != nullptr &&
+         FindNext(store, at, scan->rs_snapshot, &next, &ender)) {
+    if (!IsCold(next) && !IsMadeBy(rel, next, ender)) break;
+    if (ItemPointerEquals(&next, &at)) break;
+    at = next;
+  }
+  CloseStore(&store);
+  if (!IsCold(at)) Heap()->tuple_get_latest_tid(scan, &at);
+  *tid = at;
 }
 
 bool SatisfiesSnapshot(Relation rel, TupleTableSlot *slot, Snapshot snapshot) {

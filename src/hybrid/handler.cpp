@@ -54,6 +54,7 @@ TableAmRoutine MakeRoutine() {
   routine.tuple_update = Update;
   routine.tuple_lock = Lock;
   routine.relation_copy_for_cluster = CopyForCluster;
+  routine.relation_nontransactional_truncate = Truncate;
   routine.relation_vacuum = Vacuum;
   routine.scan_analyze_next_block = AnalyzeNextBlock;
   routine.scan_analyze_next_tuple = AnalyzeNextTuple;

@@ -1,6 +1,7 @@
 #include "hybrid/index_entries.hpp"
 
 #include "hybrid/columns.hpp"
+#include "hybrid/owner.hpp"
 
 extern "C" {
 #include "access/genam.h"
@@ -19,7 +20,11 @@ TableIndexes OpenTableIndexes(Relation rel) {
   indexes.context = GetPerTupleExprContext(indexes.estate);
   indexes.table = makeNode(ResultRelInfo);
   InitResultRelInfo(indexes.table, rel, 0, nullptr, 0);
+  // Constant calls in index expressions are evaluated here already.
+  AsOwner as_owner;
+  as_owner.Begin(rel);
   ExecOpenIndices(indexes.table, false);
+  as_owner.End();
   return indexes;
 }
 

@@ -222,6 +222,22 @@ bool IsAlive(const Store &store, RowNumber row, Snapshot snapshot) {
   return alive;
 }
 
+bool FindNext(const Store &store, const ItemPointerData &tid, Snapshot snapshot,
+              ItemPointerData *next, TransactionId *ender) {
+  const RowNumber row = RowOf(tid);
+  KeyScan scan;
+  scan.Begin(store, KeyOf(row), SequenceOf(row), SequenceOf(row), snapshot);
+  bool found = false;
+  if (HeapTuple tuple = scan.Next(ForwardScanDirection)) {
+    const StoredStandIn stored = Parse(store, scan.data());
+    found = stored.state != State::kLive;
+    *next = stored.next;
+    *ender = HeapTupleHeaderGetXmin(tuple->t_data);
+  }
+  scan.End();
+  return found;
+}
+
 uint32 MarkGone(const Store &store, RowNumber first, uint32 rows, Snapshot snapshot, uint64 *bits) {
   uint32 count = 0;
   VisitRange(store, first, rows, snapshot,

@@ -27,6 +27,11 @@ namespace helios::hybrid {
 // to who is about to delete the row; xmin of the chunk is the caller's.
 bool IsAlive(const Store &store, RowNumber row, Snapshot snapshot);
 
+// Says where the update that took a row away in the eyes of the snapshot went, and by whom; the row itself:
+// it was deleted. False if the snapshot sees no end of the row.
+bool FindNext(const Store &store, const ItemPointerData &tid, Snapshot snapshot,
+              ItemPointerData *next, TransactionId *ender);
+
 // Sets the bits of rows [first, first + rows) that the snapshot, of the MVCC kind, does not see, and counts
 // them. Bit i of word i / 64 is row first + i.
 uint32 MarkGone(const Store &store, RowNumber first, uint32 rows, Snapshot snapshot, uint64 *bits);

@@ -224,7 +224,7 @@ HELIOS_FUNCTION(mv_explain) {
   scope.Enter(view);
   const Reads reads = FindReads(view);
   scope.Leave();
-  List *bases = ResolveBases(view, reads, false);
+  List *bases = ResolveBases(view, ReadBases(view), reads, false);
   // Constants in the query are computed by functions of the owner.
   scope.Enter(view);
   const Explanation &explanation = Explain(Classify(DescribeView(view, reads, bases, nullptr)));

@@ -50,6 +50,7 @@ void RecordWritten(Writer *writer) {
   if (!writer->is_recorded) return;
   bool should_free;
   HeapTuple tuple = ExecFetchSlotHeapTuple(writer->slot, true, &should_free);
+  tuple->t_self = writer->slot->tts_tid;
   changelog::RecordInserted(writer->view, tuple);
   if (should_free) heap_freetuple(tuple);
 }

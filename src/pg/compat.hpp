@@ -13,6 +13,7 @@ extern "C" {
 #include "commands/vacuum.h"
 #include "executor/executor.h"
 #include "nodes/nodeFuncs.h"
+#include "nodes/tidbitmap.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "storage/proc.h"
@@ -104,6 +105,30 @@ inline IndexScanDesc BeginIndexScan(Relation heap, Relation index, Snapshot snap
   return index_beginscan(heap, index, snapshot, nullptr, keys, orderbys);
 #else
   return index_beginscan(heap, index, snapshot, keys, orderbys);
+#endif
+}
+
+// Begins a scan of an index for a bitmap.
+inline IndexScanDesc BeginBitmapScan(Relation index, Snapshot snapshot, int keys) {
+#if PG_VERSION_NUM >= 180000
+  return index_beginscan_bitmap(index, snapshot, nullptr, keys);
+#else
+  return index_beginscan_bitmap(index, snapshot, keys);
+#endif
+}
+
+// Calls `visit` with every page of a bitmap, in ascending order.
+template <typename Visit>
+void ForEachPage(TIDBitmap *bitmap, Visit visit) {
+#if PG_VERSION_NUM >= 180000
+  TBMPrivateIterator *iterator = tbm_begin_private_iterate(bitmap);
+  TBMIterateResult page;
+  while (tbm_private_iterate(iterator, &page)) visit(page.blockno);
+  tbm_end_private_iterate(iterator);
+#else
+  TBMIterator *iterator = tbm_begin_iterate(bitmap);
+  while (const TBMIterateResult *page = tbm_iterate(iterator)) visit(page->blockno);
+  tbm_end_iterate(iterator);
 #endif
 }
 

@@ -1,0 +1,26 @@
+-- WHERE CURRENT OF follows the versions of a row, and rows that move.
+CREATE TABLE current (id int, v int) USING heliosdb;
+INSERT INTO current VALUES (1, 0), (2, 0), (3, 0);
+SELECT heliosdb.move_to_cold('current', 'id < 3');
+BEGIN;
+DECLARE d CURSOR FOR SELECT * FROM current WHERE id < 3;
+FETCH 1 FROM d;
+UPDATE current SET v = v + 1 WHERE CURRENT OF d;
+UPDATE current SET v = v + 1 WHERE CURRENT OF d;
+TABLE current ORDER BY id;
+DELETE FROM current WHERE CURRENT OF d;
+DELETE FROM current WHERE CURRENT OF d;
+FETCH 1 FROM d;
+DELETE FROM current WHERE CURRENT OF d;
+UPDATE current SET v = v + 1 WHERE CURRENT OF d;
+TABLE current ORDER BY id;
+ROLLBACK;
+BEGIN;
+DECLARE d CURSOR FOR SELECT * FROM current WHERE id = 3;
+FETCH 1 FROM d;
+SELECT heliosdb.move_to_cold('current');
+UPDATE current SET v = v + 1 WHERE CURRENT OF d;
+UPDATE current SET v = v + 1 WHERE CURRENT OF d;
+TABLE current ORDER BY id;
+COMMIT;
+DROP TABLE current;
