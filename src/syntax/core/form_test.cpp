@@ -77,8 +77,7 @@ TEST(Forms, TableCompression) {
        {"ALTER TABLE t ALTER c SET COMPRESSION for",
         "ALTER TABLE t ALTER c SET (heliosdb.compression = 'for')"},
        {"ALTER TABLE t SET COMPRESSION", "same"},
-       {"ALTER TABLE t SET COMPRESSION zstd, ADD c int", "same"},
-       {"ALTER TABLE SET COMPRESSION zstd", "same"}});
+       {"ALTER TABLE t SET COMPRESSION zstd, ADD c int", "same"}});
 }
 
 TEST(Forms, CreateBranch) {
