@@ -184,7 +184,7 @@ class Appender {
   explicit Appender(Relation table);
   void Close();
   // Appends the pre-image of a version that this transaction ends, and the place of the one that follows it.
-  void AppendOld(HeapTuple old, char op, ItemPointerData place);
+  void AppendOld(HeapTuple old, TransactionId creator, char op, ItemPointerData place);
   // Appends the key of a new row, or all of it where there is no key.
   void AppendNew(HeapTuple row);
   // Tells whether an update leaves a row under the same key.
@@ -301,13 +301,12 @@ void Appender::Append(Datum *values, bool *nulls, char op, ItemPointerData place
   heap_freetuple(record);
 }
 
-void Appender::AppendOld(HeapTuple old, char op, ItemPointerData place) {
+void Appender::AppendOld(HeapTuple old, TransactionId creator, char op, ItemPointerData place) {
   Datum *values;
   bool *nulls;
   Allocate(&values, &nulls);
   Deform(old, values, nulls);
-  values[kLogCreator - 1] =
-      FullTransactionIdGetDatum(WidenXmin(HeapTupleHeaderGetRawXmin(old->t_data)));
+  values[kLogCreator - 1] = FullTransactionIdGetDatum(WidenXmin(creator));
   nulls[kLogCreator - 1] = false;
   Append(values, nulls, op, place);
 }
@@ -341,9 +340,10 @@ bool Appender::KeepsKey(HeapTuple old, HeapTuple row) {
   return HasKey();
 }
 
-// True if no other transaction can ever have seen a version.
-bool IsOwn(HeapTuple row) {
-  return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmin(row->t_data));
+// The transaction that made a version; the header of one that a table access method has moved may say otherwise.
+TransactionId CreatorOf(TupleTableSlot *row) {
+  bool is_null;
+  return DatumGetTransactionId(slot_getsysattr(row, MinTransactionIdAttributeNumber, &is_null));
 }
 
 // Logs what one row event of a table did.
@@ -354,12 +354,13 @@ void Capture(const TriggerData *data) {
     log.AppendNew(old);
   } else {
     const bool is_update = TRIGGER_FIRED_BY_UPDATE(data->tg_event);
-    // A bag needs the own version too: it cancels the record of its insert.
-    if (!log.HasKey() || !IsOwn(old)) {
+    const TransactionId creator = CreatorOf(data->tg_trigslot);
+    // What no other transaction can have seen; a bag needs it too: it cancels the record of its insert.
+    if (!log.HasKey() || !TransactionIdIsCurrentTransactionId(creator)) {
       if (is_update) {
-        log.AppendOld(old, kOpUpdate, data->tg_newtuple->t_self);
+        log.AppendOld(old, creator, kOpUpdate, data->tg_newtuple->t_self);
       } else {
-        log.AppendOld(old, kOpDelete, kNowhere);
+        log.AppendOld(old, creator, kOpDelete, kNowhere);
       }
     } else {
       // Nothing is logged, but the new version has the number of this subtransaction.
@@ -378,9 +379,9 @@ void RecordInserted(Relation relation, HeapTuple row) {
   log.Close();
 }
 
-void RecordDeleted(Relation relation, HeapTuple row) {
+void RecordDeleted(Relation relation, TupleTableSlot *row) {
   Appender log(relation);
-  log.AppendOld(row, kOpDelete, kNowhere);
+  log.AppendOld(ExecFetchSlotHeapTuple(row, false, nullptr), CreatorOf(row), kOpDelete, kNowhere);
   log.Close();
 }
 

@@ -185,7 +185,7 @@ void UntrackUnused(Oid relation);
 // Records changes of a tracked materialized view, which has no triggers: a row as it was inserted, with its place, and as it
 // was before it was deleted. A change of all rows at once lets the history begin anew.
 void RecordInserted(Relation relation, HeapTuple row);
-void RecordDeleted(Relation relation, HeapTuple row);
+void RecordDeleted(Relation relation, TupleTableSlot *row);
 void RestartHistory(Oid relation);
 
 // Tells why a table or materialized view cannot be tracked, or null.

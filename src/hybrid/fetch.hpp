@@ -25,4 +25,8 @@ bool FindMovedRow(const Store &store, const ItemPointerData &tid, TransactionId 
 // What was read by an index so far.
 ReadCounts CountsOf(IndexFetchTableData *fetch);
 
+// Notes for SERIALIZABLE that the snapshot sees the hot row in the slot. If it has moved, or is about to, those
+// who change it do so where it is cold.
+void NoteHotRead(Relation rel, TupleTableSlot *slot, Snapshot snapshot);
+
 }  // namespace helios::hybrid

@@ -1,5 +1,6 @@
 #include "hybrid/scan.hpp"
 
+#include "hybrid/fetch.hpp"
 #include "hybrid/holes.hpp"
 #include "hybrid/slot.hpp"
 #include "hybrid/stand_in.hpp"
@@ -84,7 +85,10 @@ bool NextHot(HybridScan *scan, ScanDirection direction, TupleTableSlot *slot) {
   AsHeapSlot as_heap(slot);
   const bool found = heap_getnextslot(&scan->heap.rs_base, direction, slot);
   as_heap.Restore();
-  if (found) scan->hot_rows++;
+  if (found) {
+    scan->hot_rows++;
+    NoteHotRead(scan->heap.rs_base.rs_rd, slot, scan->heap.rs_base.rs_snapshot);
+  }
   return found;
 }
 
@@ -261,7 +265,10 @@ bool BitmapNextTuple(TableScanDesc base, TBMIterateResult *page, TupleTableSlot 
     AsHeapSlot as_heap(slot);
     const bool found = Heap()->scan_bitmap_next_tuple(base, page, slot);
     as_heap.Restore();
-    if (found) scan->hot_rows++;
+    if (found) {
+      scan->hot_rows++;
+      NoteHotRead(base->rs_rd, slot, base->rs_snapshot);
+    }
     return found;
   }
   if (scan->bitmap_next >= scan->bitmap_count) return false;

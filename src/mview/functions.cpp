@@ -9,6 +9,7 @@
 #include "mview/refresh.hpp"
 #include "pg/names.hpp"
 #include "pg/pg.hpp"
+#include "pg/tables.hpp"
 
 extern "C" {
 #include "access/genam.h"
@@ -144,8 +145,7 @@ double ValuesOf(Relation relation, AttrNumber column) {
 char *SuggestIndex(Oid view) {
   constexpr BlockNumber kSmallPages = 16;
   Relation relation = table_open(view, AccessShareLock);
-  const bool is_small =
-      !RelationIsPopulated(relation) || RelationGetNumberOfBlocks(relation) < kSmallPages;
+  const bool is_small = !RelationIsPopulated(relation) || pg::PagesOf(relation) < kSmallPages;
   TupleDesc desc = RelationGetDescr(relation);
   bool has_index = is_small;
   ListCell *cell;

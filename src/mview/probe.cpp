@@ -1,5 +1,7 @@
 #include "mview/probe.hpp"
 
+#include "pg/tables.hpp"
+
 #include <algorithm>
 
 extern "C" {
@@ -147,7 +149,7 @@ Probe ChooseProbe(Relation view, const RowTable *table) {
     fewest = rows;
   }
   if (best.index == nullptr) return best;
-  const double pages = RelationGetNumberOfBlocks(view);
+  const double pages = pg::PagesOf(view);
   if (static_cast<double>(table->rows) * fewest <= pages * kProbesPerPage) return best;
   index_close(best.index, AccessShareLock);
   best.index = nullptr;

@@ -39,9 +39,7 @@ void RecordFormer(Writer *writer, const ItemPointerData &place) {
     elog(ERROR, "a row of materialized view \"%s\" has gone",
          RelationGetRelationName(writer->view));
   }
-  bool should_free;
-  changelog::RecordDeleted(writer->view,
-                           ExecFetchSlotHeapTuple(writer->former, false, &should_free));
+  changelog::RecordDeleted(writer->view, writer->former);
   ExecClearTuple(writer->former);
 }
 

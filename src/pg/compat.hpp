@@ -8,6 +8,7 @@ extern "C" {
 #include "access/genam.h"
 #include "access/generic_xlog.h"
 #include "access/heapam_xlog.h"
+#include "access/hio.h"
 #include "access/transam.h"
 #include "access/xloginsert.h"
 #include "commands/vacuum.h"
@@ -65,6 +66,15 @@ inline Buffer ExtendLocked(Relation rel, ForkNumber fork) {
   LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
   if (lock_needed) UnlockRelationForExtension(rel, ExclusiveLock);
   return buffer;
+#endif
+}
+
+// Returns a page with room for a tuple, locked exclusively, and the page of the visibility map if it needs to change.
+inline Buffer GetBufferForTuple(Relation rel, Size bytes, Buffer *map) {
+#if PG_VERSION_NUM >= 160000
+  return RelationGetBufferForTuple(rel, bytes, InvalidBuffer, 0, nullptr, map, nullptr, 0);
+#else
+  return RelationGetBufferForTuple(rel, bytes, InvalidBuffer, 0, nullptr, map, nullptr);
 #endif
 }
 
