@@ -4,7 +4,7 @@ SET jit = off;
 CREATE VIEW history AS
   SELECT t.relid::regclass AS tab, NULLIF(t.root, 0)::regclass AS root, t.key, t.reason,
          (SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attnum)
-          FROM pg_attribute WHERE attrelid = t.log AND attnum > 3 AND NOT attisdropped) AS columns
+          FROM pg_attribute WHERE attrelid = t.log AND attnum > 4 AND NOT attisdropped) AS columns
   FROM heliosdb.tracked t ORDER BY t.relid::regclass::text COLLATE "C";
 CREATE FUNCTION records(tab regclass) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE n bigint;

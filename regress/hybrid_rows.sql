@@ -121,3 +121,15 @@ SELECT heliosdb.move_to_cold('h', 'true), (false');
 SELECT heliosdb.move_to_cold('h', '(SELECT true)');
 SELECT heliosdb.move_to_cold('h', max_rows => -1);
 DROP TABLE plain, h;
+
+-- Indexes of blocks know nothing of cold rows.
+CREATE TABLE h (id int) USING heliosdb;
+CREATE INDEX h_brin ON h USING brin (id);
+DROP TABLE h;
+-- Values that are stored out of line, compressed or not.
+CREATE TABLE long (id int, v text, plain text) USING heliosdb;
+ALTER TABLE long ALTER plain SET STORAGE EXTERNAL;
+INSERT INTO long SELECT i, repeat(md5(i::text), 200), repeat(md5(i::text), 300) FROM generate_series(1, 5) i;
+SELECT heliosdb.move_to_cold('long');
+SELECT count(*) FROM long WHERE v = repeat(md5(id::text), 200) AND plain = repeat(md5(id::text), 300);
+DROP TABLE long;

@@ -12,6 +12,9 @@ BEGIN
 END
 $$;
 
+-- What the extension keeps lies in ordinary tables, also where tables of users are hybrid.
+SET LOCAL default_table_access_method = heap;
+
 CREATE SCHEMA heliosdb;
 COMMENT ON SCHEMA heliosdb IS 'administration of the heliosdb extension';
 GRANT USAGE ON SCHEMA heliosdb TO PUBLIC;

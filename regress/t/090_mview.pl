@@ -217,6 +217,31 @@ $node->safe_psql('parallel', 'INSERT INTO orders VALUES (20001, 1, 1)');
 sql('SELECT heliosdb.resume_background()');
 ok($node->poll_query_until('parallel', is_current('test_mv')), 'and maintained there too');
 
+# ---- Plans that a session keeps ----
+$node->safe_psql('postgres', 'CREATE DATABASE plans');
+my $maintain = q{
+	CREATE TABLE base (id int PRIMARY KEY, g int);
+	INSERT INTO base SELECT i, i % 3 FROM generate_series(1, 9) i;
+	CREATE MATERIALIZED VIEW counted AS SELECT g, count(*) AS n FROM base GROUP BY g WITH (auto_refresh = true);
+};
+my $refresh = q{
+	INSERT INTO base SELECT max(id) + 1, 1 FROM base;
+	REFRESH MATERIALIZED VIEW counted INCREMENTALLY;
+};
+is($node->safe_psql('plans', qq{
+	CREATE EXTENSION heliosdb; $maintain $refresh
+	-- What they read is altered, and is another relation.
+	CREATE INDEX ON heliosdb.mviews (generation); ALTER TABLE heliosdb.mview_history ADD COLUMN note text; ANALYZE heliosdb.mviews; $refresh
+	ALTER TABLE base ADD COLUMN more int DEFAULT 5; CREATE INDEX ON base (g); CREATE UNIQUE INDEX ON counted (g); $refresh
+	REFRESH MATERIALIZED VIEW counted; $refresh
+	INSERT INTO base SELECT i, 1 FROM generate_series(100, 9000) i; $refresh
+	DROP TABLE base CASCADE; DROP EXTENSION heliosdb CASCADE; CREATE EXTENSION heliosdb; $maintain $refresh
+	-- The search path of the session does not matter.
+	SET search_path = nowhere, public; $refresh
+	SELECT string_agg(g || ' ' || n, ', ' ORDER BY g) FROM counted;
+	SELECT string_agg(DISTINCT strategy, ', ') FROM heliosdb.mview_history WHERE trigger = 'manual';
+}), "0 3, 1 5, 2 3\nincremental", 'are made anew after changes of what they depend on');
+
 # ---- Nothing is left of what is dropped ----
 sql(q{DROP TABLE orders, small, fresh, numbers, loose, busy CASCADE});
 is(sql(q{SELECT count(*) FROM heliosdb.mviews}) . sql('SELECT count(*) FROM heliosdb.consumers') . sql('SELECT count(*) FROM heliosdb.mview_bases'), '000', 'all views are forgotten');

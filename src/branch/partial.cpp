@@ -5,6 +5,7 @@
 #include "branch/fork.hpp"
 #include "pg/guc.hpp"
 #include "pg/names.hpp"
+#include "pg/tables.hpp"
 #include "pg/triggers.hpp"
 
 #include <cstring>
@@ -50,7 +51,7 @@ constexpr const char *kKeyTrigger = "~heliosdb_branch_key";
 int row_copy_above = kDefaultLimit;  // kB; -1: never
 
 bool IsLarge(Relation table) {
-  return row_copy_above >= 0 && static_cast<int64>(RelationGetNumberOfBlocks(table)) * BLCKSZ >
+  return row_copy_above >= 0 && static_cast<int64>(pg::PagesOf(table)) * BLCKSZ >
                                     static_cast<int64>(row_copy_above) * kBytesPerKilobyte;
 }
 
@@ -201,9 +202,10 @@ void MakeWhole(const Branch &branch, Oid main) {
 
 void MakeAllWhole(const Branch &branch) {
   ListCell *cell;
-  foreach (cell, QueryOids(psprintf("SELECT main_relid FROM heliosdb.branch_relations WHERE branch "
-                                    "= %lld AND deleted_relid <> 0 AND whole_xid IS NULL ORDER BY 1",
-                                    static_cast<long long>(branch.id))))
+  foreach (cell,
+           QueryOids(psprintf("SELECT main_relid FROM heliosdb.branch_relations WHERE branch "
+                              "= %lld AND deleted_relid <> 0 AND whole_xid IS NULL ORDER BY 1",
+                              static_cast<long long>(branch.id))))
     MakeWhole(branch, lfirst_oid(cell));
 }
 

@@ -4,6 +4,7 @@
 #include "pg/compat.hpp"
 #include "pg/indexes.hpp"
 #include "pg/pause.hpp"
+#include "pg/tables.hpp"
 #include "timetravel/timetravel.hpp"
 
 extern "C" {
@@ -134,7 +135,7 @@ IndexScanDesc RowCopier::BeginFind(Relation table, Relation index, const Datum *
 bool RowCopier::Find(const Datum *key, Snapshot snapshot, TupleTableSlot *found) {
   const bool in_copy = found == found_;
   Relation table = in_copy ? copy_ : deleted_;
-  if (RelationGetNumberOfBlocks(table) == 0) return false;
+  if (pg::PagesOf(table) == 0) return false;
   IndexScanDesc scan = BeginFind(table, in_copy ? key_index_ : deleted_index_, key, snapshot);
   const bool is_found = index_getnext_slot(scan, ForwardScanDirection, found);
   // The slot keeps its page.
@@ -150,7 +151,7 @@ bool RowCopier::FindVersion(const Datum *key, IsBetter is_better) {
   bool is_found = false;
   ItemPointerData place;
   while (index_getnext_slot(scan, ForwardScanDirection, found_)) {
-    HeapTupleHeader row = reinterpret_cast<BufferHeapTupleTableSlot *>(found_)->base.tuple->t_data;
+    HeapTupleHeader row = ExecFetchSlotHeapTuple(found_, false, nullptr)->t_data;
     if ((row->t_infomask & HEAP_UPDATED) != 0 || !is_better(row)) continue;
     is_found = true;
     place = found_->tts_tid;

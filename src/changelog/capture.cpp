@@ -175,13 +175,16 @@ void Load(Relation table, Target *target) {
   table_close(log, NoLock);
 }
 
+// The place of a row that has gone.
+constexpr ItemPointerData kNowhere = {{0xFFFF, 0xFFFF}, InvalidOffsetNumber};
+
 // The log of one table, open for appending.
 class Appender {
  public:
   explicit Appender(Relation table);
   void Close();
-  // Appends the pre-image of a version that this transaction ends.
-  void AppendOld(HeapTuple old, char op);
+  // Appends the pre-image of a version that this transaction ends, and the place of the one that follows it.
+  void AppendOld(HeapTuple old, TransactionId creator, char op, ItemPointerData place);
   // Appends the key of a new row, or all of it where there is no key.
   void AppendNew(HeapTuple row);
   // Tells whether an update leaves a row under the same key.
@@ -189,7 +192,7 @@ class Appender {
   bool HasKey() const { return target_->key_count > 0; }
 
  private:
-  void Append(Datum *values, bool *nulls, char op);
+  void Append(Datum *values, bool *nulls, char op, ItemPointerData place);
   void InsertEntry(Index to, const Datum *values, const bool *nulls, HeapTuple record);
   void Allocate(Datum **values, bool **nulls);
   void Deform(HeapTuple row, Datum *values, bool *nulls);
@@ -272,13 +275,15 @@ void Appender::InsertEntry(Index to, const Datum *values, const bool *nulls, Hea
 }
 
 // Writes one record and its index entries.
-void Appender::Append(Datum *values, bool *nulls, char op) {
+void Appender::Append(Datum *values, bool *nulls, char op, ItemPointerData place) {
   RememberSubtransaction();
   NoteInstant();
   values[kLogXid - 1] = FullTransactionIdGetDatum(GetTopFullTransactionId());
   values[kLogOp - 1] = CharGetDatum(op);
+  values[kLogPlace - 1] = PointerGetDatum(&place);
   nulls[kLogXid - 1] = false;
   nulls[kLogOp - 1] = false;
+  nulls[kLogPlace - 1] = false;
   HeapTuple record = heap_form_tuple(RelationGetDescr(log_), values, nulls);
   // No subscriber gets logs: tables that are published are tracked at the other end, if at all.
   heap_insert(log_, record, GetCurrentCommandId(true), HEAP_INSERT_NO_LOGICAL, nullptr);
@@ -296,15 +301,14 @@ void Appender::Append(Datum *values, bool *nulls, char op) {
   heap_freetuple(record);
 }
 
-void Appender::AppendOld(HeapTuple old, char op) {
+void Appender::AppendOld(HeapTuple old, TransactionId creator, char op, ItemPointerData place) {
   Datum *values;
   bool *nulls;
   Allocate(&values, &nulls);
   Deform(old, values, nulls);
-  values[kLogCreator - 1] =
-      FullTransactionIdGetDatum(WidenXmin(HeapTupleHeaderGetRawXmin(old->t_data)));
+  values[kLogCreator - 1] = FullTransactionIdGetDatum(WidenXmin(creator));
   nulls[kLogCreator - 1] = false;
-  Append(values, nulls, op);
+  Append(values, nulls, op, place);
 }
 
 void Appender::AppendNew(HeapTuple row) {
@@ -321,7 +325,7 @@ void Appender::AppendNew(HeapTuple row) {
   } else {
     Deform(row, values, nulls);
   }
-  Append(values, nulls, kOpInsert);
+  Append(values, nulls, kOpInsert, row->t_self);
 }
 
 bool Appender::KeepsKey(HeapTuple old, HeapTuple row) {
@@ -336,9 +340,10 @@ bool Appender::KeepsKey(HeapTuple old, HeapTuple row) {
   return HasKey();
 }
 
-// True if no other transaction can ever have seen a version.
-bool IsOwn(HeapTuple row) {
-  return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmin(row->t_data));
+// The transaction that made a version; the header of one that a table access method has moved may say otherwise.
+TransactionId CreatorOf(TupleTableSlot *row) {
+  bool is_null;
+  return DatumGetTransactionId(slot_getsysattr(row, MinTransactionIdAttributeNumber, &is_null));
 }
 
 // Logs what one row event of a table did.
@@ -349,9 +354,14 @@ void Capture(const TriggerData *data) {
     log.AppendNew(old);
   } else {
     const bool is_update = TRIGGER_FIRED_BY_UPDATE(data->tg_event);
-    // A bag needs the own version too: it cancels the record of its insert.
-    if (!log.HasKey() || !IsOwn(old)) {
-      log.AppendOld(old, is_update ? kOpUpdate : kOpDelete);
+    const TransactionId creator = CreatorOf(data->tg_trigslot);
+    // What no other transaction can have seen; a bag needs it too: it cancels the record of its insert.
+    if (!log.HasKey() || !TransactionIdIsCurrentTransactionId(creator)) {
+      if (is_update) {
+        log.AppendOld(old, creator, kOpUpdate, data->tg_newtuple->t_self);
+      } else {
+        log.AppendOld(old, creator, kOpDelete, kNowhere);
+      }
     } else {
       // Nothing is logged, but the new version has the number of this subtransaction.
       RememberSubtransaction();
@@ -369,9 +379,9 @@ void RecordInserted(Relation relation, HeapTuple row) {
   log.Close();
 }
 
-void RecordDeleted(Relation relation, HeapTuple row) {
+void RecordDeleted(Relation relation, TupleTableSlot *row) {
   Appender log(relation);
-  log.AppendOld(row, kOpDelete);
+  log.AppendOld(ExecFetchSlotHeapTuple(row, false, nullptr), CreatorOf(row), kOpDelete, kNowhere);
   log.Close();
 }
 

@@ -5,6 +5,7 @@
 #include "pg/pg.hpp"
 
 extern "C" {
+#include "catalog/pg_inherits.h"
 #include "nodes/execnodes.h"
 #include "nodes/pg_list.h"
 #include "utils/relcache.h"
@@ -43,6 +44,17 @@ void LockTracked(Oid relation);
 
 // Lists the tables that are tracked through a partitioned table.
 List *TrackedUnder(Oid root);
+
+// Calls `visit` for a table, or for each of its leaves.
+template <typename Visit>
+void ForEachLeaf(const TrackedTable &tracked, Visit visit) {
+  if (OidIsValid(tracked.log)) return visit(tracked);
+  ListCell *cell;
+  foreach (cell, find_all_inheritors(tracked.relation, AccessShareLock, nullptr)) {
+    TrackedTable leaf;
+    if (FindTracked(lfirst_oid(cell), &leaf) && OidIsValid(leaf.log)) visit(leaf);
+  }
+}
 
 // Forgets a tracked table.
 void ForgetTracked(Oid relation);

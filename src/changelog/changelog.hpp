@@ -5,6 +5,7 @@
 //   xid xid8      transaction (top level) that ended the version; of op 'I': that created the row
 //   creator xid8  raw xmin of the version, widened to 64 bits; null for 'I'
 //   op "char"     'U', 'D': pre-image of an update or delete; 'I': key of a new row (keyless: the row)
+//   place tid     where the new row was written, which may have moved since; of 'D' no valid one
 //   c1, c2, …     column n of the table is column n + kLogColumns here
 //
 // With C a set of committed transactions, the table at C is: current rows whose creator is in C, and
@@ -13,6 +14,8 @@
 
 #include "pg/pg.hpp"
 #include "pg/rows.hpp"
+
+#include <initializer_list>
 
 extern "C" {
 #include "access/attnum.h"
@@ -29,10 +32,11 @@ extern "C" {
 
 namespace helios::changelog {
 
-inline constexpr int kLogColumns = 3;
+inline constexpr int kLogColumns = 4;
 inline constexpr AttrNumber kLogXid = 1;
 inline constexpr AttrNumber kLogCreator = 2;
 inline constexpr AttrNumber kLogOp = 3;
+inline constexpr AttrNumber kLogPlace = 4;
 
 inline constexpr char kOpUpdate = 'U';
 inline constexpr char kOpDelete = 'D';
@@ -178,10 +182,10 @@ void TrackForConsumers(Oid relation);
 // once. Needs SPI.
 void UntrackUnused(Oid relation);
 
-// Records changes of a tracked materialized view, which has no triggers: a row as it was inserted, and as it was before
-// it was deleted. A change of all rows at once lets the history begin anew.
+// Records changes of a tracked materialized view, which has no triggers: a row as it was inserted, with its place, and as it
+// was before it was deleted. A change of all rows at once lets the history begin anew.
 void RecordInserted(Relation relation, HeapTuple row);
-void RecordDeleted(Relation relation, HeapTuple row);
+void RecordDeleted(Relation relation, TupleTableSlot *row);
 void RestartHistory(Oid relation);
 
 // Tells why a table or materialized view cannot be tracked, or null.
@@ -201,8 +205,10 @@ bool CanBegin(Oid relation, const char *position);
 // Tells whether this transaction has changed a tracked table, or may have.
 bool HasOwnChanges(Oid relation);
 
-// Stores the net changes of a table between a position and the active snapshot: (op "char", old row, new row).
-void StoreChanges(Oid relation, const char *position, pg::StoredRows *rows);
+// Stores the net changes of a table between a position and the active snapshot: columns c1, c2, … of the table (those
+// that were dropped are null), and a bigint that says how many of these rows came, or went if it is negative. Returns
+// how many rows have changed.
+int64 StoreChanges(Oid relation, const char *position, pg::StoredRows *rows);
 
 // Counts records after a position, up to a limit, and tells when the first of their transactions committed, as far as
 // commit timestamps tell; 0: nobody knows.
@@ -223,6 +229,24 @@ class OwnerScope {
 
 // Runs a statement as the owner of the extension; the result is in SPI. Up to `limit` rows, 0: all.
 void RunAsOwner(const char *sql, bool read_only, int expected, long limit = 0);
+
+// A parameter of a statement; texts may be null, and an instant is null if it is 0.
+struct Argument {
+  Oid type;
+  Datum value;
+  bool is_null;
+};
+Argument OidArgument(Oid value);
+Argument OidsArgument(const List *values);
+Argument IntArgument(int64 value);
+Argument FloatArgument(double value);
+Argument TextArgument(const char *value);
+Argument InstantArgument(TimestampTz value);
+
+// Runs a statement with parameters as RunAsOwner does, with a plan that this session keeps under the address of the
+// text, which must stay.
+void RunKeptAsOwner(const char *sql, std::initializer_list<Argument> arguments, bool read_only,
+                    int expected);
 
 // Microseconds that history is kept where a table says nothing else.
 int64 DefaultRetention();

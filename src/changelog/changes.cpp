@@ -5,11 +5,9 @@
 #include "pg/names.hpp"
 
 extern "C" {
-#include "access/commit_ts.h"
 #include "access/genam.h"
 #include "access/table.h"
 #include "catalog/index.h"
-#include "catalog/pg_inherits.h"
 #include "lib/stringinfo.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -123,17 +121,6 @@ void AppendBag(StringInfo sql, Relation shape, Relation leaf, const TrackedTable
       "FROM net, pg_catalog.generate_series(1, pg_catalog.abs(weight)))");
 }
 
-// Calls `append` for the table or each of its leaves.
-template <typename Append>
-void ForEachLeaf(const TrackedTable &tracked, Append append) {
-  if (OidIsValid(tracked.log)) return append(tracked);
-  ListCell *cell;
-  foreach (cell, find_all_inheritors(tracked.relation, AccessShareLock, nullptr)) {
-    TrackedTable leaf;
-    if (FindTracked(lfirst_oid(cell), &leaf) && OidIsValid(leaf.log)) append(leaf);
-  }
-}
-
 }  // namespace
 
 char *LogName(const TrackedTable &tracked) { return pg::QualifiedName(tracked.log); }
@@ -171,57 +158,6 @@ char *BuildChangesQuery(const TrackedTable &tracked, const char *position) {
     appendStringInfo(&sql, "SELECT NULL::\"char\", NULL::%s, NULL::%s WHERE false",
                      pg::QualifiedName(tracked.relation), pg::QualifiedName(tracked.relation));
   }
-  return sql.data;
-}
-
-void StoreNetChanges(const TrackedTable &tracked, const char *position, pg::StoredRows *rows) {
-  constexpr const char *kChangedKeys = "changed_keys";
-  const char *literal = psprintf("%s::pg_catalog.pg_snapshot", quote_literal_cstr(position));
-  Relation shape = table_open(tracked.relation, AccessShareLock);
-  ForEachLeaf(tracked, [&](const TrackedTable &leaf) {
-    CheckCapture(leaf.relation);
-    Relation table = table_open(leaf.relation, AccessShareLock);
-    StringInfoData sql;
-    initStringInfo(&sql);
-    pg::StoredRows keys = {};
-    if (leaf.key_count == 0) {
-      AppendBag(&sql, shape, table, leaf, literal);
-    } else {
-      // How many records there are nobody can estimate: the join with the table is planned when that is known.
-      AppendChangedKeys(&sql, shape, table, leaf, literal);
-      pg::StoreRows(sql.data, true, &keys);
-      pg::NameRows(kChangedKeys, keys);
-      resetStringInfo(&sql);
-      AppendKeyed(&sql, shape, table, leaf, kChangedKeys);
-    }
-    pg::StoreRows(sql.data, true, rows);
-    if (keys.store != nullptr) pg::DropRows(kChangedKeys, &keys);
-    table_close(table, NoLock);
-  });
-  table_close(shape, NoLock);
-  if (rows->store == nullptr) pg::StoreRows(BuildChangesQuery(tracked, position), true, rows);
-}
-
-char *BuildCountQuery(const TrackedTable &tracked, const char *position, int64 limit) {
-  const char *literal = psprintf("%s::pg_catalog.pg_snapshot", quote_literal_cstr(position));
-  StringInfoData sql;
-  initStringInfo(&sql);
-  appendStringInfo(
-      &sql, "SELECT pg_catalog.count(*)%s FROM (SELECT xid FROM (",
-      track_commit_timestamp
-          ? ", pg_catalog.pg_xact_commit_timestamp(pg_catalog.xid(pg_catalog.min(xid)))"
-          : "");
-  const char *separator = "";
-  ForEachLeaf(tracked, [&](const TrackedTable &leaf) {
-    appendStringInfoString(&sql, separator);
-    appendStringInfo(&sql,
-                     "(SELECT xid FROM %s WHERE xid >= pg_catalog.pg_snapshot_xmin(%s) "
-                     "AND NOT pg_catalog.pg_visible_in_snapshot(xid, %s) LIMIT " INT64_FORMAT ")",
-                     pg::QualifiedName(leaf.log), literal, literal, limit);
-    separator = " UNION ALL ";
-  });
-  if (separator[0] == '\0') appendStringInfoString(&sql, "SELECT NULL::xid8 AS xid WHERE false");
-  appendStringInfo(&sql, ") leaves LIMIT " INT64_FORMAT ") records", limit);
   return sql.data;
 }
 

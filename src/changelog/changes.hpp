@@ -1,4 +1,4 @@
-// The statement that reads the net changes of a table between two snapshots.
+// The statement that reads the net changes of a table between two snapshots, for consumers.
 #pragma once
 
 #include "pg/pg.hpp"
@@ -11,13 +11,7 @@ namespace helios::changelog {
 // `position` (a pg_snapshot as text) and the snapshot that runs the query.
 char *BuildChangesQuery(const TrackedTable &tracked, const char *position);
 
-// Stores its rows, as of the active snapshot; needs a connection to SPI.
-void StoreNetChanges(const TrackedTable &tracked, const char *position, pg::StoredRows *rows);
-
 // Builds a query that returns a row if this transaction has written the table.
 char *BuildOwnWritesQuery(const TrackedTable &tracked, FullTransactionId own);
-
-// Builds a query that counts the records after a position, up to a limit.
-char *BuildCountQuery(const TrackedTable &tracked, const char *position, int64 limit);
 
 }  // namespace helios::changelog

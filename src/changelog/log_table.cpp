@@ -42,6 +42,7 @@ TupleDesc DescribeLog(Relation table) {
   TupleDescInitEntry(desc, kLogXid, "xid", XID8OID, -1, 0);
   TupleDescInitEntry(desc, kLogCreator, "creator", XID8OID, -1, 0);
   TupleDescInitEntry(desc, kLogOp, "op", CHAROID, -1, 0);
+  TupleDescInitEntry(desc, kLogPlace, "place", TIDOID, -1, 0);
   for (int i = 0; i < base->natts; i++) {
     const Form_pg_attribute from = TupleDescAttr(base, i);
     const AttrNumber number = static_cast<AttrNumber>(i + 1 + kLogColumns);

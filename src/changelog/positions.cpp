@@ -14,7 +14,6 @@ extern "C" {
 #include "lib/stringinfo.h"
 #include "pgstat.h"
 #include "storage/lmgr.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -127,36 +126,6 @@ bool HasOwnChanges(Oid relation) {
   if (!HasWritten(relation)) return false;
   RunAsOwner(BuildOwnWritesQuery(tracked, own), true, SPI_OK_SELECT, 1);
   return SPI_processed > 0;
-}
-
-void StoreChanges(Oid relation, const char *position, pg::StoredRows *rows) {
-  TrackedTable tracked;
-  if (!FindTracked(relation, &tracked))
-    elog(ERROR, "table \"%s\" is not tracked", get_rel_name(relation));
-  OwnerScope owner;
-  owner.Enter();
-  StoreNetChanges(tracked, position, rows);
-  owner.Leave();
-}
-
-int64 CountRecords(Oid relation, const char *position, int64 limit, TimestampTz *since) {
-  if (since != nullptr) *since = 0;
-  TrackedTable tracked;
-  if (!FindTracked(relation, &tracked)) return 0;
-  // What is asked for lies at the end of a log, where a scan that hopes to end soon does not begin.
-  const int settings = NewGUCNestLevel();
-  (void)set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-                          true, 0, false);
-  RunAsOwner(BuildCountQuery(tracked, position, limit), true, SPI_OK_SELECT);
-  AtEOXact_GUC(false, settings);
-  const HeapTuple row = SPI_tuptable->vals[0];
-  const TupleDesc desc = SPI_tuptable->tupdesc;
-  bool is_null;
-  if (since != nullptr && desc->natts > 1) {
-    const Datum first = SPI_getbinval(row, desc, 2, &is_null);
-    if (!is_null) *since = DatumGetTimestampTz(first);
-  }
-  return DatumGetInt64(SPI_getbinval(row, desc, 1, &is_null));
 }
 
 }  // namespace helios::changelog

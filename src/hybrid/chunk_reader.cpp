@@ -163,6 +163,7 @@ void ChunkReader::Load(Column *column) {
     CloseStore(&store);
     pg_crc32c crc;
     INIT_CRC32C(crc);
+    if (column->null_bits != nullptr) COMP_CRC32C(crc, column->null_bits, NullBytes(rows));
     COMP_CRC32C(crc, segment, entry.segment_bytes);
     FIN_CRC32C(crc);
     if (crc != entry.checksum) RaiseCorrupted("the checksum of a column does not match");

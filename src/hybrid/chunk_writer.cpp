@@ -63,10 +63,11 @@ void Pad(std::vector<uint8_t> *bytes) {
   bytes->resize((bytes->size() + kAlignment - 1) / kAlignment * kAlignment);
 }
 
-uint32 Checksum(std::span<const uint8> bytes) {
+uint32 Checksum(std::span<const uint8> bytes, std::span<const uint8> more = {}) {
   pg_crc32c crc;
   INIT_CRC32C(crc);
   COMP_CRC32C(crc, bytes.data(), bytes.size());
+  COMP_CRC32C(crc, more.data(), more.size());
   FIN_CRC32C(crc);
   return crc;
 }
@@ -357,7 +358,9 @@ void ChunkWriter::EncodeAll() {
     if (status != codec::Status::kOk)
       throw std::runtime_error("a column segment cannot be encoded");
     entry.segment_bytes = static_cast<uint32>(body.size() - entry.segment_offset);
-    entry.checksum = Checksum(std::span(body).subspan(entry.segment_offset));
+    const size_t bitmap_bytes = column.nulls > 0 ? NullBytes(rows_) : 0;
+    entry.checksum = Checksum(std::span(body).subspan(entry.nulls_offset, bitmap_bytes),
+                              std::span(body).subspan(entry.segment_offset));
   }
   Pad(&meta);
   meta_bytes_ = static_cast<uint32>(meta.size());

@@ -1,6 +1,7 @@
 #include "hybrid/fetch.hpp"
 
 #include "hybrid/am.hpp"
+#include "hybrid/core/chunk.hpp"
 #include "hybrid/direct_load.hpp"
 #include "hybrid/holes.hpp"
 #include "hybrid/slot.hpp"
@@ -8,11 +9,14 @@
 
 extern "C" {
 #include "access/heapam.h"
+#include "access/multixact.h"
 #include "access/relscan.h"
+#include "access/transam.h"
 #include "access/xact.h"
 #include "pgstat.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
+#include "storage/predicate.h"
 #include "utils/snapmgr.h"
 }
 #undef Min
@@ -29,6 +33,8 @@ struct HybridFetch {
   bool store_open;
   Store store;
   ChunkEntry chunk;
+  Oid counted;  // the chunk that was read last
+  ReadCounts counts;
 };
 
 HybridFetch *AsHybridFetch(IndexFetchTableData *fetch) {
@@ -124,6 +130,46 @@ bool FindMovedRow(const Store &store, const ItemPointerData &tid, TransactionId 
   return found;
 }
 
+namespace {
+
+// Who has moved the row in the slot, or is about to; invalid: nobody.
+TransactionId MoverOf(TupleTableSlot *slot) {
+  const BufferHeapTupleTableSlot &heap = AsHybridSlot(slot)->heap;
+  const HeapTupleHeader header = heap.base.tuple->t_data;
+  TransactionId mover = InvalidTransactionId;
+  if (!BufferIsValid(heap.buffer)) return mover;
+  LockBuffer(heap.buffer, BUFFER_LOCK_SHARE);
+  if (HeapTupleHeaderIndicatesMovedPartitions(header) &&
+      !(header->t_infomask & HEAP_XMAX_INVALID) && !HEAP_XMAX_IS_LOCKED_ONLY(header->t_infomask)) {
+    mover = HeapTupleHeaderGetUpdateXid(header);
+  }
+  LockBuffer(heap.buffer, BUFFER_LOCK_UNLOCK);
+  return mover;
+}
+
+}  // namespace
+
+void NoteHotRead(Relation rel, TupleTableSlot *slot, Snapshot snapshot) {
+  if (!IsolationIsSerializable() || !IsMVCCSnapshot(snapshot)) return;
+  const TransactionId mover = MoverOf(slot);
+  if (!TransactionIdIsValid(mover)) return;
+  PredicateLockRelation(rel, snapshot);
+  if (!TransactionIdDidCommit(mover)) return;
+  // Changes that have been made already: reading what became of the rows of the chunk finds who made them.
+  const BlockNumber block = ItemPointerGetBlockNumber(&slot->tts_tid);
+  Store store = OpenStore(rel, AccessShareLock);
+  uint32 count = 0;
+  const ChunkEntry *entries = ListEntries(store, SnapshotAny, &count);
+  auto *gone = static_cast<uint64 *>(palloc0(NullBytes(kMaxChunkRows)));
+  for (uint32 i = 0; i < count; i++) {
+    const ChunkEntry &entry = entries[i];
+    if (entry.mover != mover || block < entry.source_from || block > entry.source_to) continue;
+    MarkGone(store, entry.first_row, entry.rows, snapshot, gone);
+  }
+  pfree(gone);
+  CloseStore(&store);
+}
+
 IndexFetchTableData *BeginIndexFetch(Relation rel) {
   auto *fetch = static_cast<HybridFetch *>(palloc0(sizeof(HybridFetch)));
   fetch->heap.xs_base.rel = rel;
@@ -151,6 +197,10 @@ bool FetchIndexTuple(IndexFetchTableData *base, ItemPointer tid, Snapshot snapsh
     AsHeapSlot as_heap(slot);
     const bool found = Heap()->index_fetch_tuple(base, tid, snapshot, slot, call_again, all_dead);
     as_heap.Restore();
+    if (found) {
+      fetch->counts.hot_rows++;
+      NoteHotRead(base->rel, slot, snapshot);
+    }
     return found;
   }
   *call_again = false;
@@ -161,14 +211,21 @@ bool FetchIndexTuple(IndexFetchTableData *base, ItemPointer tid, Snapshot snapsh
     fetch->store_open = true;
   }
   if (fetch->store.toast == nullptr) return false;
-  return FetchColdRow(fetch->store, *tid, snapshot, slot, &fetch->chunk);
+  if (!FetchColdRow(fetch->store, *tid, snapshot, slot, &fetch->chunk)) return false;
+  fetch->counts.cold_rows++;
+  if (fetch->chunk.blob != fetch->counted) fetch->counts.chunks++;
+  fetch->counted = fetch->chunk.blob;
+  return true;
 }
+
+ReadCounts CountsOf(IndexFetchTableData *fetch) { return AsHybridFetch(fetch)->counts; }
 
 bool FetchRowVersion(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot) {
   if (!IsCold(*tid)) {
     AsHeapSlot as_heap(slot);
     const bool found = Heap()->tuple_fetch_row_version(rel, tid, snapshot, slot);
     as_heap.Restore();
+    if (found) NoteHotRead(rel, slot, snapshot);
     return found;
   }
   if (!ItemPointerIsValid(tid)) return false;

@@ -1,6 +1,7 @@
 // Single rows by their identifiers.
 #pragma once
 
+#include "hybrid/scan.hpp"
 #include "hybrid/store.hpp"
 
 extern "C" {
@@ -20,5 +21,12 @@ bool FetchColdRow(const Store &store, const ItemPointerData &tid, Snapshot snaps
 // Finds where a row went that was hot at `tid` until `mover` moved it.
 bool FindMovedRow(const Store &store, const ItemPointerData &tid, TransactionId mover,
                   ItemPointerData *cold);
+
+// What was read by an index so far.
+ReadCounts CountsOf(IndexFetchTableData *fetch);
+
+// Notes for SERIALIZABLE that the snapshot sees the hot row in the slot. If it has moved, or is about to, those
+// who change it do so where it is cold.
+void NoteHotRead(Relation rel, TupleTableSlot *slot, Snapshot snapshot);
 
 }  // namespace helios::hybrid

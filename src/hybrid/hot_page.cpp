@@ -1,9 +1,13 @@
 #include "hybrid/hot_page.hpp"
 
+#include "hybrid/hot_tuple.hpp"
+#include "pg/compat.hpp"
+
 extern "C" {
 #include "access/generic_xlog.h"
 #include "access/heapam.h"
 #include "access/heapam_xlog.h"
+#include "access/heaptoast.h"
 #include "access/multixact.h"
 #include "access/transam.h"
 #include "access/visibilitymap.h"
@@ -108,6 +112,38 @@ void MarkMoved(Relation rel, Buffer buffer, TransactionId horizon, CommandId cid
   }
   LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
   if (BufferIsValid(map)) ReleaseBuffer(map);
+}
+
+ItemPointerData InsertMoved(Relation rel, HeapTuple row, TransactionId creator, CommandId cid) {
+  HeapTuple toasted = NeedsToast(row) ? heap_toast_insert_or_update(rel, row, nullptr, 0) : row;
+  HeapTuple tuple = WithCreator(toasted, creator);
+  if (toasted != row) heap_freetuple(toasted);
+  HeapTupleHeader header = tuple->t_data;
+  header->t_infomask &= ~HEAP_XACT_MASK;
+  header->t_infomask |= HEAP_XMAX_INVALID;
+  header->t_infomask2 &= ~HEAP2_XACT_MASK;
+  HeapTupleHeaderSetXmin(header, GetCurrentTransactionId());
+  HeapTupleHeaderSetXmax(header, InvalidTransactionId);
+  HeapTupleHeaderSetCmin(header, cid);
+
+  Buffer map = InvalidBuffer;
+  const Buffer buffer = pg::GetBufferForTuple(rel, tuple->t_len, &map);
+  if (PageIsAllVisible(BufferGetPage(buffer))) ClearAllVisible(rel, buffer, map);
+  GenericXLogState *xlog = GenericXLogStart(rel);
+  // What made an empty page is not logged.
+  const bool is_new = PageGetMaxOffsetNumber(BufferGetPage(buffer)) == 0;
+  Page page = GenericXLogRegisterBuffer(xlog, buffer, is_new ? GENERIC_XLOG_FULL_IMAGE : 0);
+  const OffsetNumber offset = PageAddItem(page, reinterpret_cast<Item>(header), tuple->t_len,
+                                          InvalidOffsetNumber, false, true);
+  if (offset == InvalidOffsetNumber) elog(ERROR, "failed to add a row to a page");
+  ItemPointerData tid;
+  ItemPointerSet(&tid, BufferGetBlockNumber(buffer), offset);
+  reinterpret_cast<HeapTupleHeader>(PageGetItem(page, PageGetItemId(page, offset)))->t_ctid = tid;
+  GenericXLogFinish(xlog);
+  UnlockReleaseBuffer(buffer);
+  if (BufferIsValid(map)) ReleaseBuffer(map);
+  heap_freetuple(tuple);
+  return tid;
 }
 
 }  // namespace helios::hybrid

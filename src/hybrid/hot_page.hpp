@@ -1,4 +1,4 @@
-// Takes rows off heap pages: those that everybody sees, and that nobody has locked.
+// Takes rows off heap pages: those that everybody sees, and that nobody has locked. Puts rows on them that were cold.
 #pragma once
 
 #include "hybrid/tid.hpp"
@@ -27,5 +27,9 @@ void ListMovableRows(Relation rel, Buffer buffer, TransactionId horizon, PageRow
 // partition, and leaves those in `rows` that could still be moved. Logical decoding does not see it: for it
 // nothing has changed.
 void MarkMoved(Relation rel, Buffer buffer, TransactionId horizon, CommandId cid, PageRows *rows);
+
+// Inserts a row that was cold, as heap_insert does, but keeps who made it, and hides it from logical decoding.
+// Returns its identifier.
+ItemPointerData InsertMoved(Relation rel, HeapTuple row, TransactionId creator, CommandId cid);
 
 }  // namespace helios::hybrid

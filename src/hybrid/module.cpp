@@ -1,11 +1,17 @@
+#include "hybrid/compression.hpp"
 #include "hybrid/direct_load.hpp"
 #include "hybrid/executor.hpp"
+#include "hybrid/explain.hpp"
 #include "hybrid/hybrid.hpp"
+#include "hybrid/statements.hpp"
 
 namespace helios::hybrid {
 
 void InitHybrid() {
+  InitCompression();
   InitExecutor();
+  InitExplain();
+  InitStatements();
   InitDirectLoad();
 }
 

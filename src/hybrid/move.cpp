@@ -8,6 +8,7 @@
 #include "hybrid/chunk_writer.hpp"
 #include "hybrid/columns.hpp"
 #include "hybrid/hot_page.hpp"
+#include "hybrid/hot_tuple.hpp"
 #include "hybrid/hybrid.hpp"
 #include "hybrid/index_entries.hpp"
 #include "hybrid/options.hpp"
@@ -142,8 +143,8 @@ void MovePage(Mover *mover, BlockNumber block, BufferAccessStrategy strategy) {
   for (int i = 0; i < rows.count; i++) {
     StoreHot(mover, buffer, rows.offsets[i], &tuple);
     slot_getallattrs(mover->hot);
-    mover->writer->Add(mover->hot->tts_values, mover->hot->tts_isnull,
-                       HeapTupleHeaderGetRawXmin(tuple.t_data), &tuple.t_self);
+    mover->writer->Add(mover->hot->tts_values, mover->hot->tts_isnull, CreatorOf(tuple.t_data),
+                       &tuple.t_self);
     DeleteOutOfLine(mover->rel, mover->hot);
     pgstat_count_heap_update(mover->rel, false);
     mover->moved++;
@@ -176,8 +177,6 @@ static uint64 MoveToCold(Relation rel, ExprState *condition, ExprContext *contex
   mover.condition = condition;
   mover.context = context;
   mover.limit = limit;
-  // Who has read these rows in a serializable transaction has read the table from now on.
-  TransferPredicateLocksToHeapRelation(rel);
   BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKREAD);
   const BlockNumber blocks = RelationGetNumberOfBlocks(rel);
   for (BlockNumber block = 0; block < blocks && mover.moved < limit; block++) {
@@ -185,6 +184,9 @@ static uint64 MoveToCold(Relation rel, ExprState *condition, ExprContext *contex
     MovePage(&mover, block, strategy);
   }
   Flush(&mover);
+  // Who has read these rows in a serializable transaction has read the table from now on; who comes later finds
+  // the marks.
+  TransferPredicateLocksToHeapRelation(rel);
   FreeAccessStrategy(strategy);
   ExecDropSingleTupleTableSlot(mover.hot);
   ExecDropSingleTupleTableSlot(mover.cold);

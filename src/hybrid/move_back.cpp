@@ -1,6 +1,8 @@
 // Makes cold rows hot again: each gets a version in a heap page, as an update would give it, which no trigger
-// and no subscriber sees. What remains of the chunks goes by VACUUM and heliosdb.recompress().
+// and no subscriber sees, and which keeps who made the row. What remains of the chunks goes by VACUUM and
+// heliosdb.recompress().
 #include "hybrid/am.hpp"
+#include "hybrid/hot_page.hpp"
 #include "hybrid/index_entries.hpp"
 #include "hybrid/owner.hpp"
 #include "hybrid/scan.hpp"
@@ -10,7 +12,6 @@
 #include "hybrid/table_argument.hpp"
 
 extern "C" {
-#include "access/heapam.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "executor/executor.h"
@@ -35,9 +36,8 @@ void Promote(const Store &store, TupleTableSlot *slot, CommandId cid) {
     elog(ERROR, "a cold row of an exclusively locked table is in use: %d", result);
   bool should_free;
   HeapTuple tuple = ExecFetchSlotHeapTuple(slot, true, &should_free);
-  tuple->t_tableOid = RelationGetRelid(store.rel);
-  heap_insert(store.rel, tuple, cid, HEAP_INSERT_NO_LOGICAL, nullptr);
-  slot->tts_tid = tuple->t_self;
+  slot->tts_tid = InsertMoved(store.rel, tuple, HeapTupleHeaderGetRawXmin(tuple->t_data), cid);
+  pgstat_count_heap_update(store.rel, false);
   if (should_free) heap_freetuple(tuple);
   EndColdRow(store, tid, slot->tts_tid, cid);
 }

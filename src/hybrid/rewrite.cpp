@@ -1,6 +1,7 @@
 // VACUUM FULL and CLUSTER: hot rows are written anew, as heapam does; cold ones move with their chunks, which
 // keep their rows' identifiers, and with all that transactions still have to know about them.
 #include "hybrid/am.hpp"
+#include "hybrid/hot_tuple.hpp"
 #include "hybrid/options.hpp"
 #include "hybrid/reencode.hpp"
 #include "hybrid/scan.hpp"
@@ -63,6 +64,32 @@ bool DropDead(Rewrite *rewrite, HeapTuple tuple, Buffer buffer) {
   return true;
 }
 
+// Writes a hot row that has been cold. If everybody sees that it was moved it becomes a row like others, with the
+// creator as its xmin; else it is only kept if nothing of it is put out of line, where the creator would be lost.
+void WriteFormerlyCold(Rewrite *rewrite, HeapTuple tuple, HeapTuple formed) {
+  const TransactionId creator = CreatorOf(tuple->t_data);
+  if (TransactionIdPrecedes(HeapTupleHeaderGetXmin(tuple->t_data), rewrite->oldest_xmin)) {
+    HeapTuple old = heap_copytuple(tuple);
+    HeapTupleHeaderSetXmin(old->t_data, creator);
+    old->t_data->t_infomask |= HEAP_XMIN_FROZEN;
+    rewrite_heap_tuple(rewrite->state, old, formed);
+    heap_freetuple(old);
+    return;
+  }
+  if (NeedsToast(formed)) {
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_OBJECT_IN_USE),
+         errmsg("table \"%s\" has rows that were made hot so recently that it cannot be rewritten",
+                RelationGetRelationName(rewrite->from)),
+         errdetail("Transactions that began before that are still running."),
+         errhint("Try again when they have ended.")));
+  }
+  HeapTuple kept = WithCreator(formed, creator);
+  rewrite_heap_tuple(rewrite->state, tuple, kept);
+  heap_freetuple(kept);
+}
+
 // Writes a hot row without the values of dropped columns.
 void WriteHot(Rewrite *rewrite, HeapTuple tuple) {
   const TupleDesc tupdesc = RelationGetDescr(rewrite->to);
@@ -71,7 +98,11 @@ void WriteHot(Rewrite *rewrite, HeapTuple tuple) {
     if (TupleDescAttr(tupdesc, i)->attisdropped) rewrite->nulls[i] = true;
   }
   HeapTuple formed = heap_form_tuple(tupdesc, rewrite->values, rewrite->nulls);
-  rewrite_heap_tuple(rewrite->state, tuple, formed);
+  if (WasCold(tuple->t_data)) {
+    WriteFormerlyCold(rewrite, tuple, formed);
+  } else {
+    rewrite_heap_tuple(rewrite->state, tuple, formed);
+  }
   heap_freetuple(formed);
 }
 

@@ -3,6 +3,7 @@
 // ANALYZE takes blocks of the main fork. Each stands for its share of the cold rows too: block b of n for
 // rows [b * cold / n, (b + 1) * cold / n) of all chunks in a row.
 #include "hybrid/am.hpp"
+#include "hybrid/fetch.hpp"
 #include "hybrid/scan.hpp"
 #include "hybrid/slot.hpp"
 #include "hybrid/stand_in.hpp"
@@ -139,6 +140,10 @@ bool SampleNextTuple(TableScanDesc base, SampleScanState *state, TupleTableSlot 
     AsHeapSlot as_heap(slot);
     const bool found = Heap()->scan_sample_next_tuple(base, state, slot);
     as_heap.Restore();
+    if (found) {
+      scan->hot_rows++;
+      NoteHotRead(base->rs_rd, slot, base->rs_snapshot);
+    }
     return found;
   }
   for (;;) {
@@ -152,6 +157,7 @@ bool SampleNextTuple(TableScanDesc base, SampleScanState *state, TupleTableSlot 
     scan->cold.position = static_cast<int64>(scan->sample_first) + offset - FirstOffsetNumber;
     if (IsGone(scan->cold, static_cast<uint32>(scan->cold.position))) continue;
     StoreAt(base->rs_rd, scan->cold, slot);
+    scan->cold.rows_seen++;
     pgstat_count_heap_getnext(base->rs_rd);
     return true;
   }

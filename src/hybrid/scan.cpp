@@ -1,5 +1,6 @@
 #include "hybrid/scan.hpp"
 
+#include "hybrid/fetch.hpp"
 #include "hybrid/holes.hpp"
 #include "hybrid/slot.hpp"
 #include "hybrid/stand_in.hpp"
@@ -84,6 +85,10 @@ bool NextHot(HybridScan *scan, ScanDirection direction, TupleTableSlot *slot) {
   AsHeapSlot as_heap(slot);
   const bool found = heap_getnextslot(&scan->heap.rs_base, direction, slot);
   as_heap.Restore();
+  if (found) {
+    scan->hot_rows++;
+    NoteHotRead(scan->heap.rs_base.rs_rd, slot, scan->heap.rs_base.rs_snapshot);
+  }
   return found;
 }
 
@@ -229,6 +234,7 @@ bool BitmapNextBlock(TableScanDesc base, TBMIterateResult *page) {
   ChunkEntry &chunk = scan->bitmap_chunk;
   if (!scan->bitmap_chunk_found || first - chunk.first_row >= chunk.rows) {
     scan->bitmap_chunk_found = FindEntry(store, first, base->rs_snapshot, &chunk);
+    if (scan->bitmap_chunk_found) scan->cold.chunks_seen++;
   }
   if (scan->bitmap_chunk_found) {
     const auto in_chunk = static_cast<uint32>(first - chunk.first_row);
@@ -259,6 +265,10 @@ bool BitmapNextTuple(TableScanDesc base, TBMIterateResult *page, TupleTableSlot 
     AsHeapSlot as_heap(slot);
     const bool found = Heap()->scan_bitmap_next_tuple(base, page, slot);
     as_heap.Restore();
+    if (found) {
+      scan->hot_rows++;
+      NoteHotRead(base->rs_rd, slot, base->rs_snapshot);
+    }
     return found;
   }
   if (scan->bitmap_next >= scan->bitmap_count) return false;
@@ -266,6 +276,7 @@ bool BitmapNextTuple(TableScanDesc base, TBMIterateResult *page, TupleTableSlot 
   reader->ExpectSparseReads();
   if (!reader->IsOpen(scan->bitmap_chunk.blob)) reader->Open(scan->bitmap_chunk);
   StoreColdRow(slot, base->rs_rd, scan->bitmap_rows[scan->bitmap_next++]);
+  scan->cold.rows_seen++;
   pgstat_count_heap_fetch(base->rs_rd);
   return true;
 }

@@ -16,6 +16,13 @@ extern "C" {
 
 namespace helios::hybrid {
 
+// What a scan has read, for EXPLAIN.
+struct ReadCounts {
+  uint64 hot_rows;
+  uint64 cold_rows;
+  uint64 chunks;
+};
+
 // The chunks that a snapshot sees, and which of the rows of one of them.
 struct ColdCursor {
   MemoryContext context;
@@ -25,7 +32,7 @@ struct ColdCursor {
   int64 position;  // of the last row given out; -1, rows of the chunk: before, behind all
   uint64 *gone;    // rows of the chunk that are not seen
   uint32 gone_count;
-  uint64 rows_seen;  // for statistics
+  uint64 rows_seen;  // for EXPLAIN
   uint64 chunks_seen;
 };
 
@@ -35,6 +42,7 @@ struct HybridScan {
   HeapScanDescData heap;
   Phase phase;
   bool listed;
+  uint64 hot_rows;  // for EXPLAIN
   ColdCursor cold;
   // Bitmap scans: rows of the block that are seen, by their positions in the chunk.
   uint32 bitmap_rows[MaxHeapTuplesPerPage];
@@ -59,6 +67,11 @@ struct SharedScan {
 };
 
 inline HybridScan *AsHybridScan(TableScanDesc scan) { return reinterpret_cast<HybridScan *>(scan); }
+
+inline ReadCounts CountsOf(TableScanDesc base) {
+  const HybridScan *scan = AsHybridScan(base);
+  return {scan->hot_rows, scan->cold.rows_seen, scan->cold.chunks_seen};
+}
 
 // Lists the chunks of the scan's snapshot, once.
 void ListChunks(HybridScan *scan);

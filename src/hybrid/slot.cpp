@@ -1,5 +1,7 @@
 #include "hybrid/slot.hpp"
 
+#include "hybrid/hot_tuple.hpp"
+
 extern "C" {
 #include "access/htup_details.h"
 #include "access/sysattr.h"
@@ -54,6 +56,11 @@ void GetSomeAttributes(TupleTableSlot *slot, int natts) {
 
 Datum GetSystemAttribute(TupleTableSlot *slot, int attribute, bool *isnull) {
   HybridSlot *hybrid = AsHybridSlot(slot);
+  HeapTuple hot = hybrid->heap.base.tuple;
+  if (!hybrid->cold && attribute == MinTransactionIdAttributeNumber && hot != nullptr) {
+    *isnull = false;
+    return TransactionIdGetDatum(CreatorOf(hot->t_data));
+  }
   if (!hybrid->cold) return HeapOps().getsysattr(slot, attribute, isnull);
   *isnull = false;
   switch (attribute) {

@@ -38,13 +38,13 @@ Oid KeyOf(RowNumber row) { return kFirstStandInKey + static_cast<Oid>(row / kRow
 int32 SequenceOf(RowNumber row) { return static_cast<int32>(row % kRowsPerKey); }
 
 StoredStandIn Parse(const Store &store, std::span<const uint8> data) {
-  StoredStandIn stored;
-  if (data.size() != sizeof(stored)) {
+  StoredStandIn stored = {};
+  if (data.size() == sizeof(stored)) memcpy(&stored, data.data(), sizeof(stored));
+  if (stored.state < State::kLive || stored.state > State::kUnindexed) {
     ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
-                    errmsg("table \"%s\" has a stand-in of a wrong size among its cold rows",
+                    errmsg("table \"%s\" has a stand-in that nobody wrote among its cold rows",
                            RelationGetRelationName(store.rel))));
   }
-  memcpy(&stored, data.data(), sizeof(stored));
   return stored;
 }
 
@@ -78,6 +78,7 @@ StandIns Look(const Store &store, RowNumber row) {
   scan.Begin(store, KeyOf(row), SequenceOf(row), SequenceOf(row), SnapshotAny);
   while (HeapTuple tuple = scan.Next(ForwardScanDirection)) {
     const StoredStandIn stored = Parse(store, scan.data());
+    if (stored.state == State::kLive && !HeapTupleHeaderXminFrozen(tuple->t_data)) continue;
     found.any = true;
     if (stored.state == State::kLive) {
       found.has_live = true;
@@ -101,7 +102,7 @@ StandIns Ensure(const Store &store, const ItemPointerData &tid) {
   found = Look(store, row);
   if (!found.any) {
     HeapTuple tuple = Form(store, row, State::kLive, tid);
-    InsertStoreTuple(store, tuple, HEAP_INSERT_FROZEN, nullptr);
+    InsertForAll(store, tuple);
     found.any = found.has_live = true;
     found.live = tuple->t_self;
   }
@@ -142,24 +143,12 @@ TransactionId EnderOf(const Store &store, const ItemPointerData &live, ItemPoint
   return ender;
 }
 
-// Waits for the end of a transaction as the policy says; false: it goes on.
+// Waits for the end of a transaction, if the policy is to wait; false: it goes on.
 bool WaitFor(const Store &store, TransactionId xid, const ItemPointerData &live,
              LockWaitPolicy policy) {
+  if (policy != LockWaitBlock) return ConditionalXactLockTableWait(xid);
   ItemPointerData tid = live;
-  switch (policy) {
-    case LockWaitBlock:
-      XactLockTableWait(xid, store.toast, &tid, XLTW_Lock);
-      return true;
-    case LockWaitSkip:
-      return ConditionalXactLockTableWait(xid);
-    case LockWaitError:
-      if (!ConditionalXactLockTableWait(xid)) {
-        ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-                        errmsg("could not obtain lock on row in relation \"%s\"",
-                               RelationGetRelationName(store.rel))));
-      }
-      return true;
-  }
+  XactLockTableWait(xid, store.toast, &tid, XLTW_Lock);
   return true;
 }
 
@@ -292,9 +281,10 @@ void RemoveStandIns(const Store &store, RowNumber first, uint32 rows, const uint
              });
 }
 
-TM_Result LockColdRow(const Store &store, const ItemPointerData &tid, CommandId cid,
-                      LockTupleMode mode, LockWaitPolicy wait_policy, bool follow_updates,
-                      TM_FailureData *failure) {
+// Locks a cold row, but does not raise if others hold it: LockWaitError is no policy here.
+static TM_Result LockStandIn(const Store &store, const ItemPointerData &tid, CommandId cid,
+                             LockTupleMode mode, LockWaitPolicy wait_policy, bool follow_updates,
+                             TM_FailureData *failure) {
   for (;;) {
     const StandIns found = Ensure(store, tid);
     failure->traversed = false;
@@ -333,6 +323,21 @@ TM_Result LockColdRow(const Store &store, const ItemPointerData &tid, CommandId 
     }
     return result;
   }
+}
+
+TM_Result LockColdRow(const Store &store, const ItemPointerData &tid, CommandId cid,
+                      LockTupleMode mode, LockWaitPolicy wait_policy, bool follow_updates,
+                      TM_FailureData *failure) {
+  // heapam would name the TOAST relation.
+  const bool raise = wait_policy == LockWaitError;
+  const TM_Result result = LockStandIn(store, tid, cid, mode, raise ? LockWaitSkip : wait_policy,
+                                       follow_updates, failure);
+  if (raise && result == TM_WouldBlock) {
+    ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+                    errmsg("could not obtain lock on row in relation \"%s\"",
+                           RelationGetRelationName(store.rel))));
+  }
+  return result;
 }
 
 void EndColdRow(const Store &store, const ItemPointerData &tid, const ItemPointerData &next,

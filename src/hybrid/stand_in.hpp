@@ -3,7 +3,7 @@
 // locks of several transactions, subtransactions, EvalPlanQual, snapshots).
 //
 //   no stand-in                        alive for everybody
-//   'live'   inserted frozen           alive; row locks and the deleter's xid are in its header
+//   'live'   frozen                    alive; row locks and the deleter's xid are in its header
 //   'live' ── heap_update ─> 'gone'    deleted by the xmin of 'gone', which tells where it went
 //   'gone' ── in place ─> 'unindexed'  everybody sees that, and vacuum has removed its index entries
 //   none, and a hole in the chunk      what is left when the chunk has been made anew

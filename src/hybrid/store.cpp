@@ -1,5 +1,8 @@
 #include "hybrid/store.hpp"
 
+#include "hybrid/core/chunk.hpp"
+#include "pg/pause.hpp"
+
 #include "hybrid/direct_load.hpp"
 
 extern "C" {
@@ -34,6 +37,9 @@ constexpr AttrNumber kSequenceColumn = 2;
 // What fits a page together with the headers of tuple and page, so that a page holds one piece.
 constexpr uint32 kPieceBytes =
     MaxHeapTupleSize - MAXALIGN(SizeofHeapTupleHeader) - 2 * sizeof(int32) - VARHDRSZ;
+
+// More than a header of 1,600 columns and the zones of all of them.
+constexpr uint32 kMaxMetaBytes = 4 << 20;
 
 // A chunk as its entry is stored.
 struct StoredEntry {
@@ -71,7 +77,8 @@ ChunkEntry ReadEntry(const Store &store, HeapTuple tuple, int32 sequence,
   if (data.size() != sizeof(stored)) RaiseCorrupted(store, "a chunk's entry of a wrong size");
   memcpy(&stored, data.data(), sizeof(stored));
   if (stored.magic != kEntryMagic || stored.version != kEntryVersion || sequence < 0 ||
-      stored.rows == 0 || stored.meta_bytes > stored.bytes) {
+      stored.rows == 0 || stored.rows > kMaxChunkRows || stored.holes > stored.rows ||
+      stored.meta_bytes > stored.bytes || stored.meta_bytes > kMaxMetaBytes) {
     RaiseCorrupted(store, "a chunk's entry that nobody wrote");
   }
   return {.first_row = RowNumber{static_cast<uint32>(sequence)} * kRowsPerBlock,
@@ -152,6 +159,20 @@ void InsertStoreTuple(const Store &store, HeapTuple tuple, int options, BulkInse
   IndexStoreTuple(store, tuple);
 }
 
+void InsertForAll(const Store &store, HeapTuple tuple) {
+  // It is frozen when the index has it: without an entry nobody would find it, and make another one.
+  InsertStoreTuple(store, tuple, 0, nullptr);
+  pg::Pause("hybrid_before_freeze");
+  Buffer buffer = ReadBuffer(store.toast, ItemPointerGetBlockNumber(&tuple->t_self));
+  LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+  GenericXLogState *xlog = GenericXLogStart(store.toast);
+  Page page = GenericXLogRegisterBuffer(xlog, buffer, 0);
+  ItemId item = PageGetItemId(page, ItemPointerGetOffsetNumber(&tuple->t_self));
+  HeapTupleHeaderSetXminFrozen(reinterpret_cast<HeapTupleHeader>(PageGetItem(page, item)));
+  GenericXLogFinish(xlog);
+  UnlockReleaseBuffer(buffer);
+}
+
 HeapTuple FormEntry(const Store &store, const ChunkEntry &entry) {
   const StoredEntry stored = {.magic = kEntryMagic,
                               .version = kEntryVersion,
@@ -214,6 +235,9 @@ RowNumber ReserveRows(const Store &store, uint32 count) {
   KeyScan scan;
   scan.Begin(store, kCounterKey, 0, 0, SnapshotAny);
   HeapTuple tuple = scan.Next(ForwardScanDirection);
+  while (tuple != nullptr && !HeapTupleHeaderXminFrozen(tuple->t_data)) {
+    tuple = scan.Next(ForwardScanDirection);
+  }
   uint64 block = 0;
   if (tuple != nullptr) {
     if (scan.data().size() != sizeof(block)) RaiseCorrupted(store, "a counter of a wrong size");
@@ -230,7 +254,7 @@ RowNumber ReserveRows(const Store &store, uint32 count) {
     scan.End();
     HeapTuple counter = FormStoreTuple(store, kCounterKey, 0,
                                        {reinterpret_cast<const uint8 *>(&next), sizeof(next)});
-    InsertStoreTuple(store, counter, HEAP_INSERT_FROZEN, nullptr);
+    InsertForAll(store, counter);
   } else {
     const ItemPointerData tid = tuple->t_self;
     const size_t offset = scan.data().data() - reinterpret_cast<const uint8 *>(tuple->t_data);

@@ -128,6 +128,9 @@ void InsertStoreTuple(const Store &store, HeapTuple tuple, int options, BulkInse
 // Writes bytes of a tuple in place, from `offset` in it on.
 void OverwriteTuple(const Store &store, const ItemPointerData &tid, size_t offset,
                     const void *bytes, size_t size);
+// Inserts a tuple that is there for everybody, whatever becomes of the transaction. One that is not frozen has
+// been left by somebody who did not come to the end of this.
+void InsertForAll(const Store &store, HeapTuple tuple);
 // Makes the index entries of a tuple that is there.
 void IndexStoreTuple(const Store &store, HeapTuple tuple);
 

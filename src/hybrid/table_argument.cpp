@@ -16,6 +16,7 @@ extern "C" {
 #include "parser/parse_relation.h"
 #include "parser/parser.h"
 #include "utils/acl.h"
+#include "utils/lsyscache.h"
 }
 #undef Min
 #undef Max
@@ -67,6 +68,16 @@ Relation OpenTableArgument(Oid table, LOCKMODE lock) {
                     errmsg("cannot change temporary tables of other sessions")));
   }
   return rel;
+}
+
+AttrNumber FindColumn(Relation rel, const char *name) {
+  const AttrNumber attribute = get_attnum(RelationGetRelid(rel), name);
+  if (attribute > 0) return attribute;
+  ereport(ERROR,
+          (errcode(attribute < 0 ? ERRCODE_FEATURE_NOT_SUPPORTED : ERRCODE_UNDEFINED_COLUMN),
+           attribute < 0 ? errmsg("column \"%s\" is a system column, which has no options", name)
+                         : errmsg("column \"%s\" of relation \"%s\" does not exist", name,
+                                  RelationGetRelationName(rel))));
 }
 
 ExprState *PrepareCondition(Relation rel, const char *text, EState *estate) {

@@ -17,6 +17,9 @@ namespace helios::hybrid {
 // Opens a hybrid table that the user owns; an error names what it is otherwise.
 Relation OpenTableArgument(Oid table, LOCKMODE lock);
 
+// Finds a column of a table by its name; an error if there is none.
+AttrNumber FindColumn(Relation rel, const char *name);
+
 // Prepares a condition on the rows of a table, as a user has written it: an expression without subqueries.
 ExprState *PrepareCondition(Relation rel, const char *text, EState *estate);
 

@@ -164,8 +164,13 @@ double CountRows(Relation rel, const ColdSize &cold) {
 }  // namespace
 
 void Vacuum(Relation rel, VacuumParams *params, BufferAccessStrategy strategy) {
-  Heap()->relation_vacuum(rel, params, strategy);
   const ColdSize cold = ColdSizeOf(rel);
+  // Of pages that it leaves out heapam takes what was counted before, and that is to be hot rows.
+  if (rel->rd_rel->reltuples > 0) {
+    rel->rd_rel->reltuples =
+        std::max(rel->rd_rel->reltuples - static_cast<float4>(cold.rows), 0.0f);
+  }
+  Heap()->relation_vacuum(rel, params, strategy);
   if (cold.rows == 0) return;
   KeepOnePage(rel);
   // What heapam has written is seen from here on.

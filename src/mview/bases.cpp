@@ -124,9 +124,8 @@ View DescribeView(Oid view, const Reads &reads, List *bases, const char *positio
   return described;
 }
 
-List *ResolveBases(Oid view, const Reads &reads, bool may_track) {
+List *ResolveBases(Oid view, const List *known, const Reads &reads, bool may_track) {
   const Oid owner = OwnerOf(view);
-  const List *known = ReadBases(view);
   List *bases = NIL;
   ListCell *cell;
   foreach (cell, reads.relations) {

@@ -29,8 +29,9 @@ Reads FindReads(Oid view);
 View DescribeView(Oid view, const Reads &reads, List *bases, const char *position);
 
 // Finds out for everything that a view reads how its changes come to be known: a list of Base. Where `may_track` is set,
-// tables of the view's owner are tracked from now on, and writers of those that get a new consumer are kept out.
-List *ResolveBases(Oid view, const Reads &reads, bool may_track);
+// tables of the view's owner are tracked from now on, and writers of those that get a new consumer are kept out. `known`
+// is what ReadBases says.
+List *ResolveBases(Oid view, const List *known, const Reads &reads, bool may_track);
 
 // Tells in words why changes of a relation are not known to a view.
 const char *WhyUnknown(Oid relation, Oid owner);

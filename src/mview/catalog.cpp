@@ -22,7 +22,13 @@ namespace helios::mview {
 
 namespace {
 
+using changelog::FloatArgument;
+using changelog::InstantArgument;
+using changelog::IntArgument;
+using changelog::OidArgument;
 using changelog::RunAsOwner;
+using changelog::RunKeptAsOwner;
+using changelog::TextArgument;
 
 constexpr int kHistoryLength = 1000;
 
@@ -43,13 +49,6 @@ Datum DatumAt(uint64 row, int column) {
 
 char *LiteralOrNull(const char *text) {
   return text != nullptr ? quote_literal_cstr(text) : pstrdup("NULL");
-}
-
-// Writes an instant so that no setting of the session changes it.
-char *InstantLiteral(TimestampTz at) {
-  if (at == 0) return pstrdup("NULL");
-  return psprintf(
-      "('2000-01-01 00:00:00+00'::timestamptz + " INT64_FORMAT " * interval '1 microsecond')", at);
 }
 
 // True if two lists say the same of the same relations, in the same order.
@@ -75,11 +74,13 @@ LOCKTAG RefreshLock(Oid view) {
 }  // namespace
 
 bool FindRecord(Oid view, bool lock, Record *record) {
-  RunAsOwner(
-      psprintf("SELECT position::text, recompute, generation, failures, refreshed_at, query_hash "
-               "FROM heliosdb.mviews WHERE relid = %u%s",
-               view, lock ? " FOR NO KEY UPDATE" : ""),
-      !lock, SPI_OK_SELECT);
+  constexpr const char *kFind =
+      "SELECT position::text, recompute, generation, failures, refreshed_at, query_hash "
+      "FROM heliosdb.mviews WHERE relid = $1";
+  constexpr const char *kFindAndLock =
+      "SELECT position::text, recompute, generation, failures, refreshed_at, query_hash "
+      "FROM heliosdb.mviews WHERE relid = $1 FOR NO KEY UPDATE";
+  RunKeptAsOwner(lock ? kFindAndLock : kFind, {OidArgument(view)}, !lock, SPI_OK_SELECT);
   if (SPI_processed == 0) return false;
   *record = {TextAt(0, 1),
              TextAt(0, 2),
@@ -123,13 +124,12 @@ char *ConsumerName(Oid view, Oid base) {
 }
 
 List *ReadBases(Oid view) {
-  RunAsOwner(
-      psprintf("SELECT b.relid, b.kind, b.generation, c.started_at FROM heliosdb.mview_bases b "
-               "LEFT JOIN heliosdb.consumers c ON c.relid = b.relid AND b.kind = 't' AND c.name = "
-               "'materialized view ' || b.view || ' of table ' || b.relid "
-               "WHERE b.view = %u ORDER BY b.relid",
-               view),
-      true, SPI_OK_SELECT);
+  RunKeptAsOwner(
+      "SELECT b.relid, b.kind, b.generation, c.started_at FROM heliosdb.mview_bases b "
+      "LEFT JOIN heliosdb.consumers c ON c.relid = b.relid AND b.kind = 't' AND c.name = "
+      "'materialized view ' || b.view || ' of table ' || b.relid "
+      "WHERE b.view = $1 ORDER BY b.relid",
+      {OidArgument(view)}, true, SPI_OK_SELECT);
   List *bases = NIL;
   for (uint64 row = 0; row < SPI_processed; row++) {
     auto *base = static_cast<Base *>(palloc(sizeof(Base)));
@@ -142,13 +142,14 @@ List *ReadBases(Oid view) {
 }
 
 void PutConsumer(Oid view, Oid base, const char *position) {
-  RunAsOwner(psprintf("INSERT INTO heliosdb.consumers (name, relid, position, started_at) "
-                      "SELECT %s, %u, %s, started_at FROM heliosdb.tracked WHERE relid = %u "
-                      "ON CONFLICT (name) DO UPDATE SET position = EXCLUDED.position, "
-                      "started_at = EXCLUDED.started_at, advanced_at = pg_catalog.now()",
-                      quote_literal_cstr(ConsumerName(view, base)), base,
-                      quote_literal_cstr(position), base),
-             false, SPI_OK_INSERT);
+  RunKeptAsOwner(
+      "INSERT INTO heliosdb.consumers (name, relid, position, started_at) "
+      "SELECT $1, $2, $3::pg_catalog.pg_snapshot, started_at FROM heliosdb.tracked WHERE relid = "
+      "$2 "
+      "ON CONFLICT (name) DO UPDATE SET position = EXCLUDED.position, "
+      "started_at = EXCLUDED.started_at, advanced_at = pg_catalog.now()",
+      {TextArgument(ConsumerName(view, base)), OidArgument(base), TextArgument(position)}, false,
+      SPI_OK_INSERT);
 }
 
 void KeepConsumers(Oid view, List *bases) {
@@ -165,8 +166,9 @@ void KeepConsumers(Oid view, List *bases) {
              false, SPI_OK_DELETE);
 }
 
-void SaveBases(Oid view, List *bases) {
-  if (AreSame(ReadBases(view), bases)) return;
+void SaveBases(Oid view, const List *known, List *bases) {
+  if (AreSame(known, bases)) return;
+  KeepConsumers(view, bases);
   StringInfoData rows;
   initStringInfo(&rows);
   ListCell *cell;
@@ -184,44 +186,42 @@ void SaveBases(Oid view, List *bases) {
              false, SPI_OK_INSERT);
 }
 
-void SaveRefresh(Oid view, const char *position, TimestampTz at, const char *recompute, List *bases,
-                 int64 query_hash, bool has_changed) {
+void SaveRefresh(Oid view, const char *position, TimestampTz at, const char *recompute,
+                 const List *known, List *bases, int64 query_hash, bool has_changed) {
   ListCell *cell;
   foreach (cell, bases) {
     const auto *base = static_cast<const Base *>(lfirst(cell));
     if (base->kind == BaseKind::kTable && position != nullptr)
       PutConsumer(view, base->relation, position);
   }
-  KeepConsumers(view, position != nullptr ? bases : NIL);
-  SaveBases(view, bases);
-  RunAsOwner(
-      psprintf("UPDATE heliosdb.mviews SET position = %s, refreshed_at = %s, recompute = %s, "
-               "query_hash = " INT64_FORMAT
-               ", generation = generation + %d, failures = 0, last_error = NULL, "
-               "failed_at = NULL WHERE relid = %u",
-               LiteralOrNull(position), InstantLiteral(at), LiteralOrNull(recompute), query_hash,
-               has_changed ? 1 : 0, view),
+  if (position == nullptr) KeepConsumers(view, NIL);
+  SaveBases(view, known, bases);
+  RunKeptAsOwner(
+      "UPDATE heliosdb.mviews SET position = $2::pg_catalog.pg_snapshot, refreshed_at = $3, "
+      "recompute = $4, query_hash = $5, generation = generation + $6, failures = 0, "
+      "last_error = NULL, failed_at = NULL WHERE relid = $1",
+      {OidArgument(view), TextArgument(position), InstantArgument(at), TextArgument(recompute),
+       IntArgument(query_hash), IntArgument(has_changed ? 1 : 0)},
       false, SPI_OK_UPDATE);
 }
 
 void AddEvent(Oid view, const Event &event) {
-  RunAsOwner(
-      psprintf("INSERT INTO heliosdb.mview_history (relid, name, started_at, ended_at, error, "
-               "strategy, trigger, reason, rows_inserted, rows_deleted, changes, cpu_seconds) "
-               "VALUES (%u, %s, %s, pg_catalog.clock_timestamp(), %s, %s, %s, %s, " INT64_FORMAT
-               ", " INT64_FORMAT ", " INT64_FORMAT ", %.6f)",
-               view, quote_literal_cstr(pg::QualifiedName(view)), InstantLiteral(event.started_at),
-               LiteralOrNull(event.error), quote_literal_cstr(event.strategy),
-               quote_literal_cstr(event.trigger), LiteralOrNull(event.reason), event.inserted,
-               event.deleted, event.changes, event.cpu_seconds),
+  RunKeptAsOwner(
+      "INSERT INTO heliosdb.mview_history (relid, name, started_at, ended_at, error, strategy, "
+      "trigger, reason, rows_inserted, rows_deleted, changes, cpu_seconds) VALUES ($1, $2, $3, "
+      "pg_catalog.clock_timestamp(), $4, $5, $6, $7, $8, $9, $10, $11)",
+      {OidArgument(view), TextArgument(pg::QualifiedName(view)), InstantArgument(event.started_at),
+       TextArgument(event.error), TextArgument(event.strategy), TextArgument(event.trigger),
+       TextArgument(event.reason), IntArgument(event.inserted), IntArgument(event.deleted),
+       IntArgument(event.changes), FloatArgument(event.cpu_seconds)},
       false, SPI_OK_INSERT);
   // There two that forget the same lines would fail.
   if (IsolationUsesXactSnapshot()) return;
-  RunAsOwner(psprintf("DELETE FROM heliosdb.mview_history WHERE id IN (SELECT h.id FROM "
-                      "heliosdb.mview_history h WHERE h.id <= (SELECT pg_catalog.max(m.id) FROM "
-                      "heliosdb.mview_history m) - %d FOR UPDATE SKIP LOCKED)",
-                      kHistoryLength),
-             false, SPI_OK_DELETE);
+  RunKeptAsOwner(
+      "DELETE FROM heliosdb.mview_history WHERE id IN (SELECT h.id FROM "
+      "heliosdb.mview_history h WHERE h.id <= (SELECT pg_catalog.max(m.id) FROM "
+      "heliosdb.mview_history m) - $1 FOR UPDATE SKIP LOCKED)",
+      {IntArgument(kHistoryLength)}, false, SPI_OK_DELETE);
 }
 
 int NoteFailure(Oid view, const char *error) {

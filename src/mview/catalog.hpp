@@ -59,8 +59,8 @@ void RequireRecompute(Oid view, const char *reason);
 // Reads what a view has read at its last refresh: a list of Base.
 List *ReadBases(Oid view);
 
-// Replaces what is known of what a view reads.
-void SaveBases(Oid view, List *bases);
+// Replaces what is known of what a view reads (`known`: what ReadBases says), and ends consumers of other tables.
+void SaveBases(Oid view, const List *known, List *bases);
 
 // Names the consumer through which the log of a table is kept for a view.
 char *ConsumerName(Oid view, Oid base);
@@ -72,9 +72,9 @@ void PutConsumer(Oid view, Oid base, const char *position);
 void KeepConsumers(Oid view, List *bases);
 
 // Notes that a view is now what it should be at a position (null: that is not known, for this reason), from these
-// bases, and whether its rows have changed.
-void SaveRefresh(Oid view, const char *position, TimestampTz at, const char *recompute, List *bases,
-                 int64 query_hash, bool has_changed);
+// bases (`known`: those of the last refresh), and whether its rows have changed.
+void SaveRefresh(Oid view, const char *position, TimestampTz at, const char *recompute,
+                 const List *known, List *bases, int64 query_hash, bool has_changed);
 
 // Writes the history; forgets what is older than the last thousand.
 void AddEvent(Oid view, const Event &event);

@@ -14,31 +14,21 @@
 #include "changelog/changelog.hpp"
 #include "mview/group_texts.hpp"
 #include "mview/keys.hpp"
-#include "mview/netting.hpp"
+#include "mview/state.hpp"
 #include "mview/trees.hpp"
 #include "pg/compat.hpp"
 #include "pg/names.hpp"
+#include "pg/netting.hpp"
 
 extern "C" {
 #include "access/xact.h"
-#include "catalog/dependency.h"
-#include "catalog/heap.h"
-#include "catalog/namespace.h"
-#include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_extension.h"
 #include "catalog/pg_type.h"
-#include "catalog/toasting.h"
-#include "commands/extension.h"
-#include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "storage/lmgr.h"
 #include "utils/fmgroids.h"
-#include "utils/lsyscache.h"
-#include "utils/snapmgr.h"
-#include "utils/typcache.h"
 }
 #undef Min
 #undef Max
@@ -49,14 +39,6 @@ extern "C" {
 namespace helios::mview {
 
 namespace {
-
-constexpr const char *kSchema = "heliosdb_mview";
-
-char *StateName(Oid view, int number) { return psprintf("state_%u_%d", view, number); }
-
-char *QualifiedState(Oid view, int step) {
-  return psprintf("%s.%s", kSchema, StateName(view, step));
-}
 
 struct RetargetContext {
   int rows;
@@ -139,13 +121,11 @@ void StoreTextAsOwner(const char *text, QueryEnvironment *names, pg::StoredRows 
   owner.Leave();
 }
 
-// Puts rows of the state, known by a name, through the projection of a node.
-void Project(QueryEnvironment *names, const Counted *node, const char *rows_name,
-             const pg::StoredRows &rows, bool is_negative, pg::StoredRows *output) {
+// Puts rows of the state, which a text reads from named rows, through the projection of a node.
+void Project(QueryEnvironment *names, const Counted *node, const char *text, bool is_negative,
+             pg::StoredRows *output) {
   auto *query = static_cast<Query *>(copyObjectImpl(node->projection));
-  Splice(
-      query, kStateRows,
-      RowsEntry(rows_name, node->state, static_cast<double>(tuplestore_tuple_count(rows.store))));
+  Splice(query, kStateRows, SubqueryEntry(Parse(text, names)));
   if (is_negative) {
     auto *weight = llast_node(TargetEntry, query->targetList);
     weight->expr = reinterpret_cast<Expr *>(makeFuncExpr(
@@ -154,13 +134,7 @@ void Project(QueryEnvironment *names, const Counted *node, const char *rows_name
   Store(query, names, output);
 }
 
-// Names rows and returns the same.
-pg::StoredRows Named(QueryEnvironment *names, const char *name, const pg::StoredRows &rows) {
-  NameRows(names, name, rows);
-  return rows;
-}
-
-// Joins the changes of rows, by group, with the state.
+// Joins the changes of rows, by group, with the state, and names the pairs "p".
 pg::StoredRows PairWithState(Changes *changes, int step, const Counted *node) {
   StringInfoData sql;
   initStringInfo(&sql);
@@ -183,11 +157,34 @@ pg::StoredRows PairWithState(Changes *changes, int step, const Counted *node) {
   appendStringInfoString(&sql, " AS redo FROM p");
   pg::StoredRows pairs = {};
   StoreTextAsOwner(sql.data, changes->names, &pairs);
+  NameRows(changes->names, "p", pairs);
   return pairs;
 }
 
-// Computes the groups of pairs anew that need it; the result may be empty.
-pg::StoredRows RedoGroups(Changes *changes, const Counted *node) {
+// Calls `visit` with every stored row, in a slot.
+template <typename Visit>
+void ForEachRow(const pg::StoredRows &rows, Visit visit) {
+  TupleTableSlot *slot = MakeSingleTupleTableSlot(rows.desc, &TTSOpsMinimalTuple);
+  tuplestore_rescan(rows.store);
+  while (tuplestore_gettupleslot(rows.store, true, false, slot)) visit(slot);
+  ExecDropSingleTupleTableSlot(slot);
+}
+
+// Tells whether a group of pairs must be computed anew.
+bool HasRedo(const pg::StoredRows &pairs) {
+  bool has = false;
+  ForEachRow(pairs, [&](TupleTableSlot *slot) {
+    bool is_null;
+    const Datum redo = slot_getattr(slot, static_cast<AttrNumber>(pairs.desc->natts), &is_null);
+    has = has || (!is_null && DatumGetBool(redo));
+  });
+  return has;
+}
+
+// Computes the groups of pairs anew that need it, and names them "f"; no rows, also no store, if none does.
+pg::StoredRows RedoGroups(Changes *changes, const Counted *node, const pg::StoredRows &pairs) {
+  pg::StoredRows fresh = {};
+  if (!HasRedo(pairs)) return fresh;
   StringInfoData sql;
   initStringInfo(&sql);
   appendStringInfoString(&sql, "SELECT p.id");
@@ -196,63 +193,76 @@ pg::StoredRows RedoGroups(Changes *changes, const Counted *node) {
   appendStringInfo(&sql, "%s AS pattern FROM p WHERE p.redo", NullPattern(node->key_count, "p.g"));
   pg::StoredRows keys = {};
   StoreText(sql.data, changes->names, &keys);
-  pg::StoredRows fresh = {};
-  if (tuplestore_tuple_count(keys.store) > 0) {
-    NameRows(changes->names, "k", keys);
-    ComputeAnew(changes, node, &fresh);
-  }
+  NameRows(changes->names, "k", keys);
+  ComputeAnew(changes, node, &fresh);
   tuplestore_end(keys.store);
-  if (fresh.store == nullptr) {
-    resetStringInfo(&sql);
-    appendStringInfoString(&sql, "SELECT 0::int8 AS id, 0::int8 AS n");
-    ForEachMeasure(node, [&](const Column &column) {
-      appendStringInfo(&sql, ", NULL::%s AS m%d", column.type, column.number);
-    });
-    StoreText(sql.data, changes->names, &fresh);
-  }
+  NameRows(changes->names, "f", fresh);
   return fresh;
 }
 
-// Puts pairs together to rows (tid, and the columns of the state), and checks them.
-pg::StoredRows MergePairs(Changes *changes, const Counted *node) {
+// Puts pairs together to rows named "after": tid, and the columns of the state.
+pg::StoredRows MergePairs(Changes *changes, const Counted *node, bool has_fresh) {
   StringInfoData sql;
   initStringInfo(&sql);
   appendStringInfoString(&sql, "SELECT p.tid, p.h, ");
   AppendKeys(&sql, node, "CASE WHEN p.tid IS NULL THEN p.g%d ELSE p.s_g%d END, ");
-  appendStringInfoString(
-      &sql, "CASE WHEN p.redo THEN coalesce(f.n, 0) ELSE coalesce(p.s_n, 0) + p.n END AS n");
-  AppendMerged(&sql, node);
-  appendStringInfoString(&sql, " FROM p LEFT JOIN f ON f.id = p.id");
+  appendStringInfoString(&sql, has_fresh ? "CASE WHEN p.redo THEN coalesce(f.n, 0) ELSE "
+                                           "coalesce(p.s_n, 0) + p.n END AS n"
+                                         : "coalesce(p.s_n, 0) + p.n AS n");
+  AppendMerged(&sql, node, has_fresh);
+  appendStringInfo(&sql, " FROM p%s", has_fresh ? " LEFT JOIN f ON f.id = p.id" : "");
   pg::StoredRows merged = {};
   StoreTextAsOwner(sql.data, changes->names, &merged);
   // Names of keys were lost behind CASE.
   for (int i = 1; i <= node->key_count; i++)
     namestrcpy(&TupleDescAttr(merged.desc, i + 1)->attname, psprintf("g%d", i));
   NameRows(changes->names, "after", merged);
-  pg::StoredRows wrong = {};
-  StoreText("SELECT FROM after WHERE n < 0 LIMIT 1", changes->names, &wrong);
-  if (tuplestore_tuple_count(wrong.store) > 0)
-    changes->why_full = "its state does not agree with its tables";
-  tuplestore_end(wrong.store);
   return merged;
 }
 
+// What becomes of groups: how many go, stay and come, and whether one has fewer rows than none.
+struct Fates {
+  int64 going, staying, coming;
+  bool is_wrong;
+};
+
+Fates FatesOf(const Counted *node, const pg::StoredRows &merged) {
+  Fates fates = {};
+  ForEachRow(merged, [&](TupleTableSlot *slot) {
+    bool is_new, is_null;
+    (void)slot_getattr(slot, 1, &is_new);
+    const int64 rows =
+        DatumGetInt64(slot_getattr(slot, static_cast<AttrNumber>(node->key_count + 3), &is_null));
+    if (rows < 0) fates.is_wrong = true;
+    if (is_new) {
+      fates.coming += rows > 0 ? 1 : 0;
+    } else if (rows == 0 && !node->is_always_there) {
+      fates.going++;
+    } else {
+      fates.staying++;
+    }
+  });
+  return fates;
+}
+
 // Writes merged rows to the state.
-void WriteState(Changes *changes, int step, const Counted *node) {
+void WriteState(Changes *changes, int step, const Counted *node, const Fates &fates) {
   const char *state = QualifiedState(changes->view->relation, step);
-  if (!node->is_always_there)
+  if (fates.going > 0)
     Write(psprintf("DELETE FROM %s s USING after a WHERE s.ctid = a.tid AND a.n = 0", state),
           changes->names);
   StringInfoData sql;
   initStringInfo(&sql);
-  appendStringInfo(&sql, "UPDATE %s s SET n = a.n", state);
-  ForEachMeasure(node, [&](const Column &column) {
-    appendStringInfo(&sql, ", m%d = a.m%d", column.number, column.number);
-  });
-  appendStringInfo(&sql, " FROM after a WHERE s.ctid = a.tid%s",
-                   node->is_always_there ? "" : " AND a.n > 0");
-  Write(sql.data, changes->names);
-  if (node->is_always_there) return;
+  if (fates.staying > 0) {
+    appendStringInfo(&sql, "UPDATE %s s SET n = a.n", state);
+    ForEachMeasure(node, [&](const Column &column) {
+      appendStringInfo(&sql, ", m%d = a.m%d", column.number, column.number);
+    });
+    appendStringInfo(&sql, " FROM after a WHERE s.ctid = a.tid%s",
+                     fates.going > 0 ? " AND a.n > 0" : "");
+    Write(sql.data, changes->names);
+  }
+  if (fates.coming == 0) return;
   resetStringInfo(&sql);
   appendStringInfo(&sql, "INSERT INTO %s SELECT a.h", state);
   AppendKeys(&sql, node, ", a.g%d AS g%d");
@@ -263,48 +273,40 @@ void WriteState(Changes *changes, int step, const Counted *node) {
   Write(sql.data, changes->names);
 }
 
-// Makes the table of a state, empty.
-Oid CreateState(Oid view, int step, const Counted *node) {
-  changelog::OwnerScope owner;
-  owner.Enter();
-  const Oid state = heap_create_with_catalog(
-      StateName(view, step), get_namespace_oid(kSchema, false), InvalidOid, InvalidOid, InvalidOid,
-      InvalidOid, GetUserId(), HEAP_TABLE_AM_OID, node->state, NIL, RELKIND_RELATION,
-      RELPERSISTENCE_PERMANENT, false, false, ONCOMMIT_NOOP, static_cast<Datum>(0), false, false,
-      true, InvalidOid, nullptr);
-  CommandCounterIncrement();
-  NewRelationCreateToastTable(state, static_cast<Datum>(0));
-  CommandCounterIncrement();
-  ObjectAddress self, extension;
-  ObjectAddressSet(self, RelationRelationId, state);
-  ObjectAddressSet(extension, ExtensionRelationId, get_extension_oid("heliosdb", false));
-  recordDependencyOn(&self, &extension, DEPENDENCY_EXTENSION);
-  owner.Leave();
-  return state;
-}
-
-// Makes the indexes of a state: by hash, and where other parts of the query join its groups by single keys too. Keys
-// without a fixed length may be too long for a btree.
-void IndexState(const View &view, const Shape *shape, int step, const Counted *node) {
-  const char *state = QualifiedState(view.relation, step);
-  changelog::RunAsOwner(psprintf("CREATE INDEX ON %s (h)", state), false, SPI_OK_UTILITY);
-  const bool is_joined =
-      list_length(shape->steps) > 1 || bms_membership(Sources(shape->linear)) == BMS_MULTIPLE;
-  constexpr int kMostIndexed = 3;
-  for (int i = 1; is_joined && i <= node->key_count && i <= kMostIndexed; i++) {
-    const Form_pg_attribute key = TupleDescAttr(node->state, i);
-    const TypeCacheEntry *cache = lookup_type_cache(key->atttypid, TYPECACHE_BTREE_OPFAMILY);
-    const bool is_ordered = key->attlen > 0 && OidIsValid(cache->btree_opf);
-    changelog::RunAsOwner(
-        psprintf("CREATE INDEX ON %s USING %s (g%d)", state, is_ordered ? "btree" : "hash", i),
-        false, SPI_OK_UTILITY);
+// Adds what the projection makes of groups as they were, taken away, and as they are; with `keys`, in place of the
+// former their keys.
+void ProjectPairs(QueryEnvironment *names, const Counted *node, pg::StoredRows *output,
+                  pg::StoredRows *keys) {
+  StringInfoData before, after;
+  initStringInfo(&before);
+  initStringInfo(&after);
+  if (keys == nullptr) {
+    appendStringInfoString(&before, "SELECT p.h");
+    AppendKeys(&before, node, ", p.s_g%d AS g%d");
+    appendStringInfoString(&before, ", p.s_n AS n");
+    ForEachMeasure(node, [&](const Column &column) {
+      appendStringInfo(&before, ", p.s_m%d AS m%d", column.number, column.number);
+    });
+    appendStringInfoString(&before, " FROM p WHERE p.tid IS NOT NULL");
+    Project(names, node, before.data, true, output);
+  } else {
+    AppendKeys(&before, node, "a.g%d AS c%d, ");
+    StoreText(psprintf("SELECT %s1::int8 AS weight FROM after a", before.data), names, keys);
   }
+  appendStringInfoString(&after, "SELECT a.h");
+  AppendKeys(&after, node, ", a.g%d AS g%d");
+  appendStringInfoString(&after, ", a.n");
+  ForEachMeasure(node,
+                 [&](const Column &column) { appendStringInfo(&after, ", a.m%d", column.number); });
+  appendStringInfo(&after, " FROM after a%s", node->is_always_there ? "" : " WHERE a.n > 0");
+  Project(names, node, after.data, false, output);
+  pg::NetInPlace(output);
 }
 
 }  // namespace
 
 Query *OutputOfState(Oid view, int step, const Counted *node, bool *is_weighted) {
-  const Oid state = get_relname_relid(StateName(view, step), get_namespace_oid(kSchema, false));
+  const Oid state = FindState(view, step);
   if (!OidIsValid(state)) elog(ERROR, "materialized view %u has lost its state", view);
   LockRelationOid(state, AccessShareLock);
   auto *query = static_cast<Query *>(copyObjectImpl(node->projection));
@@ -335,62 +337,28 @@ void ChangeGroups(Changes *changes, int step, const Counted *node, pg::StoredRow
                   pg::StoredRows *keys) {
   pg::StoredRows source = {};
   StoreLinear(changes, node->source, &source);
-  NetInPlace(&source);
+  pg::NetInPlace(&source);
   if (tuplestore_tuple_count(source.store) == 0) {
     tuplestore_end(source.store);
     return;
   }
   NameRows(changes->names, "source_changes", source);
-  pg::StoredRows pairs = Named(changes->names, "p", PairWithState(changes, step, node));
-  pg::StoredRows fresh = Named(changes->names, "f", RedoGroups(changes, node));
-  if (changes->why_full != nullptr) {
-    for (pg::StoredRows *rows : {&source, &pairs, &fresh}) tuplestore_end(rows->store);
-    return;
+  pg::StoredRows pairs = PairWithState(changes, step, node);
+  pg::StoredRows fresh = RedoGroups(changes, node, pairs);
+  pg::StoredRows merged = {};
+  if (changes->why_full == nullptr) merged = MergePairs(changes, node, fresh.store != nullptr);
+  Fates fates = {};
+  if (merged.store != nullptr) fates = FatesOf(node, merged);
+  if (fates.is_wrong) changes->why_full = "its state does not agree with its tables";
+  if (changes->why_full == nullptr) {
+    ProjectPairs(changes->names, node, output, keys);
+    WriteState(changes, step, node, fates);
   }
-  pg::StoredRows merged = MergePairs(changes, node);
-  if (changes->why_full != nullptr) {
-    for (pg::StoredRows *rows : {&source, &pairs, &fresh, &merged}) tuplestore_end(rows->store);
-    return;
+  for (const char *name : {"source_changes", "p", "f", "after"}) {
+    if (get_ENR(changes->names, name) != nullptr) unregister_ENR(changes->names, name);
   }
-
-  StringInfoData columns;
-  initStringInfo(&columns);
-  AppendKeys(&columns, node, ", a.g%d AS g%d");
-  appendStringInfoString(&columns, ", a.n");
-  ForEachMeasure(
-      node, [&](const Column &column) { appendStringInfo(&columns, ", a.m%d", column.number); });
-  pg::StoredRows before = {}, after = {};
-  StringInfoData sql;
-  initStringInfo(&sql);
-  appendStringInfoString(&sql, "SELECT p.h");
-  AppendKeys(&sql, node, ", p.s_g%d AS g%d");
-  appendStringInfoString(&sql, ", p.s_n AS n");
-  ForEachMeasure(node, [&](const Column &column) {
-    appendStringInfo(&sql, ", p.s_m%d AS m%d", column.number, column.number);
-  });
-  appendStringInfoString(&sql, " FROM p WHERE p.tid IS NOT NULL");
-  StoreText(sql.data, changes->names, &before);
-  StoreText(psprintf("SELECT a.h%s FROM after a%s", columns.data,
-                     node->is_always_there ? "" : " WHERE a.n > 0"),
-            changes->names, &after);
-  NameRows(changes->names, "before_state", before);
-  NameRows(changes->names, "after_state", after);
-  if (keys == nullptr) {
-    Project(changes->names, node, "before_state", before, true, output);
-  } else {
-    StringInfoData of_keys;
-    initStringInfo(&of_keys);
-    AppendKeys(&of_keys, node, "a.g%d AS c%d, ");
-    StoreText(psprintf("SELECT %s1::int8 AS weight FROM after a", of_keys.data), changes->names,
-              keys);
-  }
-  Project(changes->names, node, "after_state", after, false, output);
-  NetInPlace(output);
-  WriteState(changes, step, node);
-  for (const char *name : {"source_changes", "p", "f", "after", "before_state", "after_state"})
-    unregister_ENR(changes->names, name);
-  for (pg::StoredRows *rows : {&source, &pairs, &fresh, &merged, &before, &after})
-    tuplestore_end(rows->store);
+  for (pg::StoredRows *rows : {&source, &pairs, &fresh, &merged})
+    if (rows->store != nullptr) tuplestore_end(rows->store);
 }
 
 void BuildGroups(const View &view, const Shape *shape, int step, const Counted *node) {
@@ -417,35 +385,6 @@ void BuildGroups(const View &view, const Shape *shape, int step, const Counted *
         names);
   tuplestore_end(groups.store);
   IndexState(view, shape, step, node);
-}
-
-bool HasState(Oid view, int step) {
-  return OidIsValid(get_relname_relid(StateName(view, step), get_namespace_oid(kSchema, false)));
-}
-
-void DropGroups(Oid view) {
-  const Oid schema = get_namespace_oid(kSchema, true);
-  if (!OidIsValid(schema)) return;
-  // Steps without a state leave gaps in the numbers.
-  changelog::RunAsOwner(
-      psprintf("SELECT oid FROM pg_catalog.pg_class WHERE relnamespace = %u AND relname LIKE "
-               "'state\\_%u\\_%%'",
-               schema, view),
-      true, SPI_OK_SELECT);
-  const uint64 count = SPI_processed;
-  const SPITupleTable *found = SPI_tuptable;
-  for (uint64 i = 0; i < count; i++) {
-    bool is_null;
-    const Oid state = DatumGetObjectId(SPI_getbinval(found->vals[i], found->tupdesc, 1, &is_null));
-    if (get_rel_relkind(state) != RELKIND_RELATION) continue;
-    ObjectAddress self;
-    ObjectAddressSet(self, RelationRelationId, state);
-    deleteDependencyRecordsForClass(RelationRelationId, state, ExtensionRelationId,
-                                    DEPENDENCY_EXTENSION);
-    CommandCounterIncrement();
-    performDeletion(&self, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
-    CommandCounterIncrement();
-  }
 }
 
 }  // namespace helios::mview

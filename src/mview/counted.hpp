@@ -16,13 +16,7 @@ Query *OutputOfState(Oid view, int step, const Counted *node, bool *is_weighted)
 void ChangeGroups(Changes *changes, int step, const Counted *node, pg::StoredRows *output,
                   pg::StoredRows *keys);
 
-// Tells whether groups have a state.
-bool HasState(Oid view, int step);
-
 // Makes the state of groups anew.
 void BuildGroups(const View &view, const Shape *shape, int step, const Counted *node);
-
-// Drops the states of a view.
-void DropGroups(Oid view);
 
 }  // namespace helios::mview

@@ -3,12 +3,13 @@
 #include "mview/counted.hpp"
 #include "mview/indexes.hpp"
 #include "mview/linear.hpp"
-#include "mview/netting.hpp"
 #include "mview/settings.hpp"
 #include "mview/shape.hpp"
+#include "mview/state.hpp"
 #include "mview/steps.hpp"
 #include "mview/trees.hpp"
 #include "pg/compat.hpp"
+#include "pg/netting.hpp"
 
 extern "C" {
 #include "access/table.h"
@@ -157,13 +158,13 @@ void ComputeDelta(const View &view, const Shape *shape, Delta *delta) {
   pg::StoredRows rows = {};
   StoreLinear(&changes, shape->linear, &rows);
   if (shape->keyed == nullptr) {
-    Net(rows, &delta->added, &delta->taken);
+    pg::Net(rows, &delta->added, &delta->taken);
   } else if (delta->taken.store != nullptr) {
     const Step *step = shape->keyed;
     delta->key_count =
         step->kind == StepKind::kCounted ? step->counted->key_count : step->key_count;
     delta->key = shape->key;
-    Net(rows, &delta->added, nullptr);
+    pg::Net(rows, &delta->added, nullptr);
     if (delta->added.store == nullptr)
       delta->added = {tuplestore_begin_heap(false, false, work_mem), rows.desc};
   }
@@ -173,7 +174,7 @@ void ComputeDelta(const View &view, const Shape *shape, Delta *delta) {
 }
 
 void BuildState(const View &view, const Shape *shape) {
-  DropGroups(view.relation);
+  DropStates(view.relation);
   ListCell *cell;
   foreach (cell, shape->steps) {
     const auto *step = static_cast<Step *>(lfirst(cell));
@@ -181,6 +182,6 @@ void BuildState(const View &view, const Shape *shape) {
   }
 }
 
-void DropState(Oid view) { DropGroups(view); }
+void DropState(Oid view) { DropStates(view); }
 
 }  // namespace helios::mview

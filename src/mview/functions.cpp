@@ -9,6 +9,7 @@
 #include "mview/refresh.hpp"
 #include "pg/names.hpp"
 #include "pg/pg.hpp"
+#include "pg/tables.hpp"
 
 extern "C" {
 #include "access/genam.h"
@@ -144,8 +145,7 @@ double ValuesOf(Relation relation, AttrNumber column) {
 char *SuggestIndex(Oid view) {
   constexpr BlockNumber kSmallPages = 16;
   Relation relation = table_open(view, AccessShareLock);
-  const bool is_small =
-      !RelationIsPopulated(relation) || RelationGetNumberOfBlocks(relation) < kSmallPages;
+  const bool is_small = !RelationIsPopulated(relation) || pg::PagesOf(relation) < kSmallPages;
   TupleDesc desc = RelationGetDescr(relation);
   bool has_index = is_small;
   ListCell *cell;
@@ -224,7 +224,7 @@ HELIOS_FUNCTION(mv_explain) {
   scope.Enter(view);
   const Reads reads = FindReads(view);
   scope.Leave();
-  List *bases = ResolveBases(view, reads, false);
+  List *bases = ResolveBases(view, ReadBases(view), reads, false);
   // Constants in the query are computed by functions of the owner.
   scope.Enter(view);
   const Explanation &explanation = Explain(Classify(DescribeView(view, reads, bases, nullptr)));

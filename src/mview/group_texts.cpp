@@ -112,7 +112,11 @@ void AppendFromChanges(StringInfo sql, const Counted *node) {
         appendStringInfo(sql, ", coalesce(sum(d.a%d::int8 * d.weight), 0)::int8", a);
         break;
       case MeasureKind::kBigSum:
-        appendStringInfo(sql, ", coalesce(sum(d.a%d::numeric * d.weight::numeric), 0)", a);
+        // Most weights are these, and a product of numeric takes longer.
+        appendStringInfo(sql,
+                         ", coalesce(sum(CASE d.weight WHEN 1 THEN d.a%d::numeric WHEN -1 THEN "
+                         "-d.a%d::numeric ELSE d.a%d::numeric * d.weight::numeric END), 0)",
+                         a, a, a);
         break;
       case MeasureKind::kSquares:
         appendStringInfo(
@@ -160,20 +164,21 @@ void AppendRedo(StringInfo sql, const Counted *node) {
   appendStringInfoString(sql, ")");
 }
 
-void AppendMerged(StringInfo sql, const Counted *node) {
+void AppendMerged(StringInfo sql, const Counted *node, bool has_fresh) {
   ForEachMeasure(node, [&](const Column &column) {
     const int i = column.number;
-    appendStringInfoString(sql, ", CASE WHEN p.redo THEN ");
-    if (column.measure->kind == MeasureKind::kWhole) {
-      appendStringInfo(sql, "f.m%d END", i);
-    } else if (IsExtreme(column.measure->kind)) {
+    appendStringInfoString(sql, ", ");
+    if (has_fresh) appendStringInfo(sql, "CASE WHEN p.redo THEN f.m%d ELSE ", i);
+    if (IsExtreme(column.measure->kind)) {
       appendStringInfo(sql,
-                       "f.m%d WHEN p.s_m%d IS NULL OR p.m%d %s p.s_m%d THEN p.m%d ELSE p.s_m%d END",
-                       i, i, i, AsExtreme(column.type_oid, column.measure->kind), i, i, i);
+                       "CASE WHEN p.s_m%d IS NULL OR p.m%d %s p.s_m%d THEN p.m%d ELSE p.s_m%d END",
+                       i, i, AsExtreme(column.type_oid, column.measure->kind), i, i, i);
+    } else if (column.measure->kind == MeasureKind::kWhole) {
+      appendStringInfo(sql, "p.m%d", i);
     } else {
-      appendStringInfo(sql, "f.m%d ELSE coalesce(p.s_m%d, 0) + p.m%d END", i, i, i);
+      appendStringInfo(sql, "coalesce(p.s_m%d, 0) + p.m%d", i, i);
     }
-    appendStringInfo(sql, " AS m%d", i);
+    appendStringInfo(sql, "%s AS m%d", has_fresh ? " END" : "", i);
   });
 }
 

@@ -48,8 +48,8 @@ void AppendFromChanges(StringInfo sql, const Counted *node);
 // Writes whether the state and the changes of a pair "p" do not tell a measure.
 void AppendRedo(StringInfo sql, const Counted *node);
 
-// Appends the measures of a pair "p" put together; of groups computed anew those of "f".
-void AppendMerged(StringInfo sql, const Counted *node);
+// Appends the measures of a pair "p" put together; of groups computed anew, if there are any, those of "f".
+void AppendMerged(StringInfo sql, const Counted *node, bool has_fresh);
 
 // Writes the condition that rows of two aliases have the same keys, where nulls are equal.
 char *SameKeysOrNulls(const Counted *node, const char *left, const char *right);

@@ -14,7 +14,6 @@ extern "C" {
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
 #include "executor/spi.h"
-#include "lib/stringinfo.h"
 #include "storage/lmgr.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -56,9 +55,8 @@ void Forget(Datum, Oid relation) {
   known.has_changed = true;
 }
 
-// Reads a column of OIDs; SPI is connected.
-List *ReadOids(const char *sql) {
-  RunAsOwner(sql, true, SPI_OK_SELECT);
+// Returns the column of OIDs that a query has had as its result.
+List *ReadOids() {
   List *oids = NIL;
   for (uint64 row = 0; row < SPI_processed; row++) {
     bool is_null;
@@ -78,10 +76,11 @@ void Learn() {
   if (!OidIsValid(known.mviews)) return;
   PushActiveSnapshot(GetLatestSnapshot());
   SPI_connect();
-  const List *bases =
-      ReadOids(psprintf("SELECT DISTINCT b.relid FROM heliosdb.mview_bases b JOIN "
-                        "pg_catalog.pg_class c ON c.oid = b.view WHERE %s",
-                        kIsImmediate));
+  RunAsOwner(psprintf("SELECT DISTINCT b.relid FROM heliosdb.mview_bases b JOIN "
+                      "pg_catalog.pg_class c ON c.oid = b.view WHERE %s",
+                      kIsImmediate),
+             true, SPI_OK_SELECT);
+  const List *bases = ReadOids();
   MemoryContext before = MemoryContextSwitchTo(CacheMemoryContext);
   known.bases = list_copy(bases);
   MemoryContextSwitchTo(before);
@@ -104,19 +103,21 @@ List *WrittenWithAncestors() {
 
 // Lists the immediate views that read one of these relations, also through each other, by OID.
 List *ViewsAbove(const List *relations) {
-  StringInfoData oids;
-  initStringInfo(&oids);
-  const ListCell *cell;
-  foreach (cell, relations)
-    appendStringInfo(&oids, "%s%u", oids.len > 0 ? ", " : "", lfirst_oid(cell));
+  static constinit const char *sql = nullptr;
+  if (sql == nullptr) {
+    sql = MemoryContextStrdup(
+        TopMemoryContext,
+        psprintf("WITH RECURSIVE immediate AS MATERIALIZED (SELECT b.view, b.relid FROM "
+                 "heliosdb.mview_bases b JOIN pg_catalog.pg_class c ON c.oid = b.view WHERE %s), "
+                 "above AS (SELECT view FROM immediate WHERE relid = ANY ($1) UNION SELECT i.view "
+                 "FROM above a JOIN immediate i ON i.relid = a.view) "
+                 "SELECT view FROM above ORDER BY view",
+                 kIsImmediate));
+  }
   PushActiveSnapshot(GetLatestSnapshot());
   SPI_connect();
-  const List *found = ReadOids(psprintf(
-      "WITH RECURSIVE immediate AS MATERIALIZED (SELECT b.view, b.relid FROM heliosdb.mview_bases "
-      "b JOIN pg_catalog.pg_class c ON c.oid = b.view WHERE %s), above AS (SELECT view FROM "
-      "immediate WHERE relid IN (%s) UNION SELECT i.view FROM above a JOIN immediate i ON "
-      "i.relid = a.view) SELECT view FROM above ORDER BY view",
-      kIsImmediate, oids.data));
+  changelog::RunKeptAsOwner(sql, {changelog::OidsArgument(relations)}, true, SPI_OK_SELECT);
+  const List *found = ReadOids();
   // What SPI has allocated ends with it.
   MemoryContext before = MemoryContextSwitchTo(TopTransactionContext);
   List *views = list_copy(found);
@@ -128,7 +129,9 @@ List *ViewsAbove(const List *relations) {
 
 // Lists what a view reads, as of its last refresh.
 List *BasesOf(Oid view) {
-  return ReadOids(psprintf("SELECT relid FROM heliosdb.mview_bases WHERE view = %u", view));
+  changelog::RunKeptAsOwner("SELECT relid FROM heliosdb.mview_bases WHERE view = $1",
+                            {changelog::OidArgument(view)}, true, SPI_OK_SELECT);
+  return ReadOids();
 }
 
 bool Overlap(const List *some, const List *others) {

@@ -1,10 +1,10 @@
 #include "mview/linear.hpp"
 
 #include "changelog/changelog.hpp"
-#include "mview/netting.hpp"
 #include "mview/steps.hpp"
 #include "mview/trees.hpp"
 #include "pg/compat.hpp"
+#include "pg/netting.hpp"
 
 extern "C" {
 #include "access/table.h"
@@ -279,49 +279,18 @@ List *ListSources(const Query *query, List *found) {
   return found;
 }
 
-// Writes the columns of one of the two rows of a change.
-void AppendImage(StringInfo sql, TupleDesc desc, const char *row, const char *weight) {
-  for (int i = 0; i < desc->natts; i++) {
-    const Form_pg_attribute column = TupleDescAttr(desc, i);
-    if (column->attisdropped) {
-      appendStringInfo(sql, "NULL::int4 AS c%d, ", i + 1);
-    } else {
-      appendStringInfo(sql, "(%s).%s AS c%d, ", row, quote_identifier(NameStr(column->attname)),
-                       i + 1);
-    }
-  }
-  appendStringInfo(sql, "%s::int8 AS weight", weight);
-}
-
 // Reads the changes of a table as rows with weights.
 void ReadTable(Changes *changes, Oid relation) {
-  pg::StoredRows pairs = {};
-  changelog::StoreChanges(relation, changes->view->position, &pairs);
-  if (tuplestore_tuple_count(pairs.store) == 0) {
-    tuplestore_end(pairs.store);
+  pg::StoredRows rows = {};
+  changes->count += changelog::StoreChanges(relation, changes->view->position, &rows);
+  if (tuplestore_tuple_count(rows.store) == 0) {
+    tuplestore_end(rows.store);
     return;
   }
-  // Columns of the change query have no names to rely on.
-  TupleDesc desc = CreateTupleDescCopy(pairs.desc);
-  constexpr const char *kNames[] = {"op", "former", "latter"};
-  for (int i = 0; i < desc->natts; i++) namestrcpy(&TupleDescAttr(desc, i)->attname, kNames[i]);
-  NameRows(changes->names, "pairs", {pairs.store, desc});
-  Relation table = table_open(relation, AccessShareLock);
-  StringInfoData sql;
-  initStringInfo(&sql);
-  appendStringInfoString(&sql, "SELECT ");
-  AppendImage(&sql, RelationGetDescr(table), "former", "-1");
-  appendStringInfoString(&sql, " FROM pairs WHERE op <> 'I' UNION ALL SELECT ");
-  AppendImage(&sql, RelationGetDescr(table), "latter", "1");
-  appendStringInfoString(&sql, " FROM pairs WHERE op <> 'D'");
-  table_close(table, NoLock);
   auto *part = static_cast<ChangedPart *>(palloc0(sizeof(ChangedPart)));
   part->relation = relation;
   part->name = psprintf("changes_%u", relation);
-  StoreText(sql.data, changes->names, &part->rows);
-  changes->count += tuplestore_tuple_count(pairs.store);
-  unregister_ENR(changes->names, "pairs");
-  tuplestore_end(pairs.store);
+  part->rows = rows;
   NameRows(changes->names, part->name, part->rows);
   changes->parts = lappend(changes->parts, part);
 }
@@ -421,7 +390,7 @@ void DropParts(Changes *changes) {
   changes->parts = NIL;
 }
 
-TupleDesc DescribeChanges(const Query *linear) { return WithWeight(DescribeRows(linear)); }
+TupleDesc DescribeChanges(const Query *linear) { return pg::WithWeight(DescribeRows(linear)); }
 
 void StoreLinear(Changes *changes, const Query *linear, pg::StoredRows *rows) {
   if (rows->store == nullptr) {

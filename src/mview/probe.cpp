@@ -1,5 +1,7 @@
 #include "mview/probe.hpp"
 
+#include "pg/tables.hpp"
+
 #include <algorithm>
 
 extern "C" {
@@ -10,6 +12,7 @@ extern "C" {
 #include "nodes/pg_list.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/sortsupport.h"
 #include "utils/syscache.h"
 }
 #undef Min
@@ -80,6 +83,51 @@ double Judge(Relation view, Relation index, const RowTable *table, Probe *probe)
   return rows;
 }
 
+// A row with the columns by which it is looked up.
+struct Sorted {
+  Row *row;
+  const Datum *values;
+  const bool *nulls;
+};
+
+struct Order {
+  int count;
+  SortSupportData keys[INDEX_MAX_KEYS];
+};
+
+int CompareRows(const void *a, const void *b, void *order_pointer) {
+  const auto *left = static_cast<const Sorted *>(a);
+  const auto *right = static_cast<const Sorted *>(b);
+  auto *order = static_cast<Order *>(order_pointer);
+  for (int i = 0; i < order->count; i++) {
+    const int result = ApplySortComparator(left->values[i], left->nulls[i], right->values[i],
+                                           right->nulls[i], &order->keys[i]);
+    if (result != 0) return result;
+  }
+  return 0;
+}
+
+// Takes over how an index compares.
+Order OrderOf(const Probe &probe) {
+  Order order = {};
+  order.count = probe.key_count;
+  for (int i = 0; i < probe.key_count; i++) {
+    SortSupport key = &order.keys[i];
+    key->ssup_cxt = CurrentMemoryContext;
+    key->ssup_collation = probe.index->rd_indcollation[i];
+    key->ssup_nulls_first = (probe.index->rd_indoption[i] & INDOPTION_NULLS_FIRST) != 0;
+    key->ssup_attno = static_cast<AttrNumber>(i + 1);
+    const bool is_descending = (probe.index->rd_indoption[i] & INDOPTION_DESC) != 0;
+    PrepareSortSupportFromIndexRel(
+        probe.index, is_descending ? BTGreaterStrategyNumber : BTLessStrategyNumber, key);
+  }
+  return order;
+}
+
+void *AllocateHuge(int64 count, Size size) {
+  return MemoryContextAllocHuge(CurrentMemoryContext, static_cast<Size>(count) * size);
+}
+
 }  // namespace
 
 Probe ChooseProbe(Relation view, const RowTable *table) {
@@ -101,11 +149,39 @@ Probe ChooseProbe(Relation view, const RowTable *table) {
     fewest = rows;
   }
   if (best.index == nullptr) return best;
-  const double pages = RelationGetNumberOfBlocks(view);
+  const double pages = pg::PagesOf(view);
   if (static_cast<double>(table->rows) * fewest <= pages * kProbesPerPage) return best;
   index_close(best.index, AccessShareLock);
   best.index = nullptr;
   return best;
+}
+
+Row **SortRows(const Probe &probe, const RowTable *table) {
+  const int64 count = table->rows + 1;
+  auto **rows = static_cast<Row **>(AllocateHuge(count, sizeof(Row *)));
+  auto *sorted = static_cast<Sorted *>(AllocateHuge(count, sizeof(Sorted)));
+  auto *values = static_cast<Datum *>(AllocateHuge(count * probe.key_count, sizeof(Datum)));
+  auto *nulls = static_cast<bool *>(AllocateHuge(count * probe.key_count, sizeof(bool)));
+  TupleTableSlot *slot =
+      MakeSingleTupleTableSlot(table->row_slot->tts_tupleDescriptor, &TTSOpsMinimalTuple);
+  int64 at = 0;
+  ForEachRow(table, [&](Row *row) {
+    Datum *of_row = values + at * probe.key_count;
+    bool *nulls_of_row = nulls + at * probe.key_count;
+    // Values point into the row itself, which stays.
+    ExecStoreMinimalTuple(row->tuple, slot, false);
+    for (int i = 0; i < probe.key_count; i++)
+      of_row[i] = slot_getattr(slot, probe.column[i], &nulls_of_row[i]);
+    sorted[at++] = {row, of_row, nulls_of_row};
+  });
+  ExecDropSingleTupleTableSlot(slot);
+  Order order = OrderOf(probe);
+  qsort_arg(sorted, at, sizeof(Sorted), CompareRows, &order);
+  for (int64 i = 0; i < at; i++) rows[i] = sorted[i].row;
+  for (void *memory :
+       {static_cast<void *>(sorted), static_cast<void *>(values), static_cast<void *>(nulls)})
+    pfree(memory);
+  return rows;
 }
 
 void FillKeys(const Probe &probe, TupleTableSlot *row, ScanKey keys) {

@@ -35,6 +35,9 @@ Probe ChooseProbe(Relation view, const RowTable *table);
 template <typename Visit>
 void ProbeRows(Relation view, RowTable *table, Visit visit);
 
+// Lists the rows of a table in the order of the index: lookups that follow each other meet the same pages.
+Row **SortRows(const Probe &probe, const RowTable *table);
+
 // Fills the scan keys that look for a row.
 void FillKeys(const Probe &probe, TupleTableSlot *row, ScanKey keys);
 
@@ -56,19 +59,19 @@ void ProbeRows(Relation view, RowTable *table, Visit visit) {
     TupleTableSlot *row_slot =
         MakeSingleTupleTableSlot(table->row_slot->tts_tupleDescriptor, &TTSOpsMinimalTuple);
     IndexScanDesc scan = pg::BeginIndexScan(view, probe.index, snapshot, probe.key_count, 0);
+    Row **rows = SortRows(probe, table);
     bool goes_on = true;
-    ForEachRow(table, [&](Row *row) {
-      if (!goes_on) return;
-      ExecStoreMinimalTuple(row->tuple, row_slot, false);
+    for (int64 i = 0; goes_on && i < table->rows; i++) {
+      ExecStoreMinimalTuple(rows[i]->tuple, row_slot, false);
       FillKeys(probe, row_slot, keys);
       index_rescan(scan, keys, probe.key_count, nullptr, 0);
       while (goes_on && index_getnext_slot(scan, ForwardScanDirection, slot)) {
         CHECK_FOR_INTERRUPTS();
         // An index on fewer columns finds rows that another lookup is to find.
-        if (FindRow(table, slot, HashRow(table, slot, false), false) == row)
-          goes_on = visit(slot, row);
+        if (FindRow(table, slot, HashRow(table, slot, false), false) == rows[i])
+          goes_on = visit(slot, rows[i]);
       }
-    });
+    }
     index_endscan(scan);
     index_close(probe.index, NoLock);
     ExecDropSingleTupleTableSlot(row_slot);

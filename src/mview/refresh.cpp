@@ -100,12 +100,11 @@ void CheckImmediate(const Refresh &refresh) {
 // Tells why views that a view reads make a full refresh necessary, or null.
 const char *WhyViewsChanged(const Refresh &refresh) {
   ListCell *cell, *other;
-  const List *before = ReadBases(refresh.view);
   foreach (cell, refresh.bases) {
     const auto *base = static_cast<const Base *>(lfirst(cell));
     if (base->kind != BaseKind::kView) continue;
     bool is_same = false;
-    foreach (other, before) {
+    foreach (other, refresh.known) {
       const auto *known = static_cast<const Base *>(lfirst(other));
       is_same =
           is_same || (known->relation == base->relation && known->generation == base->generation);
@@ -226,7 +225,7 @@ pg::StoredRows ComputeRows(const Refresh &refresh) {
 void Save(const Refresh &refresh, const Applied &applied, int64 changes, const char *reason) {
   const bool is_full = reason != nullptr;
   SaveRefresh(refresh.view, refresh.obstacle == nullptr ? refresh.position : nullptr, refresh.at,
-              refresh.obstacle, refresh.bases, HashOf(refresh.reads.expanded),
+              refresh.obstacle, refresh.known, refresh.bases, HashOf(refresh.reads.expanded),
               applied.inserted + applied.deleted > 0);
   pg::Pause("mview_saved");
   // Each transaction that writes would be a line.
@@ -338,7 +337,8 @@ Refresh *BeginRefresh(Oid view, const char *trigger) {
   refresh->reads = FindReads(view);
   owner.Leave();
   // At the end of writers the lock of refreshes keeps out whoever might commit a change that nobody knows of.
-  refresh->bases = ResolveBases(view, refresh->reads, !refresh->is_final);
+  refresh->known = ReadBases(view);
+  refresh->bases = ResolveBases(view, refresh->known, refresh->reads, !refresh->is_final);
   // Whose snapshot does not see what the row of the view says has failed by now: the latest one sees the same tables.
   PushActiveSnapshot(IsolationUsesXactSnapshot() && !refresh->is_final ? GetTransactionSnapshot()
                                                                        : GetLatestSnapshot());
@@ -372,7 +372,7 @@ void FinishFull(Refresh *refresh, const Applied &applied, const char *reason) {
 
 void FinishEmpty(Refresh *refresh) {
   DropState(refresh->view);
-  SaveRefresh(refresh->view, nullptr, 0, "it has no data", refresh->bases, 0, true);
+  SaveRefresh(refresh->view, nullptr, 0, "it has no data", refresh->known, refresh->bases, 0, true);
   EndRefresh();
 }
 
@@ -414,7 +414,8 @@ bool PrepareBases(Oid view) {
   owner.Enter(view);
   const Reads reads = FindReads(view);
   owner.Leave();
-  List *bases = ResolveBases(view, reads, true);
+  const List *known = ReadBases(view);
+  List *bases = ResolveBases(view, known, reads, true);
   PushActiveSnapshot(GetLatestSnapshot());
   const char *position = changelog::PositionOf(GetActiveSnapshot());
   bool has_begun = false;
@@ -430,7 +431,7 @@ bool PrepareBases(Oid view) {
   }
   if (has_begun) {
     // What it shows belongs to an earlier position, if to any.
-    SaveBases(view, bases);
+    SaveBases(view, known, bases);
     RequireRecompute(view, "it was not computed since its tables are tracked");
   }
   PopActiveSnapshot();

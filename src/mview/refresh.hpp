@@ -25,6 +25,7 @@ struct Refresh {
   Options options;
   Record record;
   Reads reads;
+  const List *known;  // the bases of the last refresh
   List *bases;
   const char *position;
   const char *obstacle;  // why the position does not hold after this transaction; null: it does

@@ -19,6 +19,7 @@
 #include "mview/shape.hpp"
 #include "pg/compat.hpp"
 #include "pg/hooks.hpp"
+#include "pg/tables.hpp"
 
 extern "C" {
 #include "access/parallel.h"
@@ -129,7 +130,7 @@ struct Found {
 
 BlockNumber SizeOf(Oid view) {
   Relation relation = table_open(view, NoLock);
-  const BlockNumber blocks = RelationGetNumberOfBlocks(relation);
+  const BlockNumber blocks = pg::PagesOf(relation);
   table_close(relation, NoLock);
   return blocks;
 }

@@ -3,9 +3,9 @@
 #include "mview/counted.hpp"
 #include "mview/keys.hpp"
 #include "mview/matching.hpp"
-#include "mview/netting.hpp"
 #include "mview/trees.hpp"
 #include "pg/compat.hpp"
+#include "pg/netting.hpp"
 
 extern "C" {
 #include "access/nbtree.h"
@@ -63,7 +63,7 @@ pg::StoredRows NoChanges(const Query *linear) {
 pg::StoredRows ChangesOf(Changes *changes, const Query *linear, const char *name) {
   pg::StoredRows rows = {};
   StoreLinear(changes, linear, &rows);
-  NetInPlace(&rows);
+  pg::NetInPlace(&rows);
   NameWeighted(changes, name, &rows);
   return rows;
 }
@@ -121,7 +121,7 @@ pg::StoredRows RowsBefore(Changes *changes, const char *present_name, const char
                Columns("r", columns), present_name, Columns("r", columns), changes_name),
       changes->names, &rows);
   pg::StoredRows netted = {};
-  Net(rows, &netted, nullptr);
+  pg::Net(rows, &netted, nullptr);
   tuplestore_end(rows.store);
   if (netted.store == nullptr) netted = {tuplestore_begin_heap(false, false, work_mem), rows.desc};
   NameWeighted(changes, result_name, &netted);
@@ -371,7 +371,7 @@ void ChangeStep(Changes *changes, const Step *step, pg::StoredRows *output, pg::
       ChangePartitions(changes, step, output, keys);
       break;
   }
-  NetInPlace(output);
+  pg::NetInPlace(output);
 }
 
 }  // namespace helios::mview

@@ -1,6 +1,7 @@
 #include "mview/trees.hpp"
 
 #include "changelog/changelog.hpp"
+#include "mview/plans.hpp"
 #include "pg/compat.hpp"
 
 extern "C" {
@@ -12,6 +13,7 @@ extern "C" {
 #include "parser/analyze.h"
 #include "tcop/dest.h"
 #include "tcop/tcopprot.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 }
 #undef Min
@@ -193,17 +195,18 @@ void Store(const Query *query, QueryEnvironment *names, pg::StoredRows *rows) {
 }
 
 void StoreText(const char *text, QueryEnvironment *names, pg::StoredRows *rows) {
-  Store(Parse(text, names), names, rows);
+  TupleDesc desc;
+  CachedPlan *plan = PlanText(text, names, &desc);
+  StorePlanned(linitial_node(PlannedStmt, plan->stmt_list), desc, names, rows);
+  ReleaseCachedPlan(plan, CurrentResourceOwner);
 }
 
 void Write(const char *text, QueryEnvironment *names) {
   changelog::OwnerScope owner;
   owner.Enter();
-  List *statements = pg_parse_query(text);
-  List *queries = pg_analyze_and_rewrite_fixedparams(linitial_node(RawStmt, statements), text,
-                                                     nullptr, 0, names);
-  PlannedStmt *plan = pg_plan_query(linitial_node(Query, queries), text, 0, nullptr);
-  RunPlan(plan, names, CreateDestReceiver(DestNone));
+  CachedPlan *plan = PlanText(text, names, nullptr);
+  RunPlan(linitial_node(PlannedStmt, plan->stmt_list), names, CreateDestReceiver(DestNone));
+  ReleaseCachedPlan(plan, CurrentResourceOwner);
   CommandCounterIncrement();
   owner.Leave();
 }

@@ -39,9 +39,7 @@ void RecordFormer(Writer *writer, const ItemPointerData &place) {
     elog(ERROR, "a row of materialized view \"%s\" has gone",
          RelationGetRelationName(writer->view));
   }
-  bool should_free;
-  changelog::RecordDeleted(writer->view,
-                           ExecFetchSlotHeapTuple(writer->former, false, &should_free));
+  changelog::RecordDeleted(writer->view, writer->former);
   ExecClearTuple(writer->former);
 }
 
@@ -50,6 +48,7 @@ void RecordWritten(Writer *writer) {
   if (!writer->is_recorded) return;
   bool should_free;
   HeapTuple tuple = ExecFetchSlotHeapTuple(writer->slot, true, &should_free);
+  tuple->t_self = writer->slot->tts_tid;
   changelog::RecordInserted(writer->view, tuple);
   if (should_free) heap_freetuple(tuple);
 }

@@ -8,11 +8,13 @@ extern "C" {
 #include "access/genam.h"
 #include "access/generic_xlog.h"
 #include "access/heapam_xlog.h"
+#include "access/hio.h"
 #include "access/transam.h"
 #include "access/xloginsert.h"
 #include "commands/vacuum.h"
 #include "executor/executor.h"
 #include "nodes/nodeFuncs.h"
+#include "nodes/tidbitmap.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "storage/proc.h"
@@ -67,6 +69,15 @@ inline Buffer ExtendLocked(Relation rel, ForkNumber fork) {
 #endif
 }
 
+// Returns a page with room for a tuple, locked exclusively, and the page of the visibility map if it needs to change.
+inline Buffer GetBufferForTuple(Relation rel, Size bytes, Buffer *map) {
+#if PG_VERSION_NUM >= 160000
+  return RelationGetBufferForTuple(rel, bytes, InvalidBuffer, 0, nullptr, map, nullptr, 0);
+#else
+  return RelationGetBufferForTuple(rel, bytes, InvalidBuffer, 0, nullptr, map, nullptr);
+#endif
+}
+
 // Logs that snapshots of standbys which see a transaction as running must end, with a page that does not
 // change: heapam's records that free something carry that, and need not free anything.
 inline void LogSnapshotConflict(Buffer buffer, TransactionId youngest) {
@@ -104,6 +115,30 @@ inline IndexScanDesc BeginIndexScan(Relation heap, Relation index, Snapshot snap
   return index_beginscan(heap, index, snapshot, nullptr, keys, orderbys);
 #else
   return index_beginscan(heap, index, snapshot, keys, orderbys);
+#endif
+}
+
+// Begins a scan of an index for a bitmap.
+inline IndexScanDesc BeginBitmapScan(Relation index, Snapshot snapshot, int keys) {
+#if PG_VERSION_NUM >= 180000
+  return index_beginscan_bitmap(index, snapshot, nullptr, keys);
+#else
+  return index_beginscan_bitmap(index, snapshot, keys);
+#endif
+}
+
+// Calls `visit` with every page of a bitmap, in ascending order.
+template <typename Visit>
+void ForEachPage(TIDBitmap *bitmap, Visit visit) {
+#if PG_VERSION_NUM >= 180000
+  TBMPrivateIterator *iterator = tbm_begin_private_iterate(bitmap);
+  TBMIterateResult page;
+  while (tbm_private_iterate(iterator, &page)) visit(page.blockno);
+  tbm_end_private_iterate(iterator);
+#else
+  TBMIterator *iterator = tbm_begin_iterate(bitmap);
+  while (const TBMIterateResult *page = tbm_iterate(iterator)) visit(page->blockno);
+  tbm_end_iterate(iterator);
 #endif
 }
 

@@ -2,6 +2,7 @@
 
 #include "pg/compat.hpp"
 #include "pg/indexes.hpp"
+#include "pg/tables.hpp"
 #include "timetravel/cut.hpp"
 #include "timetravel/timetravel.hpp"
 
@@ -233,7 +234,7 @@ Overlay::Overlay(Oid local, Oid deleted, MemoryContext context)
 
 void Overlay::AddTable(Oid oid, Oid index, const AttrNumber *columns) {
   Relation relation = table_open(oid, NoLock);
-  const BlockNumber pages = RelationGetNumberOfBlocks(relation);
+  const BlockNumber pages = pg::PagesOf(relation);
   table_close(relation, NoLock);
   // What comes later the snapshot does not see.
   if (pages == 0) return;
@@ -257,8 +258,7 @@ void Overlay::Start() {
 void Overlay::CheckBehind(const Table &asked, TupleTableSlot *slot, Snapshot snapshot) const {
   if (likely(behind_transaction != pg::CurrentLocalTransaction()) || asked.oid != key_.local)
     return;
-  const HeapTupleHeader row =
-      reinterpret_cast<BufferHeapTupleTableSlot *>(slot)->base.tuple->t_data;
+  const HeapTupleHeader row = ExecFetchSlotHeapTuple(slot, false, nullptr)->t_data;
   if (!TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmin(row))) return;
   const Behind::Key key = {asked.oid, HeapTupleHeaderGetCmin(row)};
   const auto *found = static_cast<Behind *>(hash_search(behind, &key, HASH_FIND, nullptr));

@@ -8,6 +8,7 @@
 #include "changelog/changelog.hpp"
 #include "pg/compat.hpp"
 #include "pg/names.hpp"
+#include "pg/tables.hpp"
 #include "timetravel/cut.hpp"
 
 #include <algorithm>
@@ -230,7 +231,7 @@ bool OpenSide(PastScanState *state, Part part) {
                        ? state->base.ss.ss_currentRelation
                        : ExecGetRangeTableRelation(estate, state->description.entry[part]);
   // Of a table that nobody has changed lately the log is empty.
-  if (part != kTable && RelationGetNumberOfBlocks(side->relation) == 0) return false;
+  if (part != kTable && pg::PagesOf(side->relation) == 0) return false;
   side->slot = table_slot_create(side->relation, &estate->es_tupleTable);
   if (!OidIsValid(state->description.index[part])) return true;
   side->index = index_open(state->description.index[part], AccessShareLock);

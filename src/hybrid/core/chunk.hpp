@@ -55,7 +55,7 @@ struct ChunkColumn {
   uint32_t nulls_offset;    // 0: no bitmap
   uint32_t segment_offset;  // 0: no segment
   uint32_t segment_bytes;
-  uint32_t checksum;     // CRC-32C of the segment
+  uint32_t checksum;     // CRC-32C of the bitmap, if there is one, and the segment
   uint32_t raw_bytes;    // of the values as heap stores them, for statistics
   uint32_t zone_offset;  // of the least value; the greatest follows
   uint8_t least_bytes;   // 0 together with greatest_bytes and zone_offset 0: no zone

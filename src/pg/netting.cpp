@@ -1,5 +1,5 @@
 // Images are compared in memory: all at once, or in parts of `maintenance_work_mem`, each of which reads the rows again.
-#include "mview/netting.hpp"
+#include "pg/netting.hpp"
 
 #include "pg/compat.hpp"
 
@@ -17,7 +17,7 @@ extern "C" {
 
 #include <algorithm>
 
-namespace helios::mview {
+namespace helios::pg {
 
 namespace {
 
@@ -59,7 +59,7 @@ bool IsSameImage(TupleTableSlot *a, TupleTableSlot *b, int columns) {
 }
 
 // Adds a row with a weight to a store.
-void Put(pg::StoredRows *rows, TupleDesc desc, TupleTableSlot *slot, int64 weight) {
+void Put(StoredRows *rows, TupleDesc desc, TupleTableSlot *slot, int64 weight) {
   if (rows->store == nullptr) {
     rows->desc = desc;
     rows->store = tuplestore_begin_heap(false, false, work_mem);
@@ -72,7 +72,7 @@ void Put(pg::StoredRows *rows, TupleDesc desc, TupleTableSlot *slot, int64 weigh
 }
 
 // Counts in how many parts images fit into memory, each part those of some hashes.
-uint32 CountParts(const pg::StoredRows &rows) {
+uint32 CountParts(const StoredRows &rows) {
   constexpr double kBytesPerKilobyte = 1024;
   constexpr double kMostParts = 4096;
   double bytes = 0;
@@ -88,8 +88,8 @@ uint32 CountParts(const pg::StoredRows &rows) {
 }
 
 // Does the work of Net for one part of the hashes.
-void NetPart(const pg::StoredRows &rows, uint32 part, uint32 parts, pg::StoredRows *positive,
-             pg::StoredRows *negative) {
+void NetPart(const StoredRows &rows, uint32 part, uint32 parts, StoredRows *positive,
+             StoredRows *negative) {
   MemoryContext context =
       AllocSetContextCreate(CurrentMemoryContext, "images of rows", ALLOCSET_DEFAULT_SIZES);
   HASHCTL control = {};
@@ -131,7 +131,7 @@ void NetPart(const pg::StoredRows &rows, uint32 part, uint32 parts, pg::StoredRo
   hash_seq_init(&scan, buckets);
   while (auto *bucket = static_cast<Bucket *>(hash_seq_search(&scan))) {
     for (Image *image = bucket->first; image != nullptr; image = image->next) {
-      pg::StoredRows *target = image->weight > 0 ? positive : negative;
+      StoredRows *target = image->weight > 0 ? positive : negative;
       if (image->weight == 0 || target == nullptr) continue;
       ExecStoreMinimalTuple(image->tuple, other, false);
       slot_getallattrs(other);
@@ -147,15 +147,15 @@ void NetPart(const pg::StoredRows &rows, uint32 part, uint32 parts, pg::StoredRo
 
 }  // namespace
 
-void Net(const pg::StoredRows &rows, pg::StoredRows *positive, pg::StoredRows *negative) {
+void Net(const StoredRows &rows, StoredRows *positive, StoredRows *negative) {
   if (rows.store == nullptr) return;
   const uint32 parts = CountParts(rows);
   for (uint32 part = 0; part < parts; part++) NetPart(rows, part, parts, positive, negative);
 }
 
-void NetInPlace(pg::StoredRows *rows) {
+void NetInPlace(StoredRows *rows) {
   if (rows->store == nullptr) return;
-  pg::StoredRows netted = {};
+  StoredRows netted = {};
   Net(*rows, &netted, &netted);
   tuplestore_end(rows->store);
   if (netted.store == nullptr) {
@@ -173,4 +173,4 @@ TupleDesc WithWeight(TupleDesc desc) {
   return wide;
 }
 
-}  // namespace helios::mview
+}  // namespace helios::pg

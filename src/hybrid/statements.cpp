@@ -1,0 +1,213 @@
+// COMPRESSION in CREATE TABLE and ALTER TABLE of hybrid tables: names of ours are taken off the statement and become
+// options of the columns.
+//
+//   pglz, default   PostgreSQL's, for values of hot rows; default takes an option of ours away as well
+//   lz4             PostgreSQL's where the type takes it, which cold rows follow (PoliciesOf)
+//   other           ours
+#include "hybrid/statements.hpp"
+
+#include "hybrid/am.hpp"
+#include "hybrid/hybrid.hpp"
+#include "hybrid/options.hpp"
+#include "hybrid/table_argument.hpp"
+#include "pg/hooks.hpp"
+
+extern "C" {
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/toasting.h"
+#include "commands/defrem.h"
+#include "commands/tablecmds.h"
+#include "nodes/parsenodes.h"
+#include "nodes/plannodes.h"
+#include "nodes/value.h"
+#include "parser/parse_type.h"
+#include "tcop/utility.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+}
+#undef Min
+#undef Max
+#undef Abs
+
+#include <cstring>
+
+namespace helios::hybrid {
+
+namespace {
+
+constinit pg::HookChain<ProcessUtility_hook_type> chain;
+
+// What PostgreSQL gave us to run.
+struct Call {
+  PlannedStmt *statement;
+  const char *text;
+  bool read_only;
+  ProcessUtilityContext context;
+  ParamListInfo params;
+  QueryEnvironment *environment;
+  DestReceiver *receiver;
+  QueryCompletion *completion;
+};
+
+// A column whose option is to be set behind the statement.
+struct Change {
+  const char *column;
+  char *compression;  // null: the default
+};
+
+void GoOn(const Call &call) {
+  chain.next(standard_ProcessUtility)(call.statement, call.text, call.read_only, call.context,
+                                      call.params, call.environment, call.receiver,
+                                      call.completion);
+}
+
+void GoOn(Call call, Node *statement) {
+  call.statement = static_cast<PlannedStmt *>(copyObjectImpl(call.statement));
+  call.statement->utilityStmt = statement;
+  GoOn(call);
+}
+
+// Notes what a name means for a column of a hybrid table, and tells whether PostgreSQL is to see it too. `type` is the
+// column's, invalid where it is not there yet.
+bool Take(const char *column, char *name, Oid type, List **changes) {
+  const bool is_lz4 = strcmp(name, "lz4") == 0;
+  const bool is_default = strcmp(name, "default") == 0;
+  if (strcmp(name, "pglz") == 0) return true;
+  const bool is_stock = is_default || (is_lz4 && (!OidIsValid(type) || TypeIsToastable(type)));
+  auto *change = static_cast<Change *>(palloc(sizeof(Change)));
+  *change = {column, is_stock ? nullptr : name};
+  *changes = lappend(*changes, change);
+  return is_stock;
+}
+
+// The same of a column that a statement defines; the name is taken off if PostgreSQL is not to see it.
+void TakeFrom(ColumnDef *column, List **changes) {
+  if (column->compression == nullptr) return;
+  const Oid type =
+      column->typeName != nullptr ? LookupTypeNameOid(nullptr, column->typeName, true) : InvalidOid;
+  if (!Take(column->colname, column->compression, type, changes)) column->compression = nullptr;
+}
+
+// Stores the options of the columns that were noted.
+void Store(Relation rel, List *changes) {
+  ListCell *cell;
+  foreach (cell, changes) {
+    const auto *change = static_cast<const Change *>(lfirst(cell));
+    const AttrNumber attribute = FindColumn(rel, change->column);
+    Options options = ReadOptions(rel, attribute);
+    if (options.compression == nullptr && change->compression == nullptr) continue;
+    options.compression = change->compression;
+    StoreOptions(rel, attribute, options);
+  }
+}
+
+Oid TypeOf(Oid relation, const char *column) {
+  const AttrNumber attribute = get_attnum(relation, column);
+  return attribute > 0 ? get_atttype(relation, attribute) : InvalidOid;
+}
+
+// Tells whether a table may get a compression by a statement.
+bool NamesCompression(const AlterTableStmt *alter) {
+  ListCell *cell;
+  foreach (cell, alter->cmds) {
+    const auto *command = lfirst_node(AlterTableCmd, cell);
+    if (command->subtype == AT_SetCompression) return true;
+    if (command->subtype == AT_AddColumn &&
+        reinterpret_cast<const ColumnDef *>(command->def)->compression != nullptr)
+      return true;
+  }
+  return false;
+}
+
+// Runs ALTER TABLE without what is ours, even if that is all of it: locks, event triggers and IF EXISTS stay
+// PostgreSQL's.
+void Alter(const Call &call, AlterTableStmt *original) {
+  const Oid relation = AlterTableLookupRelation(original, AlterTableGetLockLevel(original->cmds));
+  const char kind = OidIsValid(relation) ? get_rel_relkind(relation) : '\0';
+  if ((kind != RELKIND_RELATION && kind != RELKIND_MATVIEW) || !IsHybridOid(relation))
+    return GoOn(call);
+  auto *alter = static_cast<AlterTableStmt *>(copyObjectImpl(original));
+  List *left = NIL, *changes = NIL;
+  ListCell *cell;
+  foreach (cell, alter->cmds) {
+    auto *command = lfirst_node(AlterTableCmd, cell);
+    if (command->subtype == AT_AddColumn) {
+      TakeFrom(castNode(ColumnDef, command->def), &changes);
+    } else if (command->subtype == AT_SetCompression && command->name != nullptr &&
+               !Take(command->name, strVal(command->def), TypeOf(relation, command->name),
+                     &changes)) {
+      continue;
+    }
+    left = lappend(left, command);
+  }
+  alter->cmds = left;
+  GoOn(call, reinterpret_cast<Node *>(alter));
+  CommandCounterIncrement();
+  Relation rel = table_open(relation, NoLock);
+  Store(rel, changes);
+  table_close(rel, NoLock);
+}
+
+bool NamesCompression(const CreateStmt *create) {
+  ListCell *cell;
+  foreach (cell, create->tableElts) {
+    const auto *column = static_cast<const ColumnDef *>(lfirst(cell));
+    if (IsA(column, ColumnDef) && column->compression != nullptr) return true;
+  }
+  return false;
+}
+
+// Tells whether a statement creates a hybrid table.
+bool CreatesHybrid(const CreateStmt *create) {
+  if (create->partspec != nullptr) return false;
+  const Oid method = get_table_am_oid(
+      create->accessMethod != nullptr ? create->accessMethod : default_table_access_method, true);
+  HeapTuple tuple = SearchSysCache1(AMOID, ObjectIdGetDatum(method));
+  if (!HeapTupleIsValid(tuple)) return false;
+  const Oid handler = reinterpret_cast<Form_pg_am>(GETSTRUCT(tuple))->amhandler;
+  ReleaseSysCache(tuple);
+  return GetTableAmRoutine(handler) == Routine();
+}
+
+void Create(const Call &call, const CreateStmt *original) {
+  auto *create = static_cast<CreateStmt *>(copyObjectImpl(original));
+  Oid existing;
+  const Oid schema = RangeVarGetAndCheckCreationNamespace(create->relation, NoLock, &existing);
+  List *changes = NIL;
+  ListCell *cell;
+  foreach (cell, create->tableElts) {
+    auto *column = static_cast<ColumnDef *>(lfirst(cell));
+    if (IsA(column, ColumnDef)) TakeFrom(column, &changes);
+  }
+  GoOn(call, reinterpret_cast<Node *>(create));
+  if (OidIsValid(existing)) return;
+  CommandCounterIncrement();
+  Relation rel = table_open(get_relname_relid(create->relation->relname, schema), NoLock);
+  Store(rel, changes);
+  table_close(rel, NoLock);
+}
+
+void OnUtility(PlannedStmt *planned, const char *text, bool read_only,
+               ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *environment,
+               DestReceiver *receiver, QueryCompletion *completion) {
+  const Call call = {planned, text, read_only, context, params, environment, receiver, completion};
+  Node *statement = planned->utilityStmt;
+  if (IsA(statement, AlterTableStmt)) {
+    auto *alter = reinterpret_cast<AlterTableStmt *>(statement);
+    if (NamesCompression(alter)) return Alter(call, alter);
+  } else if (IsA(statement, CreateStmt)) {
+    const auto *create = reinterpret_cast<const CreateStmt *>(statement);
+    if (NamesCompression(create) && CreatesHybrid(create)) return Create(call, create);
+  }
+  GoOn(call);
+}
+
+}  // namespace
+
+void InitStatements() { chain.Install(&ProcessUtility_hook, OnUtility); }
+
+}  // namespace helios::hybrid
