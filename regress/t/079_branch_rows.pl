@@ -269,6 +269,13 @@ sql('MERGE BRANCH e INTO main');
 is(sql("SELECT a, b, v FROM pairs WHERE b = 1 AND a < 'a5' ORDER BY a"), "a3|1.00|0\na4|1.0|5", 'and is no change of main afterwards');
 sql('DROP BRANCH e');
 
+# ---- A table that the branch has changed and then dropped ----
+
+sql('CREATE TABLE dropped (id int PRIMARY KEY, v int)', 'INSERT INTO dropped VALUES (1, 1)', 'CREATE BRANCH e');
+on('e', 'UPDATE dropped SET v = 2', 'DROP TABLE dropped', 'CREATE BRANCH f');
+like(failure('f', 'SELECT FROM dropped'), qr/relation "dropped" does not exist/, 'does not keep others from coming from it');
+sql('DROP BRANCH f', 'DROP BRANCH e');
+
 # ---- Crashes and standbys ----
 
 $node->backup('base');

@@ -14,7 +14,7 @@ sub hybrid_sql
 	return q{
 	CREATE SCHEMA hybrid;
 	CREATE VIEW hybrid.tables AS SELECT c.oid, c.oid::regclass::text AS name, c.reltoastrelid AS toast FROM pg_class c JOIN pg_am a ON a.oid = c.relam
-		WHERE a.amname = 'heliosdb' AND c.relkind = 'r' AND c.relpersistence <> 't';
+		WHERE a.amname = 'heliosdb' AND c.relkind IN ('r', 'm') AND c.relpersistence <> 't';
 	CREATE FUNCTION hybrid.moves(seed int, everything bool DEFAULT false) RETURNS SETOF text LANGUAGE sql AS $$
 		SELECT CASE WHEN everything THEN format('SELECT heliosdb.move_to_cold(%L)', name)
 			ELSE (ARRAY[format('SELECT heliosdb.move_to_cold(%L)', name), format('SELECT heliosdb.move_to_cold(%L)', name),

@@ -186,6 +186,8 @@ void CheckKeys(Oid main, const Local &local, Relation copy, TupleTableSlot *old,
 
 // Notes the primary key of a row that goes, or gets another one.
 void NoteKey(const Local &local, Relation copy, TupleTableSlot *old, TupleTableSlot *row) {
+  // The relation cache tells the primary key once it has listed the indexes.
+  list_free(RelationGetIndexList(copy));
   Relation index = index_open(copy->rd_pkindex, AccessShareLock);
   Datum key[INDEX_MAX_KEYS], new_key[INDEX_MAX_KEYS];
   ReadKey(index, old, key);

@@ -280,10 +280,12 @@ void NoteGone(long long branch) {
       "r.branch = %lld AND r.local_relid <> 0 AND (r.main_relid <> 0 OR r.shared <> 0) = %s AND "
       "NOT "
       "EXISTS (SELECT FROM pg_class c WHERE c.oid = r.local_relid)";
-  RunSql(psprintf("UPDATE heliosdb.branch_relations r SET local_relid = 0, made_xid = "
-                  "COALESCE(made_xid, pg_current_xact_id()) WHERE %s",
-                  psprintf(kIsGone, branch, "true")),
-         SPI_OK_UPDATE);
+  RunSql(
+      psprintf(
+          "UPDATE heliosdb.branch_relations r SET local_relid = 0, deleted_relid = 0, made_xid = "
+          "COALESCE(made_xid, pg_current_xact_id()) WHERE %s",
+          psprintf(kIsGone, branch, "true")),
+      SPI_OK_UPDATE);
   RunSql(psprintf("DELETE FROM heliosdb.branch_relations r WHERE %s",
                   psprintf(kIsGone, branch, "false")),
          SPI_OK_DELETE);

@@ -176,6 +176,8 @@ bool LoadRow(Relation rel, TupleTableSlot *slot, CommandId cid, int options) {
   if (load->rows++ < kHotRowsFirst) return false;
   slot_getallattrs(slot);
   if (IsTooLarge(RelationGetDescr(rel), slot)) return false;
+  // The entry of a chunk has the command that is current; rows that count for an earlier one become hot.
+  if (!HasGathered(load) && cid != GetCurrentCommandId(false)) return false;
   if (load->writer == nullptr) {
     const MemoryContext caller = MemoryContextSwitchTo(load->context);
     load->writer = ChunkWriter::Make(load->context, rel, PoliciesOf(rel), false);
