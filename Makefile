@@ -26,7 +26,7 @@ uninstall: ## Remove what install installed.
 installcheck: ## Run the regression and isolation tests against a running server.
 	+@$(EXTENSION_MAKE) installcheck
 
-.PHONY: check check-one check-layers check-core soak unit fuzz ubsan valgrind deps demo bench shell dev
+.PHONY: check check-one check-layers check-core check-am soak unit fuzz ubsan valgrind deps demo bench shell dev
 check: ## Run every test in a private cluster; the last line is "N passed, N failed".
 	@tools/check.sh
 check-one: ## Run one test: make check-one T=<regress file, spec, TAP file, unit room or fuzzer>.
@@ -35,6 +35,8 @@ check-layers: ## Verify which directory includes which.
 	@tools/layers.sh
 check-core: ## Run PostgreSQL's own tests with and without the library: make check-core PG_SRC=<source tree>.
 	@tools/check_core.sh "$(PG_SRC)"
+check-am: ## Run PostgreSQL's own tests with hybrid tables, hot and cold: make check-am PG_SRC=<source tree>.
+	@tools/check_am.sh "$(PG_SRC)"
 soak: ## Compare a hybrid table with a heap under random work for long: make soak [HELIOS_SEED=n HELIOS_STEPS=n].
 	@HELIOS_SEED=$(or $(HELIOS_SEED),$(shell date +%s)) HELIOS_STEPS=$(or $(HELIOS_STEPS),5000) tools/check.sh 100_hybrid_differential
 unit: ## Build and run the unit tests under ASan and UBSan; no server needed.

@@ -89,6 +89,26 @@ RESET default_table_access_method;
 SELECT relation, "column", compression FROM heliosdb.hybrid_options ORDER BY relation::text, attribute;
 SELECT attname, attcompression FROM pg_attribute WHERE attrelid = 'made'::regclass AND attcompression <> '';
 
+-- Among the options of tables and columns.
+CREATE TABLE sized (a int, b text) USING heliosdb WITH (fillfactor = 90, compression = small, compression_level = 5);
+ALTER TABLE sized ALTER b SET (compression = 'fsst+zstd', compression_level = 9, n_distinct = 5), SET (fillfactor = 80);
+ALTER TABLE sized ALTER a SET (compression = "for"), SET (compression = 'fast');
+SELECT "column", compression, compression_level FROM heliosdb.hybrid_options WHERE relation = 'sized'::regclass ORDER BY attribute;
+SELECT reloptions, 'n_distinct=5' = ANY (attoptions) AS attoptions, array_to_string(attoptions, ' ') ~ 'compression' AS ours FROM pg_class c, pg_attribute a WHERE c.oid = 'sized'::regclass AND attrelid = c.oid AND attname = 'b';
+ALTER TABLE sized RESET (compression, fillfactor), ALTER b RESET (compression, compression_level), ALTER a SET (compression = default);
+ALTER TABLE sized SET (heliosdb.compression = 'zstd');
+SELECT "column", compression, compression_level FROM heliosdb.hybrid_options WHERE relation = 'sized'::regclass ORDER BY attribute;
+ALTER TABLE sized SET (compression_level = 'high');
+ALTER TABLE sized SET (compression_level = 0);
+ALTER TABLE sized SET (compression = 'gzip');
+ALTER TABLE sized SET (heliosdb.other = 1);
+CREATE TABLE sized_heap (a int) WITH (compression = small);
+CREATE TABLE sized_heap (a int);
+ALTER TABLE sized_heap SET (compression = small);
+ALTER TABLE sized_heap SET (heliosdb.compression = small);
+ALTER TABLE sized_heap ALTER a SET (heliosdb.compression = small);
+DROP TABLE sized, sized_heap;
+
 -- A change that is rolled back, and access methods that change.
 BEGIN;
 ALTER TABLE made ALTER a SET COMPRESSION zstd;

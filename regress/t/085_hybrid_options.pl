@@ -66,6 +66,17 @@ restores('plain', [], []);
 restores('inserts', ['--column-inserts'], []);
 restores('custom', ['-Fc'], ['-j2']);
 
+# Forms beyond the stock grammar.
+is( $node->safe_psql('custom', q{
+		CREATE TABLE formed (a int, b text) USING heliosdb;
+		ALTER TABLE formed SET COMPRESSION 'fsst+zstd';
+		ALTER TABLE IF EXISTS ONLY public.formed ALTER a SET COMPRESSION for;
+		SELECT "column", compression FROM heliosdb.hybrid_options WHERE relation = 'formed'::regclass ORDER BY attribute;
+		ALTER TABLE formed SET COMPRESSION DEFAULT;
+		SELECT "column" FROM heliosdb.hybrid_options WHERE relation = 'formed'::regclass}), "|fsst+zstd\na|for\na", 'forms');
+my ($status, $out, $err) = $node->psql('custom', 'CREATE TABLE heaped (a int); ALTER TABLE heaped SET COMPRESSION zstd');
+like($err, qr/"heaped" is not a hybrid table\nHINT:.*SET ACCESS METHOD heliosdb/, 'of a heap table');
+
 # Without preloading, the first use of a hybrid table loads the library.
 unlink $node->data_dir . '/more.conf';
 $node->restart;

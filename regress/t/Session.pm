@@ -31,7 +31,7 @@ sub is_done
 {
 	my ($self) = @_;
 	$self->{psql}->pump_nb if $self->{psql}->pumpable;
-	return $self->{out} =~ /^== $self->{turn}$/m && $self->{err} =~ /^== $self->{turn}$/m;
+	return $self->{out} =~ /^== $self->{turn}\n/m && $self->{err} =~ /^== $self->{turn}\n/m;
 }
 
 # Waits for the end; gives results and errors.

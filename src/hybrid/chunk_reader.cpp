@@ -89,6 +89,7 @@ void ChunkReader::Open(const ChunkEntry &entry) {
     ColumnOf(a)->loaded = false;
     ColumnOf(a)->vector = kNoVector;
   }
+  bytes_ = entry.meta_bytes;
   auto *bytes = static_cast<uint8 *>(MemoryContextAllocHuge(chunk_context_, entry.meta_bytes));
   Store store = OpenStore(rel_, AccessShareLock);
   if (store.toast == nullptr) RaiseCorrupted("the table has no TOAST relation");
@@ -196,6 +197,8 @@ void ChunkReader::Load(Column *column) {
   if (entry.nulls < rows && values != rows - entry.nulls) {
     RaiseCorrupted("a column has another number of nulls than its header says");
   }
+  // Half of it is what is decoded: as much as what that is decoded from, about.
+  bytes_ += 2 * Size{entry.segment_bytes} + kVectorRows * (sizeof(Datum) + sizeof(bool));
   column->loaded = true;
 }
 

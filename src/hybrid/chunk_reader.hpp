@@ -51,6 +51,9 @@ class ChunkReader {
   // The position of the row that was hot at `tid`; false if none was.
   bool FindSource(const ItemPointerData &tid, uint32 *position);
 
+  // What it takes of memory, about.
+  Size bytes() const { return bytes_; }
+
   // Says that rows are asked for here and there: single values are decoded, not whole vectors.
   void ExpectSparseReads() { sparse_ = true; }
 
@@ -73,6 +76,7 @@ class ChunkReader {
   TupleDesc tupdesc_;
   ChunkEntry entry_;
   ChunkMeta meta_;
+  Size bytes_ = 0;
   bool open_ = false;
   bool sparse_ = false;
   Column *columns_;  // by attribute - kCreatorColumn

@@ -43,9 +43,7 @@ HybridFetch *AsHybridFetch(IndexFetchTableData *fetch) {
 
 void StoreFound(const Store &store, const ItemPointerData &tid, TupleTableSlot *slot,
                 const ChunkEntry &chunk) {
-  ChunkReader *reader = ReaderOf(slot, store.rel);
-  reader->ExpectSparseReads();
-  if (!reader->IsOpen(chunk.blob)) reader->Open(chunk);
+  OpenChunk(slot, store.rel, chunk, Reads::kSparse);
   StoreColdRow(slot, store.rel, static_cast<uint32>(RowOf(tid) - chunk.first_row));
 }
 

@@ -3,6 +3,7 @@
 #include "hybrid/executor.hpp"
 #include "hybrid/explain.hpp"
 #include "hybrid/hybrid.hpp"
+#include "hybrid/reader_cache.hpp"
 #include "hybrid/statements.hpp"
 
 namespace helios::hybrid {
@@ -13,6 +14,7 @@ void InitHybrid() {
   InitExplain();
   InitStatements();
   InitDirectLoad();
+  InitReaderCache();
 }
 
 }  // namespace helios::hybrid

@@ -88,8 +88,7 @@ void Flush(Mover *mover) {
   CommandCounterIncrement();
   pg::Pause("hybrid_move_before_indexes");
 
-  ChunkReader *reader = ReaderOf(mover->cold, mover->rel);
-  reader->Open(entry);
+  OpenChunk(mover->cold, mover->rel, entry, Reads::kAll);
   AsOwner as_owner;
   as_owner.Begin(mover->rel);
   for (uint32 row = 0; row < rows; row++) {

@@ -48,6 +48,7 @@ void Promote(const Store &store, TupleTableSlot *slot, CommandId cid) {
 static uint64 MoveToHot(Relation rel, ExprState *condition, ExprContext *context) {
   Store store = OpenStore(rel, RowExclusiveLock);
   if (store.toast == nullptr) return 0;
+  RefuseOldSnapshot(store);
   TableIndexes indexes = OpenTableIndexes(rel);
   TupleTableSlot *slot = table_slot_create(rel, nullptr);
   ColdCursor cold = {};

@@ -10,6 +10,7 @@ extern "C" {
 #include "access/xact.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
+#include "storage/lock.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -88,6 +89,17 @@ void ForEachRow(Oid relation, LOCKMODE lock, Visit visit) {
     visit(table, tuple, Decode(tuple, RelationGetDescr(table)));
   systable_endscan(scan);
   table_close(table, lock == AccessShareLock ? lock : NoLock);
+}
+
+// Tells whether this transaction keeps all others from a relation, as who renames its columns does.
+bool IsLockedExclusively(Oid relation) {
+  LOCKTAG tag;
+  SET_LOCKTAG_RELATION(tag, MyDatabaseId, relation);
+#if PG_VERSION_NUM >= 170000
+  return LockHeldByMe(&tag, AccessExclusiveLock, false);
+#else
+  return LockHeldByMe(&tag, AccessExclusiveLock);
+#endif
 }
 
 // Lays options over a policy. A name that another version of the library has stored changes nothing.
@@ -184,7 +196,9 @@ void ForgetOptions(Oid relation, AttrNumber attribute) {
 
 void RenameColumns() {
   ForEachRow(InvalidOid, RowExclusiveLock, [](Relation table, HeapTuple tuple, const Row &row) {
-    const char *name = row.attribute > 0 ? get_attname(row.relation, row.attribute, true) : nullptr;
+    // What others have renamed meanwhile is theirs to note.
+    if (row.attribute == kWholeTable || !IsLockedExclusively(row.relation)) return;
+    const char *name = get_attname(row.relation, row.attribute, true);
     if (name == nullptr || namestrcmp(const_cast<Name>(&row.column), name) == 0) return;
     Row renamed = row;
     (void)namestrcpy(&renamed.column, name);

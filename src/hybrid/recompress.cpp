@@ -83,6 +83,7 @@ static uint64 RecompressTable(Relation rel, bool all, double dead_fraction) {
   work.rel = rel;
   work.store = OpenStore(rel, RowExclusiveLock);
   if (work.store.toast == nullptr) return 0;
+  RefuseOldSnapshot(work.store);
   const ColumnPolicies policies = PoliciesOf(rel);
   work.reader = ChunkReader::Make(CurrentMemoryContext, rel, RelationGetDescr(rel));
   work.with_sources = ChunkWriter::Make(CurrentMemoryContext, rel, policies, true);

@@ -20,9 +20,11 @@ extern "C" {
 #include "catalog/pg_class.h"
 #include "commands/progress.h"
 #include "storage/bufmgr.h"
+#include "storage/procarray.h"
 #include "utils/backend_progress.h"
 #include "utils/hsearch.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/tuplesort.h"
 }
@@ -177,7 +179,7 @@ void SetFrozenLimits(Oid toast, TransactionId xid, MultiXactId multi) {
   CommandCounterIncrement();
 }
 
-// The chunks of a table, whoever sees them, by the chunk_id of their pieces.
+// The chunks of a table that anybody sees, by the chunk_id of their pieces.
 struct ChunkBytes {
   Oid blob;
   bool reencoded;  // its pieces are in the new relation already, and it is as large as follows
@@ -195,7 +197,10 @@ HTAB *PrepareChunks(const Store &from, const Store &to) {
   HTAB *chunks =
       hash_create("heliosdb chunks", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
   uint32 count;
-  const ChunkEntry *entries = ListEntries(from, SnapshotAny, &count);
+  // Of a chunk that nobody sees any more some pieces may have been pruned.
+  SnapshotData needed;
+  InitNonVacuumableSnapshot(needed, GlobalVisTestFor(from.toast));
+  const ChunkEntry *entries = ListEntries(from, &needed, &count);
   const TupleDesc tupdesc = RelationGetDescr(from.rel);
   ChunkReader *reader = ChunkReader::Make(CurrentMemoryContext, from.rel, tupdesc);
   ChunkWriter *writer =
@@ -206,7 +211,6 @@ HTAB *PrepareChunks(const Store &from, const Store &to) {
         static_cast<ChunkBytes *>(hash_search(chunks, &entries[i].blob, HASH_ENTER, &found));
     if (found) continue;
     chunk->reencoded = false;
-    if (TransactionIdDidAbort(entries[i].creator)) continue;
     reader->Open(entries[i]);
     if (!reader->LacksColumns()) continue;
     GatherChunk(reader, tupdesc, nullptr, writer);

@@ -141,8 +141,7 @@ bool NextInChunk(ColdCursor *cursor, ScanDirection direction) {
 
 void StoreAt(Relation rel, const ColdCursor &cursor, TupleTableSlot *slot) {
   const ChunkEntry &entry = cursor.chunks[cursor.chunk];
-  ChunkReader *reader = ReaderOf(slot, rel);
-  if (!reader->IsOpen(entry.blob)) reader->Open(entry);
+  OpenChunk(slot, rel, entry, Reads::kAll);
   StoreColdRow(slot, rel, static_cast<uint32>(cursor.position));
 }
 
@@ -272,9 +271,7 @@ bool BitmapNextTuple(TableScanDesc base, TBMIterateResult *page, TupleTableSlot 
     return found;
   }
   if (scan->bitmap_next >= scan->bitmap_count) return false;
-  ChunkReader *reader = ReaderOf(slot, base->rs_rd);
-  reader->ExpectSparseReads();
-  if (!reader->IsOpen(scan->bitmap_chunk.blob)) reader->Open(scan->bitmap_chunk);
+  OpenChunk(slot, base->rs_rd, scan->bitmap_chunk, Reads::kSparse);
   StoreColdRow(slot, base->rs_rd, scan->bitmap_rows[scan->bitmap_next++]);
   scan->cold.rows_seen++;
   pgstat_count_heap_fetch(base->rs_rd);

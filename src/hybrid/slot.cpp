@@ -1,6 +1,7 @@
 #include "hybrid/slot.hpp"
 
 #include "hybrid/hot_tuple.hpp"
+#include "hybrid/reader_cache.hpp"
 
 extern "C" {
 #include "access/htup_details.h"
@@ -26,14 +27,24 @@ void Init(TupleTableSlot *slot) {
   HybridSlot *hybrid = AsHybridSlot(slot);
   HeapOps().init(slot);
   hybrid->reader = nullptr;
+  hybrid->borrowed = false;
   hybrid->cold = false;
   hybrid->needed = nullptr;
 }
 
-void Release(TupleTableSlot *slot) {
-  HybridSlot *hybrid = AsHybridSlot(slot);
-  if (hybrid->reader != nullptr) hybrid->reader->Destroy();
+// Gives up the reader of a slot.
+void DropReader(HybridSlot *hybrid) {
+  if (hybrid->reader == nullptr) return;
+  if (hybrid->borrowed) {
+    ReturnReader(hybrid->reader, hybrid);
+  } else {
+    hybrid->reader->Destroy();
+  }
   hybrid->reader = nullptr;
+}
+
+void Release(TupleTableSlot *slot) {
+  DropReader(AsHybridSlot(slot));
   HeapOps().release(slot);
 }
 
@@ -159,13 +170,26 @@ AsHeapSlot::AsHeapSlot(TupleTableSlot *slot) : slot_(slot) {
 
 void AsHeapSlot::Restore() { SetOps(slot_, &kHybridSlotOps); }
 
-ChunkReader *ReaderOf(TupleTableSlot *slot, Relation rel) {
+void OpenChunk(TupleTableSlot *slot, Relation rel, const ChunkEntry &chunk, Reads reads) {
   HybridSlot *hybrid = AsHybridSlot(slot);
+  if (hybrid->reader != nullptr && hybrid->reader->IsOpen(chunk.blob)) {
+    hybrid->reader->UseRelation(rel);
+    return;
+  }
+  if (hybrid->cold) Clear(slot);
+  if (reads == Reads::kSparse) {
+    DropReader(hybrid);
+    hybrid->reader = BorrowReader(rel, chunk, hybrid);
+    hybrid->borrowed = true;
+    return;
+  }
+  if (hybrid->borrowed) DropReader(hybrid);
+  hybrid->borrowed = false;
   if (hybrid->reader == nullptr) {
     hybrid->reader = ChunkReader::Make(slot->tts_mcxt, rel, slot->tts_tupleDescriptor);
   }
   hybrid->reader->UseRelation(rel);
-  return hybrid->reader;
+  hybrid->reader->Open(chunk);
 }
 
 void StoreColdRow(TupleTableSlot *slot, Relation rel, uint32 position) {

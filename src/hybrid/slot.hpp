@@ -22,7 +22,8 @@ namespace helios::hybrid {
 
 struct HybridSlot {
   BufferHeapTupleTableSlot heap;
-  ChunkReader *reader;  // of cold rows; lives as long as the slot
+  ChunkReader *reader;  // of cold rows
+  bool borrowed;        // it is the session's (reader_cache.hpp), not the slot's own
   bool cold;            // the row is position `position` of the chunk that `reader` has open
   uint32 position;
   const Bitmapset *needed;  // columns that somebody looks at, by attnum - 1; null: all
@@ -45,10 +46,13 @@ class AsHeapSlot {
   TupleTableSlot *slot_;
 };
 
-// The reader of a slot's cold rows; made at first use.
-ChunkReader *ReaderOf(TupleTableSlot *slot, Relation rel);
+// How rows of a chunk are going to be read.
+enum class Reads { kAll, kSparse };
 
-// Stores row `position` of the chunk that the slot's reader has open.
+// Opens a chunk for the cold rows of a slot. For single rows the session keeps it open.
+void OpenChunk(TupleTableSlot *slot, Relation rel, const ChunkEntry &chunk, Reads reads);
+
+// Stores row `position` of the chunk that the slot has open.
 void StoreColdRow(TupleTableSlot *slot, Relation rel, uint32 position);
 
 }  // namespace helios::hybrid

@@ -241,7 +241,7 @@ uint32 MarkGone(const Store &store, RowNumber first, uint32 rows, Snapshot snaps
 uint32 MarkDead(const Store &store, RowNumber first, uint32 rows, TransactionId horizon, Dead which,
                 uint64 *bits, TransactionId *youngest) {
   uint32 count = 0;
-  VisitRange(store, first, rows, SnapshotAny,
+  VisitRange(store, first, rows, SnapshotSelf,
              [&](HeapTuple tuple, const StoredStandIn &stored, uint32 index) {
                if (stored.state == State::kLive || GetBit(bits, index)) return;
                if (which == Dead::kIndexed && stored.state == State::kUnindexed) return;
@@ -274,7 +274,7 @@ void NoteUnindexed(const Store &store, RowNumber first, uint32 rows, const uint6
 }
 
 void RemoveStandIns(const Store &store, RowNumber first, uint32 rows, const uint64 *bits) {
-  VisitRange(store, first, rows, SnapshotAny,
+  VisitRange(store, first, rows, SnapshotSelf,
              [&](HeapTuple tuple, const StoredStandIn &stored, uint32 index) {
                if (stored.state != State::kUnindexed || !GetBit(bits, index)) return;
                simple_heap_delete(store.toast, &tuple->t_self);

@@ -1,9 +1,11 @@
-// COMPRESSION in CREATE TABLE and ALTER TABLE of hybrid tables: names of ours are taken off the statement and become
-// options of the columns.
+// Compression in CREATE TABLE and ALTER TABLE of hybrid tables: what is ours is taken off the statement and becomes
+// options of the table and its columns.
 //
-//   pglz, default   PostgreSQL's, for values of hot rows; default takes an option of ours away as well
-//   lz4             PostgreSQL's where the type takes it, which cold rows follow (PoliciesOf)
-//   other           ours
+//   COMPRESSION pglz, default   PostgreSQL's, for hot rows; default takes an option of ours away as well
+//   COMPRESSION lz4             PostgreSQL's where the type takes it, which cold rows follow (PoliciesOf)
+//   COMPRESSION …               ours
+//   WITH, SET, RESET (compression = …, compression_level = …)   ours; in the name space heliosdb if the statement was
+//                               ALTER TABLE … SET COMPRESSION …
 #include "hybrid/statements.hpp"
 
 #include "hybrid/am.hpp"
@@ -53,11 +55,22 @@ struct Call {
   QueryCompletion *completion;
 };
 
-// A column whose option is to be set behind the statement.
+// An option that is to be set behind the statement.
 struct Change {
-  const char *column;
-  char *compression;  // null: the default
+  const char *column;  // null: the table's
+  bool is_level;
+  char *value;  // null: the default
 };
+
+constexpr const char *kNameSpace = "heliosdb";
+constexpr const char *kCompression = "compression";
+constexpr const char *kLevel = "compression_level";
+
+void Note(List **changes, const Change &change) {
+  auto *noted = static_cast<Change *>(palloc(sizeof(Change)));
+  *noted = change;
+  *changes = lappend(*changes, noted);
+}
 
 void GoOn(const Call &call) {
   chain.next(standard_ProcessUtility)(call.statement, call.text, call.read_only, call.context,
@@ -78,9 +91,7 @@ bool Take(const char *column, char *name, Oid type, List **changes) {
   const bool is_default = strcmp(name, "default") == 0;
   if (strcmp(name, "pglz") == 0) return true;
   const bool is_stock = is_default || (is_lz4 && (!OidIsValid(type) || TypeIsToastable(type)));
-  auto *change = static_cast<Change *>(palloc(sizeof(Change)));
-  *change = {column, is_stock ? nullptr : name};
-  *changes = lappend(*changes, change);
+  Note(changes, {column, false, is_stock ? nullptr : name});
   return is_stock;
 }
 
@@ -92,15 +103,50 @@ void TakeFrom(ColumnDef *column, List **changes) {
   if (!Take(column->colname, column->compression, type, changes)) column->compression = nullptr;
 }
 
-// Stores the options of the columns that were noted.
+bool IsOurs(const DefElem *option) {
+  return (option->defnamespace == nullptr || strcmp(option->defnamespace, kNameSpace) == 0) &&
+         (strcmp(option->defname, kCompression) == 0 || strcmp(option->defname, kLevel) == 0);
+}
+
+bool HasOurs(const List *options) {
+  ListCell *cell;
+  foreach (cell, options) {
+    if (IsOurs(lfirst_node(DefElem, cell))) return true;
+  }
+  return false;
+}
+
+// Notes options of a table or column that are ours, and gives the others.
+List *TakeOptions(const char *column, List *options, List **changes) {
+  List *stock = NIL;
+  ListCell *cell;
+  foreach (cell, options) {
+    auto *option = lfirst_node(DefElem, cell);
+    if (!IsOurs(option)) {
+      stock = lappend(stock, option);
+      continue;
+    }
+    char *value = option->arg != nullptr ? defGetString(option) : nullptr;
+    if (value != nullptr && strcmp(value, "default") == 0) value = nullptr;
+    Note(changes, {column, strcmp(option->defname, kLevel) == 0, value});
+  }
+  return stock;
+}
+
+// Stores what was noted.
 void Store(Relation rel, List *changes) {
   ListCell *cell;
   foreach (cell, changes) {
     const auto *change = static_cast<const Change *>(lfirst(cell));
-    const AttrNumber attribute = FindColumn(rel, change->column);
+    const AttrNumber attribute =
+        change->column != nullptr ? FindColumn(rel, change->column) : kWholeTable;
     Options options = ReadOptions(rel, attribute);
-    if (options.compression == nullptr && change->compression == nullptr) continue;
-    options.compression = change->compression;
+    if (change->is_level) {
+      options.level.reset();
+      if (change->value != nullptr) options.level = pg_strtoint32(change->value);
+    } else {
+      options.compression = change->value;
+    }
     StoreOptions(rel, attribute, options);
   }
 }
@@ -110,39 +156,78 @@ Oid TypeOf(Oid relation, const char *column) {
   return attribute > 0 ? get_atttype(relation, attribute) : InvalidOid;
 }
 
-// Tells whether a table may get a compression by a statement.
+// Tells whether a statement may have something of ours.
 bool NamesCompression(const AlterTableStmt *alter) {
   ListCell *cell;
   foreach (cell, alter->cmds) {
     const auto *command = lfirst_node(AlterTableCmd, cell);
-    if (command->subtype == AT_SetCompression) return true;
-    if (command->subtype == AT_AddColumn &&
-        reinterpret_cast<const ColumnDef *>(command->def)->compression != nullptr)
-      return true;
+    switch (command->subtype) {
+      case AT_SetCompression:
+        return true;
+      case AT_AddColumn:
+        if (reinterpret_cast<const ColumnDef *>(command->def)->compression != nullptr) return true;
+        break;
+      case AT_SetRelOptions:
+      case AT_ResetRelOptions:
+      case AT_SetOptions:
+      case AT_ResetOptions:
+        if (HasOurs(castNode(List, command->def))) return true;
+        break;
+      default:
+        break;
+    }
   }
   return false;
+}
+
+// Tells whether a statement says that something is ours.
+bool HasCarrier(const AlterTableStmt *alter) {
+  const auto *command = linitial_node(AlterTableCmd, alter->cmds);
+  if (command->subtype != AT_SetRelOptions && command->subtype != AT_SetOptions) return false;
+  const auto *option = linitial_node(DefElem, castNode(List, command->def));
+  return option->defnamespace != nullptr && IsOurs(option);
+}
+
+// Takes what is ours off a subcommand, and tells whether anything is left of it.
+bool TakeFrom(AlterTableCmd *command, Oid relation, List **changes) {
+  switch (command->subtype) {
+    case AT_AddColumn:
+      TakeFrom(castNode(ColumnDef, command->def), changes);
+      return true;
+    case AT_SetCompression:
+      return Take(command->name, strVal(command->def), TypeOf(relation, command->name), changes);
+    case AT_SetRelOptions:
+    case AT_ResetRelOptions:
+    case AT_SetOptions:
+    case AT_ResetOptions: {
+      if (!HasOurs(castNode(List, command->def))) return true;
+      List *stock = TakeOptions(command->name, castNode(List, command->def), changes);
+      command->def = reinterpret_cast<Node *>(stock);
+      return stock != NIL;
+    }
+    default:
+      return true;
+  }
 }
 
 // Runs ALTER TABLE without what is ours, even if that is all of it: locks, event triggers and IF EXISTS stay
 // PostgreSQL's.
 void Alter(const Call &call, AlterTableStmt *original) {
   const Oid relation = AlterTableLookupRelation(original, AlterTableGetLockLevel(original->cmds));
-  const char kind = OidIsValid(relation) ? get_rel_relkind(relation) : '\0';
-  if ((kind != RELKIND_RELATION && kind != RELKIND_MATVIEW) || !IsHybridOid(relation))
-    return GoOn(call);
+  if (!OidIsValid(relation)) return GoOn(call);
+  Relation table = relation_open(relation, NoLock);
+  const bool is_hybrid = IsHybrid(table);
+  if (!is_hybrid && HasCarrier(original)) RaiseNotHybrid(table);
+  relation_close(table, NoLock);
+  if (!is_hybrid) return GoOn(call);
   auto *alter = static_cast<AlterTableStmt *>(copyObjectImpl(original));
+  // The search path may lead to another table by now.
+  alter->relation->schemaname = get_namespace_name(get_rel_namespace(relation));
   List *left = NIL, *changes = NIL;
   ListCell *cell;
   foreach (cell, alter->cmds) {
     auto *command = lfirst_node(AlterTableCmd, cell);
-    if (command->subtype == AT_AddColumn) {
-      TakeFrom(castNode(ColumnDef, command->def), &changes);
-    } else if (command->subtype == AT_SetCompression && command->name != nullptr &&
-               !Take(command->name, strVal(command->def), TypeOf(relation, command->name),
-                     &changes)) {
-      continue;
-    }
-    left = lappend(left, command);
+    if (TakeFrom(command, relation, &changes)) left = lappend(left, command);
   }
   alter->cmds = left;
   GoOn(call, reinterpret_cast<Node *>(alter));
@@ -153,6 +238,7 @@ void Alter(const Call &call, AlterTableStmt *original) {
 }
 
 bool NamesCompression(const CreateStmt *create) {
+  if (HasOurs(create->options)) return true;
   ListCell *cell;
   foreach (cell, create->tableElts) {
     const auto *column = static_cast<const ColumnDef *>(lfirst(cell));
@@ -178,6 +264,7 @@ void Create(const Call &call, const CreateStmt *original) {
   Oid existing;
   const Oid schema = RangeVarGetAndCheckCreationNamespace(create->relation, NoLock, &existing);
   List *changes = NIL;
+  create->options = TakeOptions(nullptr, create->options, &changes);
   ListCell *cell;
   foreach (cell, create->tableElts) {
     auto *column = static_cast<ColumnDef *>(lfirst(cell));

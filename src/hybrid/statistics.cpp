@@ -5,6 +5,7 @@
 #include "hybrid/holes.hpp"
 #include "hybrid/hybrid.hpp"
 #include "hybrid/stand_in.hpp"
+#include "hybrid/table_argument.hpp"
 
 extern "C" {
 #include "access/table.h"
@@ -41,10 +42,7 @@ struct Look {
 Relation OpenForStatistics(Oid table) {
   Relation rel = try_table_open(table, AccessShareLock);
   if (rel == nullptr) return nullptr;
-  if (!IsHybrid(rel)) {
-    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-                    errmsg("\"%s\" is not a hybrid table", RelationGetRelationName(rel))));
-  }
+  if (!IsHybrid(rel)) RaiseNotHybrid(rel);
   if (!RELATION_IS_OTHER_TEMP(rel)) return rel;
   table_close(rel, AccessShareLock);
   return nullptr;

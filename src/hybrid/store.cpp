@@ -392,4 +392,20 @@ ChunkEntry *ListEntries(const Store &store, Snapshot snapshot, uint32 *count) {
   return entries;
 }
 
+void RefuseOldSnapshot(const Store &store) {
+  if (!IsolationUsesXactSnapshot()) return;
+  uint32 seen_count;
+  uint32 count;
+  const ChunkEntry *seen = ListEntries(store, GetTransactionSnapshot(), &seen_count);
+  const ChunkEntry *current = ListEntries(store, SnapshotSelf, &count);
+  bool same = seen_count == count;
+  for (uint32 i = 0; same && i < count; i++) {
+    ItemPointerData tid = current[i].tid;
+    same = ItemPointerEquals(&tid, const_cast<ItemPointerData *>(&seen[i].tid));
+  }
+  if (same) return;
+  ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+                  errmsg("could not serialize access due to concurrent update")));
+}
+
 }  // namespace helios::hybrid

@@ -99,6 +99,10 @@ bool FindEntry(const Store &store, RowNumber row, Snapshot snapshot, ChunkEntry 
 // All chunks that the snapshot sees, by their rows, in an array of the current context.
 ChunkEntry *ListEntries(const Store &store, Snapshot snapshot, uint32 *count);
 
+// Raises a serialization failure if chunks have come or gone since the transaction's snapshot. Who puts rows of chunks
+// elsewhere would see those twice otherwise that the snapshot sees where they were.
+void RefuseOldSnapshot(const Store &store);
+
 // Walks the tuples of one chunk_id with chunk_seq in [from, to] as the snapshot sees them.
 class KeyScan {
  public:

@@ -49,20 +49,22 @@ Node *ParseExpression(const char *text) {
 
 }  // namespace
 
+void RaiseNotHybrid(Relation rel) {
+  ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+                  errmsg("\"%s\" is not a hybrid table", RelationGetRelationName(rel)),
+                  rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE
+                      ? errhint("Name its partitions, see pg_partition_tree().")
+                      : errhint("ALTER TABLE %s SET ACCESS METHOD heliosdb makes it one.",
+                                RelationGetRelationName(rel))));
+}
+
 Relation OpenTableArgument(Oid table, LOCKMODE lock) {
   Relation rel = table_open(table, lock);
   if (!pg_class_ownercheck(table, GetUserId())) {
     aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(rel->rd_rel->relkind),
                    RelationGetRelationName(rel));
   }
-  if (!IsHybrid(rel)) {
-    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-                    errmsg("\"%s\" is not a hybrid table", RelationGetRelationName(rel)),
-                    rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE
-                        ? errhint("Name its partitions, see pg_partition_tree().")
-                        : errhint("ALTER TABLE %s SET ACCESS METHOD heliosdb makes it one.",
-                                  RelationGetRelationName(rel))));
-  }
+  if (!IsHybrid(rel)) RaiseNotHybrid(rel);
   if (RELATION_IS_OTHER_TEMP(rel)) {
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                     errmsg("cannot change temporary tables of other sessions")));

@@ -17,6 +17,9 @@ namespace helios::hybrid {
 // Opens a hybrid table that the user owns; an error names what it is otherwise.
 Relation OpenTableArgument(Oid table, LOCKMODE lock);
 
+// Raises the error of a relation that is no hybrid table.
+[[noreturn]] void RaiseNotHybrid(Relation rel);
+
 // Finds a column of a table by its name; an error if there is none.
 AttrNumber FindColumn(Relation rel, const char *name);
 

@@ -97,7 +97,7 @@ struct CodecInfo {
   bool kinds[5];          // by Kind
 };
 std::span<const CodecInfo> Registry();
-// The codec or wrap of a name ('zstd' is raw under zstd); false if there is none.
+// The encoding of a name ('none' is raw, 'zstd' raw under zstd); false if there is none.
 bool ParseEncoding(std::string_view name, Encoding *encoding);
 // "fsst", "alp+zstd", "zstd": what ParseEncoding takes, static text.
 std::string_view EncodingName(Encoding encoding);

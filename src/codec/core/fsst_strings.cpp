@@ -14,8 +14,8 @@
 namespace helios::codec {
 namespace {
 
-// Between two questions whether to stop.
-constexpr size_t kStringsBetweenPolls = 4096;
+// Encoded between two questions whether to stop: some 4 ms.
+constexpr size_t kBytesBetweenPolls = size_t{1} << 20;
 
 Status Encode(const Column &column, Stop stop, std::vector<uint8_t> *out) {
   if (column.count == 0 || column.offsets[column.count] == 0) return Status::kUnfit;
@@ -26,9 +26,13 @@ Status Encode(const Column &column, Stop stop, std::vector<uint8_t> *out) {
   std::vector<uint8_t> codes;
   std::vector<uint32_t> offsets{0};
   offsets.reserve(column.count + 1);
+  size_t next_poll = 0;
   for (size_t i = 0; i < column.count; ++i) {
-    if (i % kStringsBetweenPolls == 0 && stop.requested()) return Status::kInterrupted;
     const uint32_t begin = column.offsets[i], length = column.offsets[i + 1] - begin;
+    if (begin >= next_poll) {
+      if (stop.requested()) return Status::kInterrupted;
+      next_poll = begin + kBytesBetweenPolls;
+    }
     const size_t at = offsets.back(), most = matcher.MostBytes(length);
     if (codes.size() < at + most) codes.resize(std::max(at + most, 2 * codes.size()));
     const size_t encoded = matcher.Encode(column.bytes + begin, length, &codes[at]);

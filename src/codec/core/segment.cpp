@@ -87,12 +87,17 @@ Status AppendSegment(const Shape &shape, Encoding encoding, std::span<const uint
   return status;
 }
 
-Status EncodeAs(const Column &column, Encoding encoding, int zstd_level, Stop stop,
-                std::vector<uint8_t> *out) {
+Status EncodeFramed(const Column &column, Encoding encoding, int zstd_level, size_t frame_bytes,
+                    Stop stop, std::vector<uint8_t> *out) {
   std::vector<uint8_t> body;
   const Status status = EncodeBody(column, encoding, stop, &body);
   if (status != Status::kOk) return status;
-  return AppendSegment(ShapeOf(column), encoding, body, zstd_level, kFrameBytes, stop, out);
+  return AppendSegment(ShapeOf(column), encoding, body, zstd_level, frame_bytes, stop, out);
+}
+
+Status EncodeAs(const Column &column, Encoding encoding, int zstd_level, Stop stop,
+                std::vector<uint8_t> *out) {
+  return EncodeFramed(column, encoding, zstd_level, kFrameBytes, stop, out);
 }
 
 Status Inspect(std::span<const uint8_t> segment, SegmentInfo *info) {

@@ -36,6 +36,10 @@ bool HasOwnForm(Codec codec, Kind kind);
 Status AppendSegment(const Shape &shape, Encoding encoding, std::span<const uint8_t> body,
                      int zstd_level, size_t frame_bytes, Stop stop, std::vector<uint8_t> *out);
 
+// As EncodeAs, with frames of `frame_bytes`.
+Status EncodeFramed(const Column &column, Encoding encoding, int zstd_level, size_t frame_bytes,
+                    Stop stop, std::vector<uint8_t> *out);
+
 // No encoder writes a longer body: a codec that would is unfit, and the raw body is the longest.
 size_t LongestBody(const Shape &shape);
 

@@ -289,6 +289,25 @@ TEST(SegmentSelectTest, EqualStringsAreFound) {
   }
 }
 
+// What is behind a frame is neither needed nor looked at to read what is in it.
+TEST(SegmentFramesTest, ReadingNeedsItsOwnFrameOnly) {
+  std::vector<double> values(kMaxSegmentValues);
+  for (size_t i = 0; i < values.size(); ++i) values[i] = std::sqrt(static_cast<double>(i % 777));
+  const Owned owned(std::move(values));
+  for (const Wrap wrap : {Wrap::kLz4, Wrap::kZstd}) {
+    std::vector<uint8_t> segment;
+    ASSERT_EQ(EncodeAs(owned.column, {Codec::kRaw, wrap}, 3, {}, &segment), Status::kOk);
+    std::fill(segment.end() - 100, segment.end(), uint8_t{0xff});
+    Reader reader;
+    ASSERT_EQ(reader.Open(segment), Status::kOk);
+    Values read;
+    EXPECT_EQ(reader.Read(0, &read), Status::kOk);
+    EXPECT_TRUE(SameValue(owned.column, 1000, read, 1000));
+    EXPECT_EQ(reader.Read(reader.vectors() - 1, &read), Status::kCorrupted);
+    EXPECT_EQ(reader.Read(reader.vectors() / 2, &read), Status::kOk);
+  }
+}
+
 TEST(SegmentNamesTest, NamesAndEncodingsAgree) {
   for (const CodecInfo &info : Registry()) {
     for (const Wrap wrap : kWraps) {

@@ -67,6 +67,19 @@ TEST(Forms, MaterializedViews) {
        {"ALTER MATERIALIZED VIEW v SET SCHEMA s", "same"}});
 }
 
+TEST(Forms, TableCompression) {
+  ExpectForms(
+      {{"ALTER TABLE t SET COMPRESSION zstd", "ALTER TABLE t SET (heliosdb.compression = 'zstd')"},
+       {"ALTER TABLE IF EXISTS ONLY s.\"T\" SET COMPRESSION 'alp+zstd'",
+        "ALTER TABLE IF EXISTS ONLY s.\"T\" SET (heliosdb.compression = 'alp+zstd')"},
+       {"ALTER TABLE t SET COMPRESSION DEFAULT",
+        "ALTER TABLE t SET (heliosdb.compression = 'default')"},
+       {"ALTER TABLE t ALTER c SET COMPRESSION for",
+        "ALTER TABLE t ALTER c SET (heliosdb.compression = 'for')"},
+       {"ALTER TABLE t SET COMPRESSION", "same"},
+       {"ALTER TABLE t SET COMPRESSION zstd, ADD c int", "same"}});
+}
+
 TEST(Forms, CreateBranch) {
   ExpectForms(
       {{"CREATE BRANCH b", "CREATE DATABASE b WITH branch_from = 'current'"},

@@ -31,6 +31,10 @@ constexpr Form kForms[] = {
     {"hybrid_storage_column", FormPlace::kStatement, true,
      "SET <scope:first> HYBRID_STORAGE { = | TO } COLUMN", "SET $scope hybrid_storage = 'column'",
      "a value of the setting that is a reserved word"},
+    {"table_compression", FormPlace::kStatement, true,
+     "ALTER TABLE <table:first> SET COMPRESSION <codec:label>",
+     "ALTER TABLE $table SET ( heliosdb . compression = '$codec' )",
+     "compression of the cold rows of a hybrid table"},
 
     {"create_branch", FormPlace::kStatement, true,
      "CREATE [ DATABASE ] BRANCH [ IF NOT EXISTS <exists:mark> ] <name:label> "
