@@ -321,34 +321,60 @@ void ChunkReader::DecodeOne(Column *column, uint32 position, Datum *value, bool 
   MemoryContextSwitchTo(caller);
 }
 
+void ChunkReader::ForgetNeeded() {
+  if (listed_ != nullptr) pfree(listed_);
+  listed_ = nullptr;
+}
+
+// Lists the columns that somebody looks at, once for a set of them.
+void ChunkReader::ListNeeded(const Bitmapset *needed) {
+  if (needed == listed_for_ && listed_ != nullptr) return;
+  if (listed_ == nullptr) {
+    listed_ = static_cast<int *>(MemoryContextAlloc(context_, (tupdesc_->natts + 1) * sizeof(int)));
+  }
+  listed_count_ = 0;
+  for (int a = 0; a < tupdesc_->natts; a++) {
+    if (TupleDescAttr(tupdesc_, a)->attisdropped) continue;
+    if (needed == nullptr || bms_is_member(a, needed)) listed_[listed_count_++] = a;
+  }
+  listed_for_ = needed;
+}
+
 void ChunkReader::GetColumns(uint32 position, int from, int to, const Bitmapset *needed,
                              Datum *values, bool *nulls) {
+  ListNeeded(needed);
   const uint32 vector = position / kVectorRows;
   const uint32 row = position % kVectorRows;
-  for (int a = from; a < to; a++) {
-    nulls[a] = true;
-    values[a] = 0;
-    if (needed != nullptr && !bms_is_member(a, needed)) continue;
-    if (TupleDescAttr(tupdesc_, a)->attisdropped) continue;
-    Column *column = Prepare(a + 1);
-    if (column->entry == nullptr) {
-      values[a] = getmissingattr(tupdesc_, a + 1, &nulls[a]);
-      continue;
-    }
-    if (column->vector != vector) {
-      if (sparse_) {
-        if (column->single_vector != vector) column->single_reads = 0;
-        column->single_vector = vector;
-        if (column->single_reads++ < kSparseReads) {
-          DecodeOne(column, position, &values[a], &nulls[a]);
-          continue;
-        }
-      }
-      Decode(column, vector);
-    }
+  memset(nulls + from, true, to - from);
+  for (int i = 0; i < listed_count_; i++) {
+    const int a = listed_[i];
+    if (a < from) continue;
+    if (a >= to) break;
+    Column *column = ColumnOf(a + 1);
+    if (column->vector != vector && !Fetch(column, a, position, &values[a], &nulls[a])) continue;
     values[a] = column->values[row];
     nulls[a] = column->nulls[row];
   }
+}
+
+// Gets a value of a vector that is not decoded; true: the vector is now.
+bool ChunkReader::Fetch(Column *column, int a, uint32 position, Datum *value, bool *isnull) {
+  const uint32 vector = position / kVectorRows;
+  Prepare(a + 1);
+  if (column->entry == nullptr) {
+    *value = getmissingattr(tupdesc_, a + 1, isnull);
+    return false;
+  }
+  if (sparse_) {
+    if (column->single_vector != vector) column->single_reads = 0;
+    column->single_vector = vector;
+    if (column->single_reads++ < kSparseReads) {
+      DecodeOne(column, position, value, isnull);
+      return false;
+    }
+  }
+  Decode(column, vector);
+  return true;
 }
 
 // Reads a column that no user named; false if the row has no value there.

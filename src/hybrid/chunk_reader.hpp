@@ -26,6 +26,8 @@ class ChunkReader {
   void Destroy();
   // Tells under which pointer the table is open now.
   void UseRelation(Relation rel) { rel_ = rel; }
+  // Forgets which columns the last borrower looked at.
+  void ForgetNeeded();
 
   // Opens a chunk; nothing happens if it is open.
   void Open(const ChunkEntry &entry);
@@ -64,6 +66,8 @@ class ChunkReader {
   Column *ColumnOf(int attribute);
   Column *Prepare(int attribute);
   void Load(Column *column);
+  void ListNeeded(const Bitmapset *needed);
+  bool Fetch(Column *column, int a, uint32 position, Datum *value, bool *isnull);
   void Decode(Column *column, uint32 vector);
   void DecodeOne(Column *column, uint32 position, Datum *value, bool *isnull);
   void Place(Column *column, const codec::Values &values, size_t from, size_t count, Datum *to);
@@ -76,6 +80,9 @@ class ChunkReader {
   TupleDesc tupdesc_;
   ChunkEntry entry_;
   ChunkMeta meta_;
+  const Bitmapset *listed_for_ = nullptr;
+  int *listed_ = nullptr;  // columns that are needed, by attnum - 1
+  int listed_count_ = 0;
   Size bytes_ = 0;
   bool open_ = false;
   bool sparse_ = false;

@@ -3,6 +3,7 @@
 #include "hybrid/executor.hpp"
 
 #include "hybrid/columns.hpp"
+#include "hybrid/cost.hpp"
 #include "hybrid/hybrid.hpp"
 #include "hybrid/slot.hpp"
 #include "pg/compat.hpp"
@@ -10,6 +11,7 @@
 
 extern "C" {
 #include "access/sysattr.h"
+#include "access/table.h"
 #include "executor/executor.h"
 #include "nodes/execnodes.h"
 #include "nodes/nodeFuncs.h"
@@ -120,15 +122,26 @@ void RunExecutor(QueryDesc *query, ScanDirection direction, uint64 count, bool o
   PG_END_TRY();
 }
 
-// Has scans of hybrid tables give the columns that are asked for, not all: a plan that hands on whole rows
+// Has scans of a hybrid table give the columns that are asked for, not all: a plan that hands on whole rows
 // to save a projection would have them all decoded.
-void PlanScan(PlannerInfo *root, RelOptInfo *rel, Index index, RangeTblEntry *entry) {
-  if (set_rel_pathlist.previous() != nullptr) set_rel_pathlist.previous()(root, rel, index, entry);
-  if (!UsesHybridTables() || entry->rtekind != RTE_RELATION || rel->attr_needed == nullptr) return;
-  if (!IsHybridOid(entry->relid)) return;
+void AskForColumns(RelOptInfo *rel) {
   // A system column that something needs is what keeps PostgreSQL from that (use_physical_tlist).
   Relids *needed = &rel->attr_needed[TableOidAttributeNumber - rel->min_attr];
   if (bms_is_empty(*needed)) *needed = bms_make_singleton(0);
+}
+
+// Corrects what PostgreSQL has planned for a hybrid table.
+void PlanScan(PlannerInfo *root, RelOptInfo *rel, Index index, RangeTblEntry *entry) {
+  if (set_rel_pathlist.previous() != nullptr) set_rel_pathlist.previous()(root, rel, index, entry);
+  if (!UsesHybridTables() || entry->rtekind != RTE_RELATION || rel->attr_needed == nullptr) return;
+  // The paths of inheritance parents and samples are not scans that could be chosen anew.
+  if (entry->inh || entry->tablesample != nullptr || IS_DUMMY_REL(rel)) return;
+  Relation table = table_open(entry->relid, NoLock);
+  if (IsHybrid(table)) {
+    AskForColumns(rel);
+    CostColdRows(root, rel, table);
+  }
+  table_close(table, NoLock);
 }
 
 }  // namespace

@@ -4,7 +4,6 @@
 #include "hybrid/slot.hpp"
 
 extern "C" {
-#include "access/table.h"
 #include "catalog/pg_am.h"
 }
 #undef Min
@@ -78,13 +77,6 @@ const TableAmRoutine *Routine() {
 }
 
 bool UsesHybridTables() { return in_use; }
-
-bool IsHybridOid(Oid relation) {
-  Relation rel = table_open(relation, NoLock);
-  const bool hybrid = IsHybrid(rel);
-  table_close(rel, NoLock);
-  return hybrid;
-}
 
 bool IsHybrid(Relation rel) { return rel->rd_tableam == Routine(); }
 

@@ -17,8 +17,6 @@ void InitHybrid();
 
 // Tells whether a relation's rows lie in a hybrid table.
 bool IsHybrid(Relation rel);
-// The same of a relation that is locked.
-bool IsHybridOid(Oid relation);
 
 // Tells whether this session has opened a hybrid table yet: what others need not pay for.
 bool UsesHybridTables();

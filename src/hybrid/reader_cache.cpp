@@ -49,7 +49,7 @@ void Trim() {
     Kept *one = *at;
     if (one->borrower == nullptr) {
       bytes += one->reader->bytes();
-      if (one->stale || bytes > static_cast<Size>(limit_kilobytes) * kBytesPerKilobyte) {
+      if (one->stale || bytes > ReaderCacheBytes()) {
         Free(at);
         continue;
       }
@@ -99,6 +99,8 @@ Kept *Keep(Relation rel, const ChunkEntry &chunk) {
 
 }  // namespace
 
+Size ReaderCacheBytes() { return static_cast<Size>(limit_kilobytes) * kBytesPerKilobyte; }
+
 ChunkReader *BorrowReader(Relation rel, const ChunkEntry &chunk, const void *borrower) {
   Kept *found = nullptr;
   for (Kept **at = &kept; *at != nullptr; at = &(*at)->next) {
@@ -115,6 +117,7 @@ ChunkReader *BorrowReader(Relation rel, const ChunkEntry &chunk, const void *bor
   if (found == nullptr) found = Keep(rel, chunk);
   found->borrower = borrower;
   found->reader->UseRelation(rel);
+  found->reader->ForgetNeeded();
   found->reader->Open(chunk);
   return found->reader;
 }

@@ -12,6 +12,9 @@ void InitReaderCache();
 // Lends a reader that has the chunk open to one borrower (a slot) at a time; `rel` is open.
 ChunkReader *BorrowReader(Relation rel, const ChunkEntry &chunk, const void *borrower);
 
+// How much of readers a session keeps.
+Size ReaderCacheBytes();
+
 // Takes it back. Nothing happens if the loan has ended with its transaction.
 void ReturnReader(ChunkReader *reader, const void *borrower);
 

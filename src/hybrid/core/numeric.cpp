@@ -1,6 +1,8 @@
 #include "hybrid/core/numeric.hpp"
 
+#include <array>
 #include <cstring>
+#include <utility>
 
 namespace helios::hybrid {
 
@@ -49,6 +51,54 @@ uint16_t Get16(const uint8_t *bytes) {
   return value;
 }
 
+// Writes a numeric of a scale that the compiler knows: what is divided by then is constant.
+template <int kScale>
+size_t Write(int64_t value, uint8_t *payload) {
+  const bool negative = value < 0;
+  const uint64_t magnitude =
+      negative ? -static_cast<uint64_t>(value) : static_cast<uint64_t>(value);
+  uint64_t whole = magnitude / static_cast<uint64_t>(kPowers[kScale]);
+  uint64_t part = magnitude % static_cast<uint64_t>(kPowers[kScale]);
+  constexpr int part_groups = (kScale + kDigitsPerGroup - 1) / kDigitsPerGroup;
+
+  uint16_t groups[2 * kMaxGroups];
+  int first = kMaxGroups;  // groups [first, last), those from kMaxGroups on are behind the point
+  int last = kMaxGroups + part_groups;
+  if constexpr (part_groups > 0) {
+    // The last group may be filled up with zeros.
+    constexpr int in_last = kScale - (part_groups - 1) * kDigitsPerGroup;
+    groups[last - 1] =
+        static_cast<uint16_t>(part % static_cast<uint64_t>(kPowers[in_last]) *
+                              static_cast<uint64_t>(kPowers[kDigitsPerGroup - in_last]));
+    part /= static_cast<uint64_t>(kPowers[in_last]);
+    for (int i = last - 2; i >= kMaxGroups; i--) {
+      groups[i] = static_cast<uint16_t>(part % kBase);
+      part /= kBase;
+    }
+  }
+  for (; whole > 0; whole /= kBase) groups[--first] = static_cast<uint16_t>(whole % kBase);
+  while (first < last && groups[first] == 0) first++;
+  while (last > first && groups[last - 1] == 0) last--;
+  const int weight = first == last ? 0 : kMaxGroups - 1 - first;
+
+  const auto header = static_cast<uint16_t>(
+      kShort | (negative ? kShortNegative : 0) | kScale << kShortScaleShift |
+      (weight < 0 ? kShortWeightSign : 0) | (static_cast<uint16_t>(weight) & kShortWeightMask));
+  memcpy(payload, &header, sizeof(header));
+  const size_t bytes = static_cast<size_t>(last - first) * sizeof(uint16_t);
+  memcpy(payload + sizeof(header), groups + first, bytes);
+  return sizeof(header) + bytes;
+}
+
+using Writer = size_t (*)(int64_t value, uint8_t *payload);
+
+template <size_t... scales>
+constexpr std::array<Writer, sizeof...(scales)> Writers(std::index_sequence<scales...>) {
+  return {Write<static_cast<int>(scales)>...};
+}
+
+constexpr std::array kWriters = Writers(std::make_index_sequence<kMaxNumericDigits + 1>());
+
 }  // namespace
 
 bool ParseNumeric(std::span<const uint8_t> payload, int64_t *value, int *scale) {
@@ -94,40 +144,7 @@ bool ParseNumeric(std::span<const uint8_t> payload, int64_t *value, int *scale) 
 }
 
 size_t WriteNumeric(int64_t value, int scale, uint8_t *payload) {
-  const bool negative = value < 0;
-  const uint64_t magnitude =
-      negative ? -static_cast<uint64_t>(value) : static_cast<uint64_t>(value);
-  uint64_t whole = magnitude / static_cast<uint64_t>(kPowers[scale]);
-  uint64_t part = magnitude % static_cast<uint64_t>(kPowers[scale]);
-  const int part_groups = (scale + kDigitsPerGroup - 1) / kDigitsPerGroup;
-
-  uint16_t groups[2 * kMaxGroups];
-  int first = kMaxGroups;  // groups [first, last), those from kMaxGroups on are behind the point
-  int last = kMaxGroups + part_groups;
-  if (part_groups > 0) {
-    // The last group may be filled up with zeros.
-    const int in_last = scale - (part_groups - 1) * kDigitsPerGroup;
-    groups[last - 1] =
-        static_cast<uint16_t>(part % static_cast<uint64_t>(kPowers[in_last]) *
-                              static_cast<uint64_t>(kPowers[kDigitsPerGroup - in_last]));
-    part /= static_cast<uint64_t>(kPowers[in_last]);
-    for (int i = last - 2; i >= kMaxGroups; i--) {
-      groups[i] = static_cast<uint16_t>(part % kBase);
-      part /= kBase;
-    }
-  }
-  for (; whole > 0; whole /= kBase) groups[--first] = static_cast<uint16_t>(whole % kBase);
-  while (first < last && groups[first] == 0) first++;
-  while (last > first && groups[last - 1] == 0) last--;
-  const int weight = first == last ? 0 : kMaxGroups - 1 - first;
-
-  const auto header = static_cast<uint16_t>(
-      kShort | (negative ? kShortNegative : 0) | scale << kShortScaleShift |
-      (weight < 0 ? kShortWeightSign : 0) | (static_cast<uint16_t>(weight) & kShortWeightMask));
-  memcpy(payload, &header, sizeof(header));
-  const size_t bytes = static_cast<size_t>(last - first) * sizeof(uint16_t);
-  memcpy(payload + sizeof(header), groups + first, bytes);
-  return sizeof(header) + bytes;
+  return kWriters[static_cast<size_t>(scale)](value, payload);
 }
 
 }  // namespace helios::hybrid
