@@ -13,7 +13,7 @@ use lib $FindBin::RealBin;
 use Session;
 
 my $seed = $ENV{HELIOS_SEED} // 100;
-my $steps = $ENV{HELIOS_STEPS} // 60;
+my $steps = $ENV{HELIOS_STEPS} // 50;
 srand($seed);
 sub any { return int(rand($_[0])); }
 sub one_of { return $_[any(scalar @_)]; }

@@ -120,7 +120,7 @@ for my $point (qw(hybrid_move_before_indexes hybrid_move_after_chunk hybrid_befo
 			is(sql("SELECT count(*) - count(DISTINCT ctid) FROM items"), '0', 'each to a place of its own');
 		}
 		else { both("DELETE FROM %T WHERE id % 53 = $round"); }
-		check($node, "after $point and another change");
+		check($node, "after $point and another change") if $victim eq 'postmaster';
 	}
 }
 is(sql('SELECT count(*) FROM passing'), '0', 'an unlogged table is empty after a crash');

@@ -6,6 +6,9 @@ use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use FindBin;
+use lib $FindBin::RealBin;
+use Session;
 
 my $seconds = $ENV{HELIOS_SECONDS} // 15;
 my $node = PostgreSQL::Test::Cluster->new('races');
@@ -20,8 +23,35 @@ deadlock_timeout = 200ms
 $node->start;
 sub sql { return $node->safe_psql('postgres', $_[0]); }
 
+sql('CREATE EXTENSION heliosdb');
+
+# ---- A load straight into chunks, which stops before its end: who comes with a key of it waits without keeping it from going on ----
+sql('CREATE TABLE loaded (id int PRIMARY KEY, v text) USING heliosdb');
+for my $end (qw(COMMIT ROLLBACK))
+{
+	my ($gate, $loader) = (Session->new($node), Session->new($node));
+	my @late = map { Session->new($node) } 0 .. 2;
+	$gate->ok('SELECT pg_advisory_lock(1)');
+	$loader->ok("TRUNCATE loaded; SET heliosdb.hybrid_storage = 'column'; BEGIN");
+	$loader->send("INSERT INTO loaded SELECT g, CASE WHEN g = 15000 THEN pg_advisory_lock_shared(1)::text ELSE 'loaded' END FROM generate_series(1, 20000) g");
+	$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted});
+	$late[0]->send(q{INSERT INTO loaded VALUES (14999, 'late')});
+	$late[1]->send(q{INSERT INTO loaded VALUES (14998, 'late') ON CONFLICT (id) DO UPDATE SET v = loaded.v || ' and late'});
+	$late[2]->send(q{INSERT INTO loaded VALUES (14997, 'late') ON CONFLICT DO NOTHING});
+	$node->poll_query_until('postgres', q{SELECT count(*) = 3 FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted});
+	$gate->ok('SELECT pg_advisory_unlock(1)');
+	$loader->finish;
+	$loader->ok($end);
+	my @errors = map { ($_->finish)[1] } @late;
+	my $committed = $end eq 'COMMIT';
+	like($errors[0], $committed ? qr/duplicate key/ : qr/^$/, "$end of a load: the key is taken, or not");
+	is("$errors[1]$errors[2]", '', 'who gives way has no error');
+	is(sql(q{SELECT string_agg(v, ', ' ORDER BY id) FROM loaded WHERE id BETWEEN 14997 AND 14999}), $committed ? 'loaded, loaded and late, loaded' : 'late, late, late', 'and sees what came of the load');
+	$_->quit for $gate, $loader, @late;
+}
+
+# ---- Everything at once ----
 sql(q{
-	CREATE EXTENSION heliosdb;
 	CREATE TABLE accounts (id int PRIMARY KEY, balance bigint, changes int, note text) USING heliosdb;
 	CREATE INDEX accounts_note ON accounts (note);
 	CREATE TABLE history (account int REFERENCES accounts, amount int) USING heliosdb;

@@ -15,7 +15,6 @@ extern "C" {
 #include "access/xact.h"
 #include "pgstat.h"
 #include "storage/bufmgr.h"
-#include "storage/lmgr.h"
 #include "storage/predicate.h"
 #include "utils/snapmgr.h"
 }
@@ -86,13 +85,8 @@ bool FetchColdRow(const Store &store, const ItemPointerData &tid, Snapshot snaps
       return false;
     }
     if (dirty) creator = snapshot->xmin;
-    if (slot != nullptr && !OidIsValid(chunk->blob)) {
-      // Somebody is loading it; only then is there something to be looked at.
-      if (TransactionIdIsCurrentTransactionId(chunk->creator)) {
-        FlushLoad(RelationGetRelid(store.rel));
-      } else {
-        XactLockTableWait(chunk->creator, nullptr, nullptr, XLTW_None);
-      }
+    if (!OidIsValid(chunk->blob) && TransactionIdIsCurrentTransactionId(chunk->creator)) {
+      FlushLoad(RelationGetRelid(store.rel));
       chunk->rows = 0;
       return FetchColdRow(store, tid, snapshot, slot, chunk);
     }
@@ -100,7 +94,12 @@ bool FetchColdRow(const Store &store, const ItemPointerData &tid, Snapshot snaps
   const bool alive = IsAlive(store, row, snapshot);
   if (dirty) snapshot->xmin = creator;
   if (!alive || (chunk->holes > 0 && IsHole(store, *chunk, row))) return false;
-  if (slot != nullptr) StoreFound(store, tid, slot, *chunk);
+  if (slot != nullptr && OidIsValid(chunk->blob)) {
+    StoreFound(store, tid, slot, *chunk);
+  } else if (slot != nullptr) {
+    // Uniqueness is checked with a page of the index locked: there is no waiting here.
+    StoreLoadingRow(slot, store.rel, tid, chunk->creator);
+  }
   return true;
 }
 

@@ -6,7 +6,11 @@
 extern "C" {
 #include "access/htup_details.h"
 #include "access/sysattr.h"
+#include "access/table.h"
+#include "access/transam.h"
 #include "executor/executor.h"
+#include "storage/lmgr.h"
+#include "utils/snapmgr.h"
 }
 #undef Min
 #undef Max
@@ -29,6 +33,7 @@ void Init(TupleTableSlot *slot) {
   hybrid->reader = nullptr;
   hybrid->borrowed = false;
   hybrid->cold = false;
+  hybrid->loader = InvalidTransactionId;
   hybrid->needed = nullptr;
 }
 
@@ -53,11 +58,36 @@ void Clear(TupleTableSlot *slot) {
   HeapOps().clear(slot);
 }
 
+// Waits for whoever loads the cold row in the slot. If nothing comes of that the row has no values.
+void AwaitLoader(TupleTableSlot *slot) {
+  HybridSlot *hybrid = AsHybridSlot(slot);
+  if (!TransactionIdIsValid(hybrid->loader)) return;
+  XactLockTableWait(hybrid->loader, nullptr, nullptr, XLTW_None);
+  Relation rel = table_open(slot->tts_tableOid, AccessShareLock);
+  Store store = OpenStore(rel, AccessShareLock);
+  const RowNumber row = RowOf(slot->tts_tid);
+  ChunkEntry chunk;
+  if (store.toast != nullptr && FindEntry(store, row, SnapshotSelf, &chunk)) {
+    OpenChunk(slot, rel, chunk, Reads::kSparse);
+    StoreColdRow(slot, rel, static_cast<uint32>(row - chunk.first_row));
+  } else {
+    ExecStoreAllNullTuple(slot);
+  }
+  CloseStore(&store);
+  table_close(rel, AccessShareLock);
+}
+
+// Says whether the slot holds a cold row, whose columns are there then.
+bool HoldsColdRow(TupleTableSlot *slot) {
+  if (AsHybridSlot(slot)->cold) AwaitLoader(slot);
+  return AsHybridSlot(slot)->cold;
+}
+
 // Fills the columns up to `natts` of a cold row; a heap tuple is taken apart by heapam's slot.
 void GetSomeAttributes(TupleTableSlot *slot, int natts) {
   HybridSlot *hybrid = AsHybridSlot(slot);
-  if (!hybrid->cold) {
-    HeapOps().getsomeattrs(slot, natts);
+  if (!HoldsColdRow(slot)) {
+    if (slot->tts_nvalid < natts) HeapOps().getsomeattrs(slot, natts);
     return;
   }
   hybrid->reader->GetColumns(hybrid->position, slot->tts_nvalid, natts, hybrid->needed,
@@ -72,7 +102,7 @@ Datum GetSystemAttribute(TupleTableSlot *slot, int attribute, bool *isnull) {
     *isnull = false;
     return TransactionIdGetDatum(CreatorOf(hot->t_data));
   }
-  if (!hybrid->cold) return HeapOps().getsysattr(slot, attribute, isnull);
+  if (!HoldsColdRow(slot)) return HeapOps().getsysattr(slot, attribute, isnull);
   *isnull = false;
   switch (attribute) {
     case MinTransactionIdAttributeNumber:
@@ -110,7 +140,7 @@ HeapTuple FormTuple(TupleTableSlot *slot) {
 
 void Materialize(TupleTableSlot *slot) {
   HybridSlot *hybrid = AsHybridSlot(slot);
-  if (hybrid->cold) {
+  if (HoldsColdRow(slot)) {
     const MemoryContext caller = MemoryContextSwitchTo(slot->tts_mcxt);
     HeapTuple tuple = FormTuple(slot);
     MemoryContextSwitchTo(caller);
@@ -132,16 +162,16 @@ void CopySlot(TupleTableSlot *to, TupleTableSlot *from) {
 }
 
 HeapTuple GetHeapTuple(TupleTableSlot *slot) {
-  if (AsHybridSlot(slot)->cold) Materialize(slot);
+  if (HoldsColdRow(slot)) Materialize(slot);
   return HeapOps().get_heap_tuple(slot);
 }
 
 HeapTuple CopyHeapTuple(TupleTableSlot *slot) {
-  return AsHybridSlot(slot)->cold ? FormTuple(slot) : HeapOps().copy_heap_tuple(slot);
+  return HoldsColdRow(slot) ? FormTuple(slot) : HeapOps().copy_heap_tuple(slot);
 }
 
 MinimalTuple CopyMinimalTuple(TupleTableSlot *slot) {
-  if (!AsHybridSlot(slot)->cold) return HeapOps().copy_minimal_tuple(slot);
+  if (!HoldsColdRow(slot)) return HeapOps().copy_minimal_tuple(slot);
   GetAllAttributes(slot);
   return heap_form_minimal_tuple(slot->tts_tupleDescriptor, slot->tts_values, slot->tts_isnull);
 }
@@ -197,9 +227,22 @@ void StoreColdRow(TupleTableSlot *slot, Relation rel, uint32 position) {
   ExecClearTuple(slot);
   hybrid->cold = true;
   hybrid->position = position;
+  hybrid->loader = InvalidTransactionId;
   slot->tts_flags &= ~TTS_FLAG_EMPTY;
   slot->tts_nvalid = 0;
   slot->tts_tid = TidOf(hybrid->reader->first_row() + position);
+  slot->tts_tableOid = RelationGetRelid(rel);
+}
+
+void StoreLoadingRow(TupleTableSlot *slot, Relation rel, const ItemPointerData &tid,
+                     TransactionId loader) {
+  HybridSlot *hybrid = AsHybridSlot(slot);
+  ExecClearTuple(slot);
+  hybrid->cold = true;
+  hybrid->loader = loader;
+  slot->tts_flags &= ~TTS_FLAG_EMPTY;
+  slot->tts_nvalid = 0;
+  slot->tts_tid = tid;
   slot->tts_tableOid = RelationGetRelid(rel);
 }
 

@@ -26,6 +26,7 @@ struct HybridSlot {
   bool borrowed;        // it is the session's (reader_cache.hpp), not the slot's own
   bool cold;            // the row is position `position` of the chunk that `reader` has open
   uint32 position;
+  TransactionId loader;     // whose end to wait for before the row can be read; invalid: it can be
   const Bitmapset *needed;  // columns that somebody looks at, by attnum - 1; null: all
 };
 
@@ -54,5 +55,9 @@ void OpenChunk(TupleTableSlot *slot, Relation rel, const ChunkEntry &chunk, Read
 
 // Stores row `position` of the chunk that the slot has open.
 void StoreColdRow(TupleTableSlot *slot, Relation rel, uint32 position);
+
+// Stores a cold row that `loader` has not written yet; who looks at its columns waits for that.
+void StoreLoadingRow(TupleTableSlot *slot, Relation rel, const ItemPointerData &tid,
+                     TransactionId loader);
 
 }  // namespace helios::hybrid
