@@ -202,3 +202,17 @@ SELECT view_name, pending_changes > 0 AS is_behind FROM pg_mv_staleness();
 REFRESH MATERIALIZED VIEW sections INCREMENTALLY;
 SELECT strategy, trigger, rows_affected FROM pg_mv_refresh_history(1);
 \set ECHO none
+
+\echo '── 12. A table of rows and compressed columns ─────────────────────────────────────────'
+\echo
+\set ECHO queries
+CREATE TABLE archive (LIKE packages INCLUDING ALL) USING heliosdb;
+INSERT INTO archive TABLE packages;
+SELECT pg_size_pretty(pg_table_size('archive')) AS as_rows;
+SELECT heliosdb.move_to_cold('archive') > 0 AS moved;
+VACUUM FULL archive;
+SELECT pg_size_pretty(pg_table_size('archive')) AS as_columns;
+UPDATE archive SET summary = upper(summary) WHERE id = (SELECT min(id) FROM archive);
+SELECT chunks, cold_rows, gone_rows, round(ratio::numeric, 1) AS ratio FROM heliosdb.tier_stats('archive');
+SELECT "column", codec, rows, raw_bytes, stored_bytes FROM heliosdb.table_chunks('archive') ORDER BY first_row, raw_bytes DESC LIMIT 4;
+\set ECHO none

@@ -12,6 +12,7 @@ CREATE VIEW heliosdb.features (feature, available, why_not) AS
          ('AS OF, VERSIONS BETWEEN: tracked tables at an instant', current_setting('track_commit_timestamp')::boolean,
           CASE WHEN NOT current_setting('track_commit_timestamp')::boolean
                THEN 'set track_commit_timestamp = on, or shared_preload_libraries = ''heliosdb'', and restart' END),
+         ('hybrid tables: access method heliosdb', true, NULL),
          ('materialized views refreshed incrementally', true, NULL),
          ('materialized views kept up to date in the background', heliosdb.preloaded(),
           CASE WHEN NOT heliosdb.preloaded()
