@@ -35,15 +35,17 @@ uint32 BlocksOf(const ChunkEntry &chunk) {
   return (chunk.rows + kRowsPerBlock - 1) / kRowsPerBlock;
 }
 
-// Goes to the row that is the `ordinal`-th of all chunks.
+// Goes to the row that is the `ordinal`-th of all chunks; ordinals ascend.
 void EnterRow(HybridScan *scan, uint64 ordinal) {
   ColdCursor &cold = scan->cold;
-  uint32 chunk = 0;
-  while (ordinal >= cold.chunks[chunk].rows) ordinal -= cold.chunks[chunk++].rows;
-  if (cold.chunk != chunk) {
-    EnterChunk(scan->heap.rs_base.rs_rd, &cold, chunk, scan->heap.rs_base.rs_snapshot, false);
+  while (ordinal - scan->sample_before >= cold.chunks[scan->sample_chunk].rows) {
+    scan->sample_before += cold.chunks[scan->sample_chunk++].rows;
   }
-  cold.position = static_cast<int64>(ordinal);
+  if (cold.chunk != scan->sample_chunk) {
+    EnterChunk(scan->heap.rs_base.rs_rd, &cold, scan->sample_chunk, scan->heap.rs_base.rs_snapshot,
+               false);
+  }
+  cold.position = static_cast<int64>(ordinal - scan->sample_before);
 }
 
 bool IsGone(const ColdCursor &cold, uint32 position) {

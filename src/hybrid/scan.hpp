@@ -55,6 +55,9 @@ struct HybridScan {
   bool sample_hot;  // rows of the heap page come first
   uint64 sample_next;
   uint64 sample_end;
+  uint32
+      sample_chunk;  // ANALYZE: where the last row was, and how many rows are in the chunks before
+  uint64 sample_before;
   BlockNumber sample_block;  // of hot and cold blocks in one row
   RowNumber sample_first;    // TABLESAMPLE: first row of the block
   uint32 sample_rows;
