@@ -50,10 +50,7 @@ StoredStandIn Parse(const Store &store, std::span<const uint8> data) {
 
 // Where in a stand-in's tuple its data begins.
 size_t DataOffset(const Store &store, HeapTuple tuple) {
-  bool isnull;
-  auto *data = reinterpret_cast<char *>(DatumGetPointer(
-      heap_getattr(tuple, kStoreDataColumn, RelationGetDescr(store.toast), &isnull)));
-  return VARDATA_ANY(data) - reinterpret_cast<char *>(tuple->t_data);
+  return DataOf(store, tuple).data() - reinterpret_cast<const uint8 *>(tuple->t_data);
 }
 
 HeapTuple Form(const Store &store, RowNumber row, State state, const ItemPointerData &next) {
@@ -84,8 +81,10 @@ StandIns Look(const Store &store, RowNumber row) {
       found.has_live = true;
       found.live = tuple->t_self;
     } else {
+      const TransactionId ender = HeapTupleHeaderGetXmin(tuple->t_data);
+      if (TransactionIdIsNormal(ender) && TransactionIdDidAbort(ender)) continue;
       found.next = stored.next;
-      found.ender = HeapTupleHeaderGetXmin(tuple->t_data);
+      found.ender = ender;
     }
   }
   scan.End();
@@ -117,11 +116,7 @@ ItemPointerData NextOf(const Store &store, const ItemPointerData &gone,
   Buffer buffer;
   tuple.t_self = gone;
   if (!heap_fetch(store.toast, SnapshotAny, &tuple, &buffer, false)) return self;
-  bool isnull;
-  auto *data = reinterpret_cast<varlena *>(DatumGetPointer(
-      heap_getattr(&tuple, kStoreDataColumn, RelationGetDescr(store.toast), &isnull)));
-  const StoredStandIn stored = Parse(store, {reinterpret_cast<const uint8 *>(VARDATA_ANY(data)),
-                                             static_cast<size_t>(VARSIZE_ANY_EXHDR(data))});
+  const StoredStandIn stored = Parse(store, DataOf(store, &tuple));
   ReleaseBuffer(buffer);
   return stored.next;
 }

@@ -12,7 +12,7 @@
 #include "hybrid/hybrid.hpp"
 #include "hybrid/options.hpp"
 #include "hybrid/table_argument.hpp"
-#include "pg/hooks.hpp"
+#include "pg/utility.hpp"
 
 extern "C" {
 #include "access/table.h"
@@ -43,17 +43,7 @@ namespace {
 
 constinit pg::HookChain<ProcessUtility_hook_type> chain;
 
-// What PostgreSQL gave us to run.
-struct Call {
-  PlannedStmt *statement;
-  const char *text;
-  bool read_only;
-  ProcessUtilityContext context;
-  ParamListInfo params;
-  QueryEnvironment *environment;
-  DestReceiver *receiver;
-  QueryCompletion *completion;
-};
+using Call = pg::UtilityCall;
 
 // An option that is to be set behind the statement.
 struct Change {
@@ -70,18 +60,6 @@ void Note(List **changes, const Change &change) {
   auto *noted = static_cast<Change *>(palloc(sizeof(Change)));
   *noted = change;
   *changes = lappend(*changes, noted);
-}
-
-void GoOn(const Call &call) {
-  chain.next(standard_ProcessUtility)(call.statement, call.text, call.read_only, call.context,
-                                      call.params, call.environment, call.receiver,
-                                      call.completion);
-}
-
-void GoOn(Call call, Node *statement) {
-  call.statement = static_cast<PlannedStmt *>(copyObjectImpl(call.statement));
-  call.statement->utilityStmt = statement;
-  GoOn(call);
 }
 
 // Notes what a name means for a column of a hybrid table, and tells whether PostgreSQL is to see it too. `type` is the
@@ -214,12 +192,12 @@ bool TakeFrom(AlterTableCmd *command, Oid relation, List **changes) {
 // PostgreSQL's.
 void Alter(const Call &call, AlterTableStmt *original) {
   const Oid relation = AlterTableLookupRelation(original, AlterTableGetLockLevel(original->cmds));
-  if (!OidIsValid(relation)) return GoOn(call);
+  if (!OidIsValid(relation)) return call.GoOn(chain);
   Relation table = relation_open(relation, NoLock);
   const bool is_hybrid = IsHybrid(table);
   if (!is_hybrid && HasCarrier(original)) RaiseNotHybrid(table);
   relation_close(table, NoLock);
-  if (!is_hybrid) return GoOn(call);
+  if (!is_hybrid) return call.GoOn(chain);
   auto *alter = static_cast<AlterTableStmt *>(copyObjectImpl(original));
   // The search path may lead to another table by now.
   alter->relation->schemaname = get_namespace_name(get_rel_namespace(relation));
@@ -230,7 +208,7 @@ void Alter(const Call &call, AlterTableStmt *original) {
     if (TakeFrom(command, relation, &changes)) left = lappend(left, command);
   }
   alter->cmds = left;
-  GoOn(call, reinterpret_cast<Node *>(alter));
+  call.With(reinterpret_cast<Node *>(alter)).GoOn(chain);
   CommandCounterIncrement();
   Relation rel = table_open(relation, NoLock);
   Store(rel, changes);
@@ -270,7 +248,7 @@ void Create(const Call &call, const CreateStmt *original) {
     auto *column = static_cast<ColumnDef *>(lfirst(cell));
     if (IsA(column, ColumnDef)) TakeFrom(column, &changes);
   }
-  GoOn(call, reinterpret_cast<Node *>(create));
+  call.With(reinterpret_cast<Node *>(create)).GoOn(chain);
   if (OidIsValid(existing)) return;
   CommandCounterIncrement();
   Relation rel = table_open(get_relname_relid(create->relation->relname, schema), NoLock);
@@ -290,7 +268,7 @@ void OnUtility(PlannedStmt *planned, const char *text, bool read_only,
     const auto *create = reinterpret_cast<const CreateStmt *>(statement);
     if (NamesCompression(create) && CreatesHybrid(create)) return Create(call, create);
   }
-  GoOn(call);
+  call.GoOn(chain);
 }
 
 }  // namespace

@@ -190,17 +190,22 @@ HeapTuple FormEntry(const Store &store, const ChunkEntry &entry) {
                         {reinterpret_cast<const uint8 *>(&stored), sizeof(stored)});
 }
 
+std::span<const uint8> DataOf(const Store &store, HeapTuple tuple) {
+  bool isnull;
+  auto *data = reinterpret_cast<varlena *>(DatumGetPointer(
+      heap_getattr(tuple, kStoreDataColumn, RelationGetDescr(store.toast), &isnull)));
+  return {reinterpret_cast<const uint8 *>(VARDATA_ANY(data)),
+          static_cast<size_t>(VARSIZE_ANY_EXHDR(data))};
+}
+
 bool IsEntry(const Store &store, HeapTuple tuple, ChunkEntry *entry) {
   const TupleDesc tupdesc = RelationGetDescr(store.toast);
   bool isnull;
-  if (DatumGetObjectId(heap_getattr(tuple, kKeyColumn, tupdesc, &isnull)) != kEntryKey)
+  if (DatumGetObjectId(heap_getattr(tuple, kKeyColumn, tupdesc, &isnull)) != kEntryKey) {
     return false;
-  auto *data = reinterpret_cast<varlena *>(
-      DatumGetPointer(heap_getattr(tuple, kStoreDataColumn, tupdesc, &isnull)));
-  *entry =
-      ReadEntry(store, tuple, DatumGetInt32(heap_getattr(tuple, kSequenceColumn, tupdesc, &isnull)),
-                {reinterpret_cast<const uint8 *>(VARDATA_ANY(data)),
-                 static_cast<size_t>(VARSIZE_ANY_EXHDR(data))});
+  }
+  const int32 sequence = DatumGetInt32(heap_getattr(tuple, kSequenceColumn, tupdesc, &isnull));
+  *entry = ReadEntry(store, tuple, sequence, DataOf(store, tuple));
   return true;
 }
 

@@ -125,6 +125,8 @@ bool IsEntry(const Store &store, HeapTuple tuple, ChunkEntry *entry);
 // Forms the tuple of an entry.
 HeapTuple FormEntry(const Store &store, const ChunkEntry &entry);
 
+// The bytes of a tuple's chunk_data; they lie in the tuple.
+std::span<const uint8> DataOf(const Store &store, HeapTuple tuple);
 // Forms a tuple of the TOAST relation.
 HeapTuple FormStoreTuple(const Store &store, Oid key, int32 sequence, std::span<const uint8> data);
 // Inserts a tuple with its index entries; `options` are those of heap_insert.

@@ -12,9 +12,9 @@
 #include "mview/immediate.hpp"
 #include "mview/options.hpp"
 #include "mview/refresh.hpp"
-#include "pg/hooks.hpp"
 #include "pg/names.hpp"
 #include "pg/pg.hpp"
+#include "pg/utility.hpp"
 
 extern "C" {
 #include "access/table.h"
@@ -54,32 +54,7 @@ constexpr const char *kCarrierName = "refresh";
 // session comes through here too.
 constinit Oid being_refreshed = InvalidOid;
 
-// A statement on its way, as the hook got it.
-struct Call {
-  PlannedStmt *statement;
-  const char *text;
-  bool read_only;
-  ProcessUtilityContext context;
-  ParamListInfo params;
-  QueryEnvironment *environment;
-  DestReceiver *receiver;
-  QueryCompletion *completion;
-};
-
-// Has the statement run as PostgreSQL, or the hooks before ours, would.
-void GoOn(const Call &call) {
-  chain.next(standard_ProcessUtility)(call.statement, call.text, call.read_only, call.context,
-                                      call.params, call.environment, call.receiver,
-                                      call.completion);
-}
-
-// Returns the same call with a statement of our own.
-Call WithStatement(const Call &call, Node *statement) {
-  Call changed = call;
-  changed.statement = static_cast<PlannedStmt *>(copyObjectImpl(call.statement));
-  changed.statement->utilityStmt = statement;
-  return changed;
-}
+using Call = pg::UtilityCall;
 
 // Looks for options of ours among those of a statement.
 bool HasOurs(const List *options) {
@@ -122,7 +97,7 @@ uint64 RefreshBySwap(Oid view, const char *trigger, const Call *call,
     Call counted = *call;
     counted.completion = &done;
     being_refreshed = view;
-    GoOn(counted);
+    counted.GoOn(chain);
     being_refreshed = InvalidOid;
     if (call->completion != nullptr) CopyQueryCompletion(call->completion, &done);
   } else {
@@ -161,7 +136,7 @@ void Create(const Call &call, const CreateTableAsStmt *original) {
   const bool has_data = !statement->into->skipData;
   statement->into->options = stock;
   statement->into->skipData = true;
-  GoOn(WithStatement(call, reinterpret_cast<Node *>(statement)));
+  call.With(reinterpret_cast<Node *>(statement)).GoOn(chain);
   if (OidIsValid(existing)) return;
   const Oid view = get_relname_relid(name->relname, schema);
   if (!OidIsValid(view)) elog(ERROR, "materialized view \"%s\" was not created", name->relname);
@@ -186,7 +161,7 @@ bool FindMaintained(const RangeVar *name) {
 
 // Computes a maintained view anew: as PostgreSQL does, or beside readers.
 void RefreshFully(const Call &call, RefreshMatViewStmt *statement) {
-  if (!FindMaintained(statement->relation)) return GoOn(call);
+  if (!FindMaintained(statement->relation)) return call.GoOn(chain);
   PreventCommandIfReadOnly("REFRESH MATERIALIZED VIEW");
   const LOCKMODE lock = statement->concurrent ? RowExclusiveLock : AccessExclusiveLock;
   const Oid view =
@@ -195,7 +170,7 @@ void RefreshFully(const Call &call, RefreshMatViewStmt *statement) {
   if (!statement->concurrent) {
     (void)RefreshBySwap(view, kManual, &call, statement);
   } else if (statement->skipData || !IsPopulated(view)) {
-    GoOn(call);  // for its error
+    call.GoOn(chain);  // for its error
   } else {
     (void)RefreshInPlace(BeginRefresh(view, kManual), Wanted::kFull);
   }
@@ -222,7 +197,7 @@ void RefreshByChanges(const Call &call, RangeVar *name) {
   } else {
     RefreshMatViewStmt *statement = makeNode(RefreshMatViewStmt);
     statement->relation = name;
-    RefreshFully(WithStatement(call, reinterpret_cast<Node *>(statement)), statement);
+    RefreshFully(call.With(reinterpret_cast<Node *>(statement)), statement);
   }
   if (why != nullptr) {
     ereport(WARNING, (errmsg("materialized view \"%s\" was refreshed in full", name->relname),
@@ -301,7 +276,7 @@ void Alter(const Call &call, const AlterTableStmt *original) {
   const Oid view = RangeVarGetRelidExtended(original->relation, ShareUpdateExclusiveLock,
                                             original->missing_ok ? RVR_MISSING_OK : 0,
                                             RangeVarCallbackOwnsRelation, nullptr);
-  if (!OidIsValid(view) || get_rel_relkind(view) != RELKIND_MATVIEW) return GoOn(call);
+  if (!OidIsValid(view) || get_rel_relkind(view) != RELKIND_MATVIEW) return call.GoOn(chain);
   auto *statement =
       static_cast<AlterTableStmt *>(copyObjectImpl(const_cast<AlterTableStmt *>(original)));
   List *set = NIL, *reset = NIL, *left = NIL;
@@ -320,11 +295,11 @@ void Alter(const Call &call, const AlterTableStmt *original) {
     if (stock != NIL) left = lappend(left, command);
   }
   statement->cmds = left;
-  if (set == NIL && reset == NIL && !ReadOptions(view).is_maintained) return GoOn(call);
+  if (set == NIL && reset == NIL && !ReadOptions(view).is_maintained) return call.GoOn(chain);
   if (set != NIL) CheckExtension(original->relation->relname);
   const bool was_immediate = ReadOptions(view).is_immediate;
   const Datum taken = TakeOptions(view);
-  if (left != NIL) GoOn(WithStatement(call, reinterpret_cast<Node *>(statement)));
+  if (left != NIL) call.With(reinterpret_cast<Node *>(statement)).GoOn(chain);
   CommandCounterIncrement();
   PutOptions(view, taken, set, reset);
   Adapt(view);
@@ -349,7 +324,7 @@ void ExplainCreate(const Call &call, const ExplainStmt *original) {
                       errmsg("EXPLAIN ANALYZE cannot create a maintained materialized view"),
                       errhint("Run EXPLAIN without ANALYZE, or EXPLAIN ANALYZE of the query.")));
   }
-  GoOn(WithStatement(call, reinterpret_cast<Node *>(statement)));
+  call.With(reinterpret_cast<Node *>(statement)).GoOn(chain);
 }
 
 // Returns the CREATE MATERIALIZED VIEW that a statement explains, or null.
@@ -383,27 +358,27 @@ bool MayBeOurs(const Node *statement) {
 
 void Dispatch(const Call &call) {
   Node *statement = call.statement->utilityStmt;
-  if (!MayBeOurs(statement) || IsElsewhere()) return GoOn(call);
+  if (!MayBeOurs(statement) || IsElsewhere()) return call.GoOn(chain);
   switch (nodeTag(statement)) {
     case T_CreateTableAsStmt: {
       const auto *create = reinterpret_cast<const CreateTableAsStmt *>(statement);
-      return Maintains(create) ? Create(call, create) : GoOn(call);
+      return Maintains(create) ? Create(call, create) : call.GoOn(chain);
     }
     case T_RefreshMatViewStmt:
       return RefreshFully(call, reinterpret_cast<RefreshMatViewStmt *>(statement));
     case T_AlterTableStmt: {
       const auto *alter = reinterpret_cast<const AlterTableStmt *>(statement);
       if (IsCarrier(alter)) return RefreshByChanges(call, alter->relation);
-      return ChangesOptions(alter) ? Alter(call, alter) : GoOn(call);
+      return ChangesOptions(alter) ? Alter(call, alter) : call.GoOn(chain);
     }
     case T_ExplainStmt: {
       const auto *explain = reinterpret_cast<const ExplainStmt *>(statement);
       const CreateTableAsStmt *create = ExplainedCreate(explain);
       return create != nullptr && HasOurs(create->into->options) ? ExplainCreate(call, explain)
-                                                                 : GoOn(call);
+                                                                 : call.GoOn(chain);
     }
     default:
-      return GoOn(call);
+      return call.GoOn(chain);
   }
 }
 
