@@ -1,6 +1,7 @@
 #include "branch/catalog.hpp"
 
 #include "branch/session.hpp"
+#include "pg/invalidation.hpp"
 
 extern "C" {
 #include "access/genam.h"
@@ -102,7 +103,7 @@ void CreateCache() {
   control.keysize = sizeof(LocalKey);
   control.entrysize = sizeof(LocalEntry);
   locals = hash_create("heliosdb branch relations", kExpected, &control, HASH_ELEM | HASH_BLOBS);
-  CacheRegisterRelcacheCallback(Invalidate, 0);
+  pg::WatchRelations(Invalidate);
 }
 
 // Finds one of the catalogs or its index; 0 without the extension.

@@ -12,6 +12,7 @@
 #include "branch/fork_read.hpp"
 #include "branch/redirect.hpp"
 #include "branch/session.hpp"
+#include "pg/invalidation.hpp"
 
 extern "C" {
 #include "access/table.h"
@@ -67,7 +68,7 @@ void CreateCache() {
   control.keysize = sizeof(Oid);
   control.entrysize = sizeof(Inherited);
   known = hash_create("heliosdb inherited tables", kExpected, &control, HASH_ELEM | HASH_BLOBS);
-  CacheRegisterRelcacheCallback(Invalidate, 0);
+  pg::WatchRelations(Invalidate);
 }
 
 // Finds or makes what is remembered of a relation.

@@ -6,6 +6,7 @@
 #include "branch/row_copy.hpp"
 #include "branch/session.hpp"
 #include "pg/indexes.hpp"
+#include "pg/invalidation.hpp"
 
 extern "C" {
 #include "access/genam.h"
@@ -57,7 +58,7 @@ void CreateLookups() {
   control.keysize = sizeof(Oid);
   control.entrysize = sizeof(Lookup);
   lookups = hash_create("heliosdb branch lookups", kExpected, &control, HASH_ELEM | HASH_BLOBS);
-  CacheRegisterRelcacheCallback(Invalidate, 0);
+  pg::WatchRelations(Invalidate);
 }
 
 // The type of the values that a column of an index is compared with: as an index on varchar is one of text.

@@ -5,6 +5,7 @@
 #include "changelog/snapshots.hpp"
 #include "changelog/track.hpp"
 #include "pg/compat.hpp"
+#include "pg/invalidation.hpp"
 #include "pg/pg.hpp"
 
 extern "C" {
@@ -107,7 +108,7 @@ void CreateTargets() {
   control.entrysize = sizeof(Target);
   targets =
       hash_create("heliosdb capture targets", kExpectedTables, &control, HASH_ELEM | HASH_BLOBS);
-  CacheRegisterRelcacheCallback(Invalidate, 0);
+  pg::WatchRelations(Invalidate);
 }
 
 // Reads what an index of a log is on; false if capture does not know how to keep such a one.

@@ -1,4 +1,5 @@
 #include "changelog/catalog.hpp"
+#include "pg/invalidation.hpp"
 
 #include <cstring>
 
@@ -83,7 +84,7 @@ void CreateCache() {
   control.keysize = sizeof(Oid);
   control.entrysize = sizeof(CacheEntry);
   cache = hash_create("heliosdb tracked tables", kExpectedTables, &control, HASH_ELEM | HASH_BLOBS);
-  CacheRegisterRelcacheCallback(Invalidate, 0);
+  pg::WatchRelations(Invalidate);
 }
 
 const char *KnownReason(const char *text) {

@@ -4,6 +4,7 @@
 #include "changelog/changelog.hpp"
 #include "changelog/snapshots.hpp"
 #include "pg/hooks.hpp"
+#include "pg/invalidation.hpp"
 
 extern "C" {
 #include "access/genam.h"
@@ -123,7 +124,7 @@ void Forget(Datum, Oid relation) {
 }
 
 void LoadSteps() {
-  if (!OidIsValid(steps_table)) CacheRegisterRelcacheCallback(Forget, 0);
+  if (!OidIsValid(steps_table)) pg::WatchRelations(Forget);
   if (steps != nullptr) pfree(steps);
   steps = nullptr;
   step_count = 0;

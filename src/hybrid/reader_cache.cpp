@@ -1,6 +1,7 @@
 #include "hybrid/reader_cache.hpp"
 
 #include "pg/guc.hpp"
+#include "pg/invalidation.hpp"
 
 extern "C" {
 #include "access/tupdesc.h"
@@ -78,7 +79,7 @@ void EndLoans(XactEvent event, void *) {
 // Makes a reader that can outlive the relation's cache entry.
 Kept *Keep(Relation rel, const ChunkEntry &chunk) {
   if (!watching) {
-    CacheRegisterRelcacheCallback(Forget, 0);
+    pg::WatchRelations(Forget);
     watching = true;
   }
   MemoryContext context =

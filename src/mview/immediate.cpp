@@ -7,6 +7,7 @@
 #include "mview/catalog.hpp"
 #include "mview/refresh.hpp"
 #include "mview/statements.hpp"
+#include "pg/invalidation.hpp"
 #include "pg/names.hpp"
 
 extern "C" {
@@ -242,7 +243,7 @@ void OnTransaction(XactEvent event, void *) {
       changelog::WrittenRelations() == NIL)
     return;
   static bool is_watching = false;
-  if (!is_watching) CacheRegisterRelcacheCallback(Forget, 0);
+  if (!is_watching) pg::WatchRelations(Forget);
   is_watching = true;
   MemoryContext context =
       AllocSetContextCreate(TopTransactionContext, "immediate views", ALLOCSET_DEFAULT_SIZES);

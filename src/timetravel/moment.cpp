@@ -1,6 +1,7 @@
 #include "timetravel/moment.hpp"
 
 #include "pg/compat.hpp"
+#include "pg/invalidation.hpp"
 #include "timetravel/cut.hpp"
 
 extern "C" {
@@ -307,7 +308,7 @@ struct Floor {
 }  // namespace
 
 void RequireAnswer(Oid relation, Moment moment) {
-  if (!watching_relations) CacheRegisterRelcacheCallback(ForgetRelation, 0);
+  if (!watching_relations) pg::WatchRelations(ForgetRelation);
   watching_relations = true;
   const Snapshot snapshot = GetActiveSnapshot();
   const Answer answer = {relation,       moment,         pg::CurrentLocalTransaction(),

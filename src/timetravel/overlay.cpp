@@ -2,6 +2,7 @@
 
 #include "pg/compat.hpp"
 #include "pg/indexes.hpp"
+#include "pg/invalidation.hpp"
 #include "pg/tables.hpp"
 #include "timetravel/cut.hpp"
 #include "timetravel/timetravel.hpp"
@@ -165,7 +166,7 @@ void CreateKeys() {
   control.keysize = sizeof(Oid);
   control.entrysize = sizeof(OverlayKey);
   keys = hash_create("heliosdb overlay keys", kExpected, &control, HASH_ELEM | HASH_BLOBS);
-  CacheRegisterRelcacheCallback(InvalidateKeys, 0);
+  pg::WatchRelations(InvalidateKeys);
 }
 
 // Reads the primary key of the first table, and finds the index of the second one.
