@@ -1,12 +1,12 @@
 #include "hybrid/chunk_reader.hpp"
 
+#include "hybrid/checksum.hpp"
 #include "hybrid/core/numeric.hpp"
 #include "hybrid/forms.hpp"
 #include "pg/memory.hpp"
 
 extern "C" {
 #include "access/htup_details.h"
-#include "port/pg_crc32c.h"
 #include "utils/rel.h"
 }
 #undef Min
@@ -102,12 +102,9 @@ void ChunkReader::Open(const ChunkEntry &entry) {
   auto *header = reinterpret_cast<ChunkHeader *>(bytes);
   const uint32 expected = header->checksum;
   header->checksum = 0;
-  pg_crc32c crc;
-  INIT_CRC32C(crc);
-  COMP_CRC32C(crc, bytes, entry.meta_bytes);
-  FIN_CRC32C(crc);
+  const uint32 found = Checksum({bytes, entry.meta_bytes});
   header->checksum = expected;
-  if (crc != expected) RaiseCorrupted("the checksum of its header does not match");
+  if (found != expected) RaiseCorrupted("the checksum of its header does not match");
   open_ = true;
 }
 
@@ -162,12 +159,13 @@ void ChunkReader::Load(Column *column) {
         static_cast<uint8 *>(MemoryContextAllocHuge(chunk_context_, entry.segment_bytes));
     ReadPieces(store, entry_.blob, entry.segment_offset, entry.segment_bytes, segment);
     CloseStore(&store);
-    pg_crc32c crc;
-    INIT_CRC32C(crc);
-    if (column->null_bits != nullptr) COMP_CRC32C(crc, column->null_bits, NullBytes(rows));
-    COMP_CRC32C(crc, segment, entry.segment_bytes);
-    FIN_CRC32C(crc);
-    if (crc != entry.checksum) RaiseCorrupted("the checksum of a column does not match");
+    std::span<const uint8> bitmap;
+    if (column->null_bits != nullptr) {
+      bitmap = {reinterpret_cast<const uint8 *>(column->null_bits), NullBytes(rows)};
+    }
+    if (Checksum(bitmap, {segment, entry.segment_bytes}) != entry.checksum) {
+      RaiseCorrupted("the checksum of a column does not match");
+    }
     if (column->reader == nullptr) {
       pg::Enter([&] { column->reader = pg::InContext<codec::Reader>(context_); });
     }

@@ -1,5 +1,6 @@
 #include "hybrid/chunk_writer.hpp"
 
+#include "hybrid/checksum.hpp"
 #include "hybrid/core/numeric.hpp"
 #include "hybrid/forms.hpp"
 #include "pg/memory.hpp"
@@ -7,7 +8,6 @@
 extern "C" {
 #include "access/detoast.h"
 #include "catalog/pg_type.h"
-#include "port/pg_crc32c.h"
 #include "utils/pg_locale.h"
 #include "utils/rel.h"
 }
@@ -61,15 +61,6 @@ T *Grow(MemoryContext context, T *array, size_t used, size_t *room, size_t more)
 
 void Pad(std::vector<uint8_t> *bytes) {
   bytes->resize((bytes->size() + kAlignment - 1) / kAlignment * kAlignment);
-}
-
-uint32 Checksum(std::span<const uint8> bytes, std::span<const uint8> more = {}) {
-  pg_crc32c crc;
-  INIT_CRC32C(crc);
-  COMP_CRC32C(crc, bytes.data(), bytes.size());
-  COMP_CRC32C(crc, more.data(), more.size());
-  FIN_CRC32C(crc);
-  return crc;
 }
 
 }  // namespace

@@ -32,11 +32,6 @@ constinit pg::HookChain<ExecutorStart_hook_type> executor_start;
 constinit pg::HookChain<ExecutorRun_hook_type> executor_run;
 constinit pg::HookChain<set_rel_pathlist_hook_type> set_rel_pathlist;
 
-// What a walk through a running plan finds.
-struct Walk {
-  bool bitmap_scan;
-};
-
 // Tells the slot of a scan which columns its plan node reads.
 void TellColumns(ScanState *state) {
   TupleTableSlot *slot = state->ss_ScanTupleSlot;
@@ -65,9 +60,9 @@ void TellColumns(ScanState *state) {
   MemoryContextSwitchTo(caller);
 }
 
+// Tells the scans of a running plan what they need to know of hybrid tables.
 bool Visit(PlanState *state, void *arg) {
   if (state == nullptr) return false;
-  auto *walk = static_cast<Walk *>(arg);
   switch (nodeTag(state)) {
     case T_SeqScanState:
     case T_SampleScanState:
@@ -79,7 +74,6 @@ bool Visit(PlanState *state, void *arg) {
       if (scan->ss.ss_currentRelation != nullptr && IsHybrid(scan->ss.ss_currentRelation)) {
         TellColumns(&scan->ss);
         scan->prefetch_maximum = 0;
-        walk->bitmap_scan = true;
       }
       break;
     }
@@ -101,8 +95,7 @@ bool HasHybridTable(EState *estate) {
 void StartExecutor(QueryDesc *query, int flags) {
   executor_start.next(standard_ExecutorStart)(query, flags);
   if (!UsesHybridTables() || !HasHybridTable(query->estate)) return;
-  Walk walk = {};
-  Visit(query->planstate, &walk);
+  Visit(query->planstate, nullptr);
 }
 
 // Runs a plan. What EvalPlanQual begins anew within has not been visited: no page is fetched ahead by

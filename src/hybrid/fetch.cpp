@@ -57,6 +57,20 @@ bool IsMadeBy(Relation rel, const ItemPointerData &tid, TransactionId creator) {
   return same;
 }
 
+// Who has moved a hot version, or is about to; invalid: nobody.
+TransactionId MoverIn(HeapTupleHeader header) {
+  if (!HeapTupleHeaderIndicatesMovedPartitions(header) ||
+      (header->t_infomask & HEAP_XMAX_INVALID) || HEAP_XMAX_IS_LOCKED_ONLY(header->t_infomask)) {
+    return InvalidTransactionId;
+  }
+  return HeapTupleHeaderGetUpdateXid(header);
+}
+
+// Says whether a chunk can have rows that `mover` has moved from a page.
+bool CanHaveMoved(const ChunkEntry &entry, TransactionId mover, BlockNumber block) {
+  return entry.mover == mover && block >= entry.source_from && block <= entry.source_to;
+}
+
 // Says who has marked the hot version at `tid` as one that moved; invalid: nobody.
 TransactionId MoverOf(Relation rel, const ItemPointerData &tid) {
   HeapTupleData tuple;
@@ -64,9 +78,7 @@ TransactionId MoverOf(Relation rel, const ItemPointerData &tid) {
   tuple.t_self = tid;
   if (!heap_fetch(rel, SnapshotAny, &tuple, &buffer, false)) return InvalidTransactionId;
   LockBuffer(buffer, BUFFER_LOCK_SHARE);
-  const TransactionId mover = HeapTupleHeaderIndicatesMovedPartitions(tuple.t_data)
-                                  ? HeapTupleHeaderGetUpdateXid(tuple.t_data)
-                                  : InvalidTransactionId;
+  const TransactionId mover = MoverIn(tuple.t_data);
   UnlockReleaseBuffer(buffer);
   return mover;
 }
@@ -116,7 +128,7 @@ bool FindMovedRow(const Store &store, const ItemPointerData &tid, TransactionId 
   bool found = false;
   for (uint32 i = 0; i < count && !found; i++) {
     const ChunkEntry &entry = entries[i];
-    if (entry.mover != mover || block < entry.source_from || block > entry.source_to) continue;
+    if (!CanHaveMoved(entry, mover, block)) continue;
     reader->Open(entry);
     uint32 position;
     found = reader->FindSource(tid, &position);
@@ -132,14 +144,9 @@ namespace {
 // Who has moved the row in the slot, or is about to; invalid: nobody.
 TransactionId MoverOf(TupleTableSlot *slot) {
   const BufferHeapTupleTableSlot &heap = AsHybridSlot(slot)->heap;
-  const HeapTupleHeader header = heap.base.tuple->t_data;
-  TransactionId mover = InvalidTransactionId;
-  if (!BufferIsValid(heap.buffer)) return mover;
+  if (!BufferIsValid(heap.buffer)) return InvalidTransactionId;
   LockBuffer(heap.buffer, BUFFER_LOCK_SHARE);
-  if (HeapTupleHeaderIndicatesMovedPartitions(header) &&
-      !(header->t_infomask & HEAP_XMAX_INVALID) && !HEAP_XMAX_IS_LOCKED_ONLY(header->t_infomask)) {
-    mover = HeapTupleHeaderGetUpdateXid(header);
-  }
+  const TransactionId mover = MoverIn(heap.base.tuple->t_data);
   LockBuffer(heap.buffer, BUFFER_LOCK_UNLOCK);
   return mover;
 }
@@ -160,7 +167,7 @@ void NoteHotRead(Relation rel, TupleTableSlot *slot, Snapshot snapshot) {
   auto *gone = static_cast<uint64 *>(palloc0(NullBytes(kMaxChunkRows)));
   for (uint32 i = 0; i < count; i++) {
     const ChunkEntry &entry = entries[i];
-    if (entry.mover != mover || block < entry.source_from || block > entry.source_to) continue;
+    if (!CanHaveMoved(entry, mover, block)) continue;
     MarkGone(store, entry.first_row, entry.rows, snapshot, gone);
   }
   pfree(gone);

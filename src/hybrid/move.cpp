@@ -160,7 +160,7 @@ void MovePage(Mover *mover, BlockNumber block, BufferAccessStrategy strategy) {
 
 }  // namespace
 
-// Moves rows of an open and locked table; null: all that everybody sees.
+// Moves rows of an open and locked table that everybody sees and the condition takes (null: all).
 static uint64 MoveToCold(Relation rel, ExprState *condition, ExprContext *context, uint64 limit) {
   Mover mover = {};
   mover.rel = rel;

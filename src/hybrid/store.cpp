@@ -253,7 +253,7 @@ RowNumber ReserveRows(const Store &store, uint32 count) {
     ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
                     errmsg("table \"%s\" has no numbers for cold rows left",
                            RelationGetRelationName(store.rel)),
-                    errhint("VACUUM FULL numbers them anew.")));
+                    errhint("Copy the rows into a new table.")));
   }
   if (tuple == nullptr) {
     scan.End();

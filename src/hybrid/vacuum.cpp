@@ -43,7 +43,6 @@ struct DeadRows {
 struct DeadChunks {
   DeadRows *chunks;
   uint32 count;
-  uint64 rows;
   TransactionId youngest;  // of those that have deleted the rows
 };
 
@@ -116,7 +115,6 @@ void VacuumCold(Relation rel, double tuples, BufferAccessStrategy strategy) {
       pfree(dead.chunks[i].bits);
     }
     dead.count = 0;
-    dead.rows = 0;
     dead.youngest = InvalidTransactionId;
   };
   for (uint32 i = 0; i < count; i++) {
@@ -129,7 +127,6 @@ void VacuumCold(Relation rel, double tuples, BufferAccessStrategy strategy) {
       continue;
     }
     dead.chunks[dead.count++] = {entries[i], bits};
-    dead.rows += rows;
     if (dead.count == room) flush();
   }
   flush();
