@@ -1,6 +1,6 @@
 #include "hybrid/holes.hpp"
 
-#include "hybrid/core/chunk.hpp"
+#include "hybrid/chunk_reader.hpp"
 
 #include <algorithm>
 
@@ -20,28 +20,15 @@ const uint64 *HolesOf(const Store &store, const ChunkEntry &chunk) {
   static HoleCache cache;
   if (cache.table == RelationGetRelid(store.toast) && cache.blob == chunk.blob) return cache.bits;
   cache.blob = InvalidOid;
-  auto *bytes = static_cast<uint8 *>(palloc(chunk.meta_bytes));
-  ReadPieces(store, chunk.blob, 0, chunk.meta_bytes, bytes);
-  ChunkMeta meta;
-  const ChunkColumn *creators = nullptr;
-  if (ParseChunk({bytes, chunk.meta_bytes}, &meta)) {
-    for (const ChunkColumn &column : meta.columns) {
-      if (column.attribute == kCreatorColumn) creators = &column;
-    }
-  }
-  if (creators == nullptr || meta.header->rows != chunk.rows) {
-    ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
-                    errmsg("table \"%s\" has a damaged chunk: its header is not what was written",
-                           RelationGetRelationName(store.rel))));
-  }
+  // The reader checks what it reads: a damaged bitmap must not make rows vanish.
+  ChunkReader *reader =
+      ChunkReader::Make(CurrentMemoryContext, store.rel, RelationGetDescr(store.rel));
+  reader->Open(chunk);
   std::fill(std::begin(cache.bits), std::end(cache.bits), 0);
-  if (creators->nulls == chunk.rows) {
-    std::fill(std::begin(cache.bits), std::end(cache.bits), ~uint64{0});
-  } else if (creators->nulls > 0) {
-    ReadPieces(store, chunk.blob, creators->nulls_offset, NullBytes(chunk.rows),
-               reinterpret_cast<uint8 *>(cache.bits));
+  for (uint32 row = 0; row < chunk.rows; row++) {
+    if (reader->IsHole(row)) cache.bits[row / 64] |= uint64{1} << (row % 64);
   }
-  pfree(bytes);
+  reader->Destroy();
   cache.table = RelationGetRelid(store.toast);
   cache.blob = chunk.blob;
   return cache.bits;
