@@ -95,6 +95,8 @@ sub predicates
 		'kind = ' . any(20), "kind = " . any(20) . " AND day > '2010-01-01'", 'yes AND lower(note) BETWEEN \'note 1\' AND \'note 2\'',
 		"loose = 'NaN'", 'loose < ' . any(10000000), "tags @> '{t" . any(8) . "}'", 'doc @> \'{"k": ' . any(30) . '}\'',
 		"uid = (SELECT min(uid::text) FROM twin WHERE id > $id)::uuid", "point(id, kind) <@ box '($id, 0), (" . ($id + 300) . ", 10)'",
+		'big > ' . (any(2) ? any(4000000) : -any(4000000)), 'money BETWEEN ' . any(900) . ' AND ' . any(1000) . ' OR x > ' . any(100) . ' AND small IS NOT NULL',
+		"day < '2010-01-01'::date + " . any(6000) . ' AND day >= (SELECT min(day) FROM twin WHERE id > ' . any(2000) . ')', 'y IS NULL AND yes IS NULL',
 		"note = 'note " . any(300) . "'", "code = (SELECT max(code) FROM twin WHERE id < $id)", "id % 7 = 1 AND kind IN (3, 5) AND tags @> '{t3}'");
 }
 my %ways = (

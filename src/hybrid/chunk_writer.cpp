@@ -3,12 +3,12 @@
 #include "hybrid/checksum.hpp"
 #include "hybrid/core/numeric.hpp"
 #include "hybrid/forms.hpp"
+#include "hybrid/zone.hpp"
 #include "pg/memory.hpp"
 
 extern "C" {
 #include "access/detoast.h"
 #include "catalog/pg_type.h"
-#include "utils/pg_locale.h"
 #include "utils/rel.h"
 }
 #undef Min
@@ -27,24 +27,6 @@ namespace {
 constexpr size_t kMaxChunkBytes = size_t{64} << 20;  // of values, in memory
 constexpr uint32 kFirstRoom = 1024;
 constexpr size_t kAlignment = 8;
-
-// Types whose values are in the order of the integers that they are kept as.
-bool IsOrderedAsInt(Oid type) {
-  switch (type) {
-    case BOOLOID:
-    case INT2OID:
-    case INT4OID:
-    case INT8OID:
-    case DATEOID:
-    case TIMEOID:
-    case TIMESTAMPOID:
-    case TIMESTAMPTZOID:
-    case MONEYOID:
-      return true;
-    default:
-      return false;
-  }
-}
 
 // Gives an array room for one more element.
 template <typename T>
@@ -71,7 +53,6 @@ struct ChunkWriter::Column {
   Form form;
   int16 length;
   Oid type;
-  Oid collation;
   uint32 count;
   uint32 nulls;
   uint64 *null_bits;
@@ -121,23 +102,21 @@ void ChunkWriter::Reset() {
   meta_bytes_ = 0;
   encoded_->clear();
   int i = 0;
-  const auto begin = [&](int16 attribute, Form form, int16 length, Oid type, Oid collation) {
+  const auto begin = [&](int16 attribute, Form form, int16 length, Oid type) {
     columns_[i] = {};
     columns_[i].attribute = attribute;
     columns_[i].form = form;
     columns_[i].length = length;
     columns_[i].type = type;
-    columns_[i].collation = collation;
     columns_[i].null_bits =
         static_cast<uint64 *>(MemoryContextAllocZero(rows_context_, NullBytes(kMaxChunkRows)));
     i++;
   };
-  begin(kCreatorColumn, Form::kInt, sizeof(TransactionId), XIDOID, InvalidOid);
-  if (with_sources_) begin(kSourceColumn, Form::kInt, sizeof(int64), INT8OID, InvalidOid);
+  begin(kCreatorColumn, Form::kInt, sizeof(TransactionId), XIDOID);
+  if (with_sources_) begin(kSourceColumn, Form::kInt, sizeof(int64), INT8OID);
   for (int a = 0; a < tupdesc_->natts; a++) {
     const FormData_pg_attribute *attribute = TupleDescAttr(tupdesc_, a);
-    begin(attribute->attnum, FormOf(*attribute), attribute->attlen, attribute->atttypid,
-          attribute->attcollation);
+    begin(attribute->attnum, FormOf(*attribute), attribute->attlen, attribute->atttypid);
   }
 }
 
@@ -334,8 +313,7 @@ void ChunkWriter::EncodeAll() {
       PutZone(values.floats, values.count, &entry, &meta);
     } else if (entry.form == Form::kDouble && !HasNan(values.doubles, values.count)) {
       PutZone(values.doubles, values.count, &entry, &meta);
-    } else if (column.type == TEXTOID &&
-               pg::Call([&] { return lc_collate_is_c(column.collation); })) {
+    } else if (IsOrderedAsBytes(column.type)) {
       PutTextZone(values.offsets, values.bytes, values.count, &entry, &meta);
     }
     Pad(&body);

@@ -1,4 +1,4 @@
-// What plans are told about hybrid tables: which columns a scan is read for, and that no page is to be
+// What plans are told about hybrid tables: what a scan is read for, and that no page is to be
 // fetched ahead whose number is none.
 #include "hybrid/executor.hpp"
 
@@ -32,8 +32,8 @@ constinit pg::HookChain<ExecutorStart_hook_type> executor_start;
 constinit pg::HookChain<ExecutorRun_hook_type> executor_run;
 constinit pg::HookChain<set_rel_pathlist_hook_type> set_rel_pathlist;
 
-// Tells the slot of a scan which columns its plan node reads.
-void TellColumns(ScanState *state) {
+// Tells the slot of a scan which columns its plan node reads, and of which rows.
+void TellNeeds(ScanState *state) {
   TupleTableSlot *slot = state->ss_ScanTupleSlot;
   if (slot == nullptr || !IsHybridSlot(slot)) return;
   const auto *scan = reinterpret_cast<const Scan *>(state->ps.plan);
@@ -57,6 +57,7 @@ void TellColumns(ScanState *state) {
     known = false;
   }
   AsHybridSlot(slot)->needed = known ? columns : nullptr;
+  if (IsA(scan, SeqScan)) AsHybridSlot(slot)->filter = MakeChunkFilter(state);
   MemoryContextSwitchTo(caller);
 }
 
@@ -67,12 +68,12 @@ bool Visit(PlanState *state, void *arg) {
     case T_SeqScanState:
     case T_SampleScanState:
     case T_IndexScanState:
-      TellColumns(reinterpret_cast<ScanState *>(state));
+      TellNeeds(reinterpret_cast<ScanState *>(state));
       break;
     case T_BitmapHeapScanState: {
       auto *scan = reinterpret_cast<BitmapHeapScanState *>(state);
       if (scan->ss.ss_currentRelation != nullptr && IsHybrid(scan->ss.ss_currentRelation)) {
-        TellColumns(&scan->ss);
+        TellNeeds(&scan->ss);
         scan->prefetch_maximum = 0;
       }
       break;

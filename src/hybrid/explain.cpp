@@ -66,6 +66,7 @@ void Add(Walk *walk, Relation rel, const ReadCounts &counts) {
   reads->counts.hot_rows += counts.hot_rows;
   reads->counts.cold_rows += counts.cold_rows;
   reads->counts.chunks += counts.chunks;
+  reads->counts.skipped += counts.skipped;
 }
 
 void AddScan(Walk *walk, const ScanState &state) {
@@ -109,10 +110,10 @@ bool Visit(PlanState *state, void *arg) {
 void PrintAsText(ExplainState *es, const char *name, const TableReads &reads, bool has_workers) {
   appendStringInfoSpaces(es->str, es->indent * 2);
   appendStringInfo(es->str,
-                   "Hybrid Table: %s  Chunks Read: " UINT64_FORMAT "  Rows Hot: " UINT64_FORMAT
-                   "  Rows Cold: " UINT64_FORMAT "%s\n",
-                   name, reads.counts.chunks, reads.counts.hot_rows, reads.counts.cold_rows,
-                   has_workers ? "  (leader only)" : "");
+                   "Hybrid Table: %s  Chunks Read: " UINT64_FORMAT "  Skipped: " UINT64_FORMAT
+                   "  Rows Hot: " UINT64_FORMAT "  Rows Cold: " UINT64_FORMAT "%s\n",
+                   name, reads.counts.chunks, reads.counts.skipped, reads.counts.hot_rows,
+                   reads.counts.cold_rows, has_workers ? "  (leader only)" : "");
 }
 
 void PrintAsGroup(ExplainState *es, const TableReads &reads, bool has_workers) {
@@ -120,15 +121,17 @@ void PrintAsGroup(ExplainState *es, const TableReads &reads, bool has_workers) {
   ExplainPropertyText("Relation Name", RelationGetRelationName(reads.rel), es);
   ExplainPropertyText("Schema", get_namespace_name(RelationGetNamespace(reads.rel)), es);
   ExplainPropertyUInteger("Chunks Read", nullptr, reads.counts.chunks, es);
+  ExplainPropertyUInteger("Chunks Skipped", nullptr, reads.counts.skipped, es);
   ExplainPropertyUInteger("Rows Hot", nullptr, reads.counts.hot_rows, es);
   ExplainPropertyUInteger("Rows Cold", nullptr, reads.counts.cold_rows, es);
   ExplainPropertyBool("Leader Only", has_workers, es);
   ExplainCloseGroup("Hybrid Table", nullptr, true, es);
 }
 
-// Tells whether chunks were read, or may have been by workers.
+// Tells whether chunks were read or skipped, or may have been by workers.
 bool IsWorthPrinting(const TableReads &reads, bool has_workers) {
-  return reads.counts.chunks > 0 || (has_workers && ColdSizeOf(reads.rel).chunks > 0);
+  return reads.counts.chunks > 0 || reads.counts.skipped > 0 ||
+         (has_workers && ColdSizeOf(reads.rel).chunks > 0);
 }
 
 void Print(ExplainState *es, const Walk &walk) {

@@ -8,6 +8,7 @@
 extern "C" {
 #include "access/heapam.h"
 #include "access/valid.h"
+#include "miscadmin.h"
 #include "nodes/tidbitmap.h"
 #include "pgstat.h"
 #include "storage/predicate.h"
@@ -43,8 +44,8 @@ bool FitsKeys(TableScanDesc scan, TupleTableSlot *slot) {
 }
 
 // Takes the next chunk in the direction for this participant; false when there is none.
-bool NextChunk(HybridScan *scan, ScanDirection direction) {
-  ColdCursor &cold = scan->cold;
+bool TakeChunk(HybridScan *scan, ScanDirection direction, uint32 *taken) {
+  const ColdCursor &cold = scan->cold;
   TableScanDesc base = &scan->heap.rs_base;
   uint32 next;
   if (base->rs_parallel != nullptr) {
@@ -56,10 +57,34 @@ bool NextChunk(HybridScan *scan, ScanDirection direction) {
     if (next >= cold.chunk_count) return false;
   } else {
     if (cold.chunk_count == 0 || cold.chunk == 0) return false;
-    next = (cold.chunk == cold.chunk_count ? cold.chunk_count : cold.chunk) - 1;
+    next = cold.chunk - 1;
   }
-  EnterChunk(base->rs_rd, &cold, next, base->rs_snapshot, ScanDirectionIsBackward(direction));
+  *taken = next;
   return true;
+}
+
+// Goes to the next chunk in the direction that may have a row that is asked for.
+bool NextChunk(HybridScan *scan, ScanDirection direction, TupleTableSlot *slot) {
+  ColdCursor &cold = scan->cold;
+  TableScanDesc base = &scan->heap.rs_base;
+  ChunkFilter *filter = IsHybridSlot(slot) ? AsHybridSlot(slot)->filter : nullptr;
+  uint32 next;
+  while (TakeChunk(scan, direction, &next)) {
+    CHECK_FOR_INTERRUPTS();
+    if (filter != nullptr) {
+      if (!scan->computed) ComputeValues(filter);
+      scan->computed = true;
+      OpenChunk(slot, base->rs_rd, cold.chunks[next], Reads::kAll);
+      if (CanSkip(*filter, AsHybridSlot(slot)->reader->meta())) {
+        cold.chunks_skipped++;
+        cold.chunk = next;
+        continue;
+      }
+    }
+    EnterChunk(base->rs_rd, &cold, next, base->rs_snapshot, ScanDirectionIsBackward(direction));
+    return true;
+  }
+  return false;
 }
 
 bool NextCold(HybridScan *scan, ScanDirection direction, TupleTableSlot *slot) {
@@ -74,7 +99,7 @@ bool NextCold(HybridScan *scan, ScanDirection direction, TupleTableSlot *slot) {
         return true;
       }
     }
-    if (!NextChunk(scan, direction)) {
+    if (!NextChunk(scan, direction, slot)) {
       scan->cold.chunk = scan->cold.chunk_count;
       return false;
     }
@@ -169,6 +194,7 @@ void Rescan(TableScanDesc base, ScanKeyData *key, bool set_params, bool allow_st
   HybridScan *scan = AsHybridScan(base);
   heap_rescan(base, key, set_params, allow_strat, allow_sync, allow_pagemode);
   scan->phase = Phase::kStart;
+  scan->computed = false;
   scan->cold.chunk = scan->cold.chunk_count;
   scan->bitmap_chunk_found = false;
 }

@@ -21,6 +21,7 @@ struct ReadCounts {
   uint64 hot_rows;
   uint64 cold_rows;
   uint64 chunks;
+  uint64 skipped;  // chunks that cannot have a row that is asked for
 };
 
 // The chunks that a snapshot sees, and which of the rows of one of them.
@@ -34,6 +35,7 @@ struct ColdCursor {
   uint32 gone_count;
   uint64 rows_seen;  // for EXPLAIN
   uint64 chunks_seen;
+  uint64 chunks_skipped;
 };
 
 enum class Phase : uint8 { kStart, kHot, kCold, kEnd };
@@ -42,6 +44,7 @@ struct HybridScan {
   HeapScanDescData heap;
   Phase phase;
   bool listed;
+  bool computed;    // the values of the slot's filter are those of this scan
   uint64 hot_rows;  // for EXPLAIN
   ColdCursor cold;
   // Bitmap scans: rows of the block that are seen, by their positions in the chunk.
@@ -73,7 +76,7 @@ inline HybridScan *AsHybridScan(TableScanDesc scan) { return reinterpret_cast<Hy
 
 inline ReadCounts CountsOf(TableScanDesc base) {
   const HybridScan *scan = AsHybridScan(base);
-  return {scan->hot_rows, scan->cold.rows_seen, scan->cold.chunks_seen};
+  return {scan->hot_rows, scan->cold.rows_seen, scan->cold.chunks_seen, scan->cold.chunks_skipped};
 }
 
 // Lists the chunks of the scan's snapshot, once.

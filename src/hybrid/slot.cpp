@@ -35,6 +35,7 @@ void Init(TupleTableSlot *slot) {
   hybrid->cold = false;
   hybrid->loader = InvalidTransactionId;
   hybrid->needed = nullptr;
+  hybrid->filter = nullptr;
 }
 
 // Gives up the reader of a slot.

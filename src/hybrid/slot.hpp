@@ -7,7 +7,7 @@
 // operations in it while they do (AsHeapSlot).
 #pragma once
 
-#include "hybrid/chunk_reader.hpp"
+#include "hybrid/skip.hpp"
 #include "pg/pg.hpp"
 
 extern "C" {
@@ -28,6 +28,7 @@ struct HybridSlot {
   uint32 position;
   TransactionId loader;     // whose end to wait for before the row can be read; invalid: it can be
   const Bitmapset *needed;  // columns that somebody looks at, by attnum - 1; null: all
+  ChunkFilter *filter;      // of the sequential scan that the slot is of; null: none
 };
 
 extern const TupleTableSlotOps kHybridSlotOps;

@@ -1,11 +1,10 @@
 // What users see of the cold part of tables: rows of heliosdb.chunks and heliosdb.tier_stats().
 #include "hybrid/chunk_reader.hpp"
-#include "hybrid/core/numeric.hpp"
-#include "hybrid/forms.hpp"
 #include "hybrid/holes.hpp"
 #include "hybrid/hybrid.hpp"
 #include "hybrid/stand_in.hpp"
 #include "hybrid/table_argument.hpp"
+#include "hybrid/zone.hpp"
 
 extern "C" {
 #include "access/table.h"
@@ -14,6 +13,7 @@ extern "C" {
 #include "utils/acl.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
+#include "utils/pg_locale.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
 }
@@ -89,50 +89,9 @@ bool ShowsValues(Relation rel, AttrNumber attribute) {
          pg_attribute_aclcheck(table, attribute, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
 }
 
-// Writes the bytes of a least or greatest value as text; null if they are not what the column has.
-char *ZoneText(const ChunkColumn &column, const FormData_pg_attribute &attribute,
-               const uint8 *bytes, size_t size) {
-  alignas(8) char room[VARHDRSZ + kMaxZoneBytes];
-  Datum value;
-  int64 number = 0;
-  if (column.form == Form::kInt || column.form == Form::kNumeric) {
-    if (size != sizeof(number)) return nullptr;
-    memcpy(&number, bytes, sizeof(number));
-  }
-  switch (column.form) {
-    case Form::kInt:
-      value = DatumOf(number, attribute.attlen);
-      break;
-    case Form::kNumeric: {
-      uint8 digits[kMaxNumericBytes];
-      const size_t used = WriteNumeric(number, column.scale, digits);
-      value = WriteValue({reinterpret_cast<char *>(digits), used}, Form::kVarlena, room);
-      break;
-    }
-    case Form::kFloat: {
-      float single;
-      if (size != sizeof(single)) return nullptr;
-      memcpy(&single, bytes, sizeof(single));
-      value = Float4GetDatum(single);
-      break;
-    }
-    case Form::kDouble: {
-      double real;
-      if (size != sizeof(real)) return nullptr;
-      memcpy(&real, bytes, sizeof(real));
-      value = Float8GetDatum(real);
-      break;
-    }
-    case Form::kVarlena:
-      value = WriteValue({reinterpret_cast<const char *>(bytes), size}, Form::kVarlena, room);
-      break;
-    default:
-      return nullptr;
-  }
-  Oid output;
-  bool is_varlena;
-  getTypeOutputInfo(attribute.atttypid, &output, &is_varlena);
-  return OidOutputFunctionCall(output, value);
+// Tells whether the order of a column's zone is the one that its users know.
+bool HasOrderOfZone(const FormData_pg_attribute &attribute) {
+  return !IsOrderedAsBytes(attribute.atttypid) || lc_collate_is_c(attribute.attcollation);
 }
 
 // The name of the encoding that a column of the open chunk has; null: it has no value.
@@ -183,13 +142,14 @@ void PutColumn(ReturnSetInfo *result, const Look &look, const ChunkEntry &entry,
   values[kNulls] = Int32GetDatum(static_cast<int32>(column.nulls - entry.holes));
   values[kRawBytes] = Int64GetDatum(column.raw_bytes);
   values[kStoredBytes] = Int64GetDatum(int64{column.segment_bytes} + null_bytes);
-  const bool has_zone = column.zone_offset != 0 && ShowsValues(look.rel, column.attribute);
-  const auto *zone =
-      reinterpret_cast<const uint8 *>(look.reader->meta().header) + column.zone_offset;
-  put_text(kMin, has_zone ? ZoneText(column, attribute, zone, column.least_bytes) : nullptr);
-  put_text(kMax, has_zone
-                     ? ZoneText(column, attribute, zone + column.least_bytes, column.greatest_bytes)
-                     : nullptr);
+  Zone zone;
+  const bool has_zone = HasOrderOfZone(attribute) && ShowsValues(look.rel, column.attribute) &&
+                        ReadZone(look.reader->meta(), column, attribute, &zone);
+  Oid output = InvalidOid;
+  bool is_varlena;
+  if (has_zone) getTypeOutputInfo(attribute.atttypid, &output, &is_varlena);
+  put_text(kMin, has_zone ? OidOutputFunctionCall(output, zone.least) : nullptr);
+  put_text(kMax, has_zone ? OidOutputFunctionCall(output, zone.greatest) : nullptr);
   tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
