@@ -1,9 +1,9 @@
 #include "hybrid/stand_in.hpp"
 
+#include "hybrid/successor.hpp"
+
 extern "C" {
-#include "access/generic_xlog.h"
 #include "access/heapam.h"
-#include "access/multixact.h"
 #include "access/transam.h"
 #include "access/xact.h"
 #include "storage/bufmgr.h"
@@ -96,8 +96,7 @@ StandIns Ensure(const Store &store, const ItemPointerData &tid) {
   const RowNumber row = RowOf(tid);
   StandIns found = Look(store, row);
   if (found.any) return found;
-  ItemPointerData lock = tid;
-  LockTuple(store.rel, &lock, ExclusiveLock);
+  LockSuccession(store, tid);
   found = Look(store, row);
   if (!found.any) {
     HeapTuple tuple = Form(store, row, State::kLive, tid);
@@ -105,7 +104,7 @@ StandIns Ensure(const Store &store, const ItemPointerData &tid) {
     found.any = found.has_live = true;
     found.live = tuple->t_self;
   }
-  UnlockTuple(store.rel, &lock, ExclusiveLock);
+  UnlockSuccession(store, tid);
   return found;
 }
 
@@ -145,25 +144,6 @@ bool WaitFor(const Store &store, TransactionId xid, const ItemPointerData &live,
   ItemPointerData tid = live;
   XactLockTableWait(xid, store.toast, &tid, XLTW_Lock);
   return true;
-}
-
-// Gives the new version of a row the locks that others hold on the old one (FOR KEY SHARE), as
-// heap_update does: heapam has put them on the stand-in that says 'gone'.
-void PassLocksOn(const Store &store, const HeapTuple gone, const ItemPointerData &next) {
-  const HeapTupleHeader from = gone->t_data;
-  if (from->t_infomask & HEAP_XMAX_INVALID) return;
-  Buffer buffer = ReadBuffer(store.rel, ItemPointerGetBlockNumber(&next));
-  LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-  GenericXLogState *xlog = GenericXLogStart(store.rel);
-  Page page = GenericXLogRegisterBuffer(xlog, buffer, 0);
-  auto to = reinterpret_cast<HeapTupleHeader>(
-      PageGetItem(page, PageGetItemId(page, ItemPointerGetOffsetNumber(&next))));
-  HeapTupleHeaderSetXmax(to, HeapTupleHeaderGetRawXmax(from));
-  to->t_infomask = (to->t_infomask & ~HEAP_XMAX_BITS) | (from->t_infomask & HEAP_XMAX_BITS);
-  to->t_infomask2 =
-      (to->t_infomask2 & ~HEAP_KEYS_UPDATED) | (from->t_infomask2 & HEAP_KEYS_UPDATED);
-  GenericXLogFinish(xlog);
-  UnlockReleaseBuffer(buffer);
 }
 
 template <typename Visit>
@@ -299,9 +279,13 @@ static TM_Result LockStandIn(const Store &store, const ItemPointerData &tid, Com
     ItemPointerData gone;
     if (result == TM_Ok && mode == LockTupleKeyShare) {
       // heapam grants this beside an update of other columns, and locks the versions that follow; the
-      // one that follows here lies in another relation, so that whoever updates is waited for.
+      // one that follows here lies in another relation.
       const TransactionId ender = EnderOf(store, found.live, &gone);
       if (!TransactionIdIsValid(ender) || TransactionIdIsCurrentTransactionId(ender)) return TM_Ok;
+      if (follow_updates) {
+        result = LockSuccessor(store, tid, NextOf(store, gone, tid), ender, cid, wait_policy);
+        if (result != TM_Updated) return result;
+      }
       if (TransactionIdIsInProgress(ender)) {
         if (!WaitFor(store, ender, found.live, wait_policy)) return TM_WouldBlock;
         continue;
@@ -343,11 +327,16 @@ void EndColdRow(const Store &store, const ItemPointerData &tid, const ItemPointe
   TM_FailureData failure;
   LockTupleMode mode;
   ItemPointerData live = found.live;
+  const bool is_update = !IsCold(next);
+  if (is_update) LockSuccession(store, tid);
   const TM_Result result =
       heap_update(store.toast, &live, gone, cid, InvalidSnapshot, true, &failure, &mode);
   if (result != TM_Ok) elog(ERROR, "a locked cold row cannot be deleted: %d", result);
   if (!HeapTupleIsHeapOnly(gone)) IndexStoreTuple(store, gone);
-  if (!IsCold(next)) PassLocksOn(store, gone, next);
+  if (is_update) {
+    PassLocksOn(store, gone, next);
+    UnlockSuccession(store, tid);
+  }
   heap_freetuple(gone);
 }
 
