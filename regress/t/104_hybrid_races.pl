@@ -121,6 +121,7 @@ DELETE FROM accounts WHERE id = :e;
 	mover => q{
 \set n random(1, 300)
 \set part random(0, 3)
+SELECT heliosdb.set_table_options('accounts', order_by => CASE WHEN :part > 1 THEN 'note DESC, id' END);
 SELECT heliosdb.move_to_cold('accounts', 'id % 4 <> ' || :part, :n);
 \sleep 20 ms
 },
