@@ -128,6 +128,9 @@ INSERT INTO ranged SELECT i, 5 FROM generate_series(1, 1000) i;
 ALTER TABLE ranged SET (order_by = 'k DESC');
 SELECT heliosdb.move_to_cold('ranged', max_rows => 300), heliosdb.move_to_cold('ranged', max_rows => 300);
 SELECT cold, hot FROM tiers;
+INSERT INTO ranged SELECT i, 7 - i % 2 FROM generate_series(1001, 1100) i;
+SELECT heliosdb.move_to_cold('ranged', max_rows => 150);
+SELECT k, count(*) FROM ranged WHERE (ctid::text::point)[0] < 2147483648 GROUP BY k;
 DROP VIEW tiers;
 
 -- Moves by age; a time that is not known is not old.

@@ -69,7 +69,11 @@ void AddSort(Query *insert, Relation rel, const SortKeys &keys) {
     auto *clause = makeNode(SortGroupClause);
     clause->tleSortGroupRef = assignSortGroupRef(value, insert->targetList);
     clause->sortop = keys.operators[i];
-    clause->eqop = get_equality_op_for_ordering_op(clause->sortop, nullptr);
+    bool descends;
+    clause->eqop = get_equality_op_for_ordering_op(clause->sortop, &descends);
+#if PG_VERSION_NUM >= 180000
+    clause->reverse_sort = descends;
+#endif
     clause->nulls_first = keys.nulls_first[i];
     insert->sortClause = lappend(insert->sortClause, clause);
   }

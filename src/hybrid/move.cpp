@@ -60,6 +60,7 @@ struct Mover {
   ExprState *condition;  // null: all rows
   ExprContext *context;
   OrderMark *last;  // rows behind it in the order stay; null: none do
+  uint64 alike;     // rows at it that may still move
   uint64 limit;
   uint64 moved;
 };
@@ -138,6 +139,15 @@ void StoreHot(Mover *mover, Buffer buffer, OffsetNumber offset, HeapTuple tuple)
   as_heap.Restore();
 }
 
+// Says whether the row in the slot moves if only those do that are first in the order.
+bool IsAmongFirst(Mover *mover) {
+  const int side = mover->last->Compare(mover->hot->tts_values, mover->hot->tts_isnull);
+  if (side != 0) return side < 0;
+  if (mover->alike == 0) return false;
+  mover->alike--;
+  return true;
+}
+
 // Keeps the rows that are to move, and no more than the limit allows.
 void Choose(Mover *mover, Buffer buffer, PageRows *rows) {
   int count = 0;
@@ -151,10 +161,7 @@ void Choose(Mover *mover, Buffer buffer, PageRows *rows) {
       mover->context->ecxt_scantuple = mover->hot;
       if (!ExecQual(mover->condition, mover->context)) continue;
     }
-    if (mover->last != nullptr &&
-        mover->last->Compare(mover->hot->tts_values, mover->hot->tts_isnull) > 0) {
-      continue;
-    }
+    if (mover->last != nullptr && !IsAmongFirst(mover)) continue;
     rows->offsets[count++] = rows->offsets[i];
   }
   rows->count = count;
@@ -202,8 +209,8 @@ void TakeRows(Mover *mover, Take take) {
   });
 }
 
-// Finds the last row in the order of those that a limit lets move; null: all of them move.
-OrderMark *FindLast(Mover *mover, const Order &order, uint64 limit) {
+// Finds out which rows come first in the order if a limit lets no more of them move.
+void FindFirst(Mover *mover, const Order &order, uint64 limit) {
   SortedRows rows = SortedRows::Begin(mover->rel, order, limit);
   uint64 count = 0;
   ForEachPage(mover, [&](Buffer buffer, const PageRows *found) {
@@ -212,21 +219,26 @@ OrderMark *FindLast(Mover *mover, const Order &order, uint64 limit) {
       count++;
     });
   });
-  OrderMark *last = nullptr;
   if (count > limit) {
+    OrderMark *last = OrderMark::Make(CurrentMemoryContext, mover->rel, order);
     rows.Sort();
-    rows.Skip(limit - 1);
-    rows.Next();
-    last = OrderMark::Make(CurrentMemoryContext, mover->rel, order);
-    last->Set(rows.values(), rows.nulls());
+    for (uint64 row = 0; row < limit && rows.Next(); row++) {
+      CHECK_FOR_INTERRUPTS();
+      if (last->is_set() && last->Compare(rows.values(), rows.nulls()) == 0) {
+        mover->alike++;
+        continue;
+      }
+      last->Set(rows.values(), rows.nulls());
+      mover->alike = 1;
+    }
+    mover->last = last;
   }
   rows.End();
-  return last;
 }
 
 // Moves rows so that each chunk holds a range of the order, and those that are first in it if not all may move.
 void MoveSorted(Mover *mover, const Order &order, uint64 limit) {
-  if (limit > 0 && limit < PG_INT64_MAX) mover->last = FindLast(mover, order, limit);
+  if (limit > 0 && limit < PG_UINT64_MAX) FindFirst(mover, order, limit);
   mover->limit = limit;
   SortedRows rows = SortedRows::Begin(mover->rel, order, PG_UINT64_MAX);
   TakeRows(mover, [&](const Datum *values, const bool *nulls, TransactionId creator,

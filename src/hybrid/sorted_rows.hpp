@@ -30,7 +30,6 @@ class SortedRows {
 
   // Goes on to a row; false: there is none. It is good until the next one.
   bool Next();
-  bool Skip(uint64 rows) { return tuplesort_skiptuples(sort_, static_cast<int64>(rows), true); }
   const Datum *values() const { return found_->tts_values; }
   const bool *nulls() const { return found_->tts_isnull; }
   TransactionId creator() const { return DatumGetTransactionId(values()[columns_]); }
