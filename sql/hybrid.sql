@@ -7,11 +7,12 @@ COMMENT ON FUNCTION heliosdb_handler(internal) IS 'heliosdb table access method 
 CREATE ACCESS METHOD heliosdb TYPE TABLE HANDLER heliosdb_handler;
 COMMENT ON ACCESS METHOD heliosdb IS 'hybrid tables: rows while hot, compressed columns when cold';
 
-CREATE FUNCTION heliosdb.move_to_cold("table" regclass, condition text DEFAULT NULL, max_rows bigint DEFAULT NULL)
+CREATE FUNCTION heliosdb.move_to_cold("table" regclass, condition text DEFAULT NULL, max_rows bigint DEFAULT NULL,
+    older_than interval DEFAULT NULL)
   RETURNS bigint
   AS 'MODULE_PATHNAME', 'helios_hybrid_move_to_cold' LANGUAGE C CALLED ON NULL INPUT;
-COMMENT ON FUNCTION heliosdb.move_to_cold(regclass, text, bigint) IS
-  'moves rows of a hybrid table that everybody sees, and that fit the condition, into compressed columns';
+COMMENT ON FUNCTION heliosdb.move_to_cold(regclass, text, bigint, interval) IS
+  'moves rows of a hybrid table that everybody sees, and that fit the condition and are old enough by its tier_column, into compressed columns';
 
 CREATE FUNCTION heliosdb.recompress("table" regclass, dead_fraction double precision DEFAULT NULL) RETURNS bigint
   AS 'MODULE_PATHNAME', 'helios_hybrid_recompress' LANGUAGE C CALLED ON NULL INPUT;
@@ -29,12 +30,21 @@ CREATE FUNCTION heliosdb.hybrid_attribute(relation regclass, "column" name) RETU
 COMMENT ON FUNCTION heliosdb.hybrid_attribute(regclass, name) IS
   'number of a column, 0 for null; of heliosdb.hybrid_options, whose rows are renamed together with columns';
 
+CREATE FUNCTION heliosdb.hybrid_order_keys(relation regclass, order_by text) RETURNS smallint[]
+  AS 'MODULE_PATHNAME', 'helios_hybrid_order_keys' LANGUAGE C IMMUTABLE STRICT;
+COMMENT ON FUNCTION heliosdb.hybrid_order_keys(regclass, text) IS
+  'numbers and directions of the columns in a list; of heliosdb.hybrid_options, likewise';
+
 CREATE TABLE heliosdb.hybrid_options (
   relation regclass NOT NULL,
   "column" name,
   attribute smallint GENERATED ALWAYS AS (heliosdb.hybrid_attribute(relation, "column")) STORED,
   compression text,
   compression_level integer,
+  order_by text,
+  order_keys smallint[] GENERATED ALWAYS AS (heliosdb.hybrid_order_keys(relation, order_by)) STORED,
+  tier_column name,
+  tier_attribute smallint GENERATED ALWAYS AS (nullif(heliosdb.hybrid_attribute(relation, tier_column), 0::smallint)) STORED,
   PRIMARY KEY (relation, attribute)
 );
 COMMENT ON TABLE heliosdb.hybrid_options IS 'options of hybrid tables and their columns; see heliosdb.set_table_options() and heliosdb.set_column_options()';
@@ -42,15 +52,19 @@ COMMENT ON COLUMN heliosdb.hybrid_options."column" IS 'null: the table';
 COMMENT ON COLUMN heliosdb.hybrid_options.attribute IS 'number of the column; 0: the table';
 COMMENT ON COLUMN heliosdb.hybrid_options.compression IS 'null: the default';
 COMMENT ON COLUMN heliosdb.hybrid_options.compression_level IS 'of zstd; null: the default';
+COMMENT ON COLUMN heliosdb.hybrid_options.order_by IS 'of the table: the order in which chunks are made; null: as rows come';
+COMMENT ON COLUMN heliosdb.hybrid_options.order_keys IS 'number of each column in order_by, and its bits as in pg_index.indoption';
+COMMENT ON COLUMN heliosdb.hybrid_options.tier_column IS 'of the table: the column that tells the age of a row; null: none';
+COMMENT ON COLUMN heliosdb.hybrid_options.tier_attribute IS 'number of tier_column';
 GRANT SELECT ON heliosdb.hybrid_options TO PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('heliosdb.hybrid_options', '');
 
 CREATE FUNCTION heliosdb.set_table_options("table" regclass, compression text DEFAULT NULL,
-    compression_level integer DEFAULT NULL)
+    compression_level integer DEFAULT NULL, order_by text DEFAULT NULL, tier_column name DEFAULT NULL)
   RETURNS void
   AS 'MODULE_PATHNAME', 'helios_hybrid_set_table_options' LANGUAGE C CALLED ON NULL INPUT;
-COMMENT ON FUNCTION heliosdb.set_table_options(regclass, text, integer) IS
-  'sets how cold rows of a hybrid table are kept, from the next chunk on; null: the default';
+COMMENT ON FUNCTION heliosdb.set_table_options(regclass, text, integer, text, name) IS
+  'sets how cold rows of a hybrid table are kept and ordered, from the next chunk on, and which column tells their age; null: the default';
 
 CREATE FUNCTION heliosdb.set_column_options("table" regclass, "column" name, compression text DEFAULT NULL,
     compression_level integer DEFAULT NULL)
@@ -67,14 +81,14 @@ CREATE EVENT TRIGGER heliosdb_hybrid_options_drop ON sql_drop
 COMMENT ON EVENT TRIGGER heliosdb_hybrid_options_drop IS 'options of hybrid tables of heliosdb';
 ALTER EVENT TRIGGER heliosdb_hybrid_options_drop ENABLE ALWAYS;
 
-CREATE FUNCTION heliosdb.hybrid_options_rename() RETURNS event_trigger
-  AS 'MODULE_PATHNAME', 'helios_hybrid_options_rename' LANGUAGE C;
-COMMENT ON FUNCTION heliosdb.hybrid_options_rename() IS 'event trigger: options follow columns that are renamed';
-CREATE EVENT TRIGGER heliosdb_hybrid_options_rename ON ddl_command_end
+CREATE FUNCTION heliosdb.hybrid_options_follow() RETURNS event_trigger
+  AS 'MODULE_PATHNAME', 'helios_hybrid_options_follow' LANGUAGE C;
+COMMENT ON FUNCTION heliosdb.hybrid_options_follow() IS 'event trigger: options follow columns that are altered';
+CREATE EVENT TRIGGER heliosdb_hybrid_options_follow ON ddl_command_end
   WHEN TAG IN ('ALTER TABLE', 'ALTER MATERIALIZED VIEW', 'ALTER VIEW', 'ALTER FOREIGN TABLE', 'ALTER TYPE')
-  EXECUTE FUNCTION heliosdb.hybrid_options_rename();
-COMMENT ON EVENT TRIGGER heliosdb_hybrid_options_rename IS 'options of hybrid tables of heliosdb';
-ALTER EVENT TRIGGER heliosdb_hybrid_options_rename ENABLE ALWAYS;
+  EXECUTE FUNCTION heliosdb.hybrid_options_follow();
+COMMENT ON EVENT TRIGGER heliosdb_hybrid_options_follow IS 'options of hybrid tables of heliosdb';
+ALTER EVENT TRIGGER heliosdb_hybrid_options_follow ENABLE ALWAYS;
 
 -- What the cold part of tables looks like.
 CREATE FUNCTION heliosdb.table_chunks("table" regclass, OUT first_row bigint, OUT rows integer, OUT gone_rows integer,

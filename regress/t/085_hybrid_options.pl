@@ -15,30 +15,36 @@ $node->start;
 $node->safe_psql('postgres', q{
 	CREATE EXTENSION heliosdb;
 	CREATE SCHEMA "Other Place";
-	CREATE TABLE "Other Place"."Odd ""table" (gone int, "odd column" text, n int, t text COMPRESSION lz4) USING heliosdb;
+	CREATE TABLE "Other Place"."Odd ""table" (gone int, "odd column" text, n int, t text COMPRESSION lz4, "a day" date) USING heliosdb;
 	ALTER TABLE "Other Place"."Odd ""table" DROP COLUMN gone;
-	INSERT INTO "Other Place"."Odd ""table" SELECT 'x' || g % 9, g, 't' || g % 9 FROM generate_series(1, 3000) g;
-	SELECT heliosdb.set_table_options('"Other Place"."Odd ""table"', 'fast', 7);
+	INSERT INTO "Other Place"."Odd ""table" SELECT 'x' || g % 9, g, 't' || g % 9, '2024-01-01'::date + g FROM generate_series(1, 3000) g;
+	SELECT heliosdb.set_table_options('"Other Place"."Odd ""table"', 'fast', 7, '"odd column" DESC, n', 'a day');
 	ALTER TABLE "Other Place"."Odd ""table" ALTER "odd column" SET COMPRESSION fsst, ALTER n SET COMPRESSION "for";
 	CREATE MATERIALIZED VIEW summary USING heliosdb AS SELECT g AS id, 'v' || g % 5 AS v FROM generate_series(1, 2000) g;
 	SELECT heliosdb.set_column_options('summary', 'v', 'zstd', 11);
+	ALTER MATERIALIZED VIEW summary SET (order_by = 'v, id');
 	SELECT heliosdb.move_to_cold('"Other Place"."Odd ""table"', 'n < 1000');
 });
 
 my $options = q{
 	SELECT relation, "column", attribute - (SELECT count(*) FROM pg_attribute WHERE attrelid = relation AND attnum < attribute AND attisdropped AND attnum > 0),
-	       compression, compression_level
+	       compression, compression_level, order_by, (SELECT string_agg(attname, ' ' ORDER BY k) FROM generate_series(1, array_length(order_keys, 1), 2) k
+	         JOIN pg_attribute ON attrelid = relation AND attnum = order_keys[k]), tier_column, (SELECT attname FROM pg_attribute WHERE attrelid = relation AND attnum = tier_attribute)
 	FROM heliosdb.hybrid_options ORDER BY relation::text, attribute};
 my $before = $node->safe_psql('postgres', $options);
 is($before, <<'END' =~ s/\n\z//r, 'what is stored');
-"Other Place"."Odd ""table"||0|fast|7
-"Other Place"."Odd ""table"|odd column|1|fsst|
-"Other Place"."Odd ""table"|n|2|for|
-summary|v|2|zstd|11
+"Other Place"."Odd ""table"||0|fast|7|"odd column" DESC, n|odd column n|a day|a day
+"Other Place"."Odd ""table"|odd column|1|fsst|||||
+"Other Place"."Odd ""table"|n|2|for|||||
+summary||0|||v, id|v id||
+summary|v|2|zstd|11||||
 END
 
+my $order = q{
+	SELECT count(*) FROM (SELECT n, lag(n) OVER w AS last_n, "odd column" AS o, lag("odd column") OVER w AS last_o FROM "Other Place"."Odd ""table"
+	  WHERE (ctid::text::point)[0] >= 2147483648 WINDOW w AS (ORDER BY ctid)) r WHERE o > last_o OR o = last_o AND n < last_n};
 my $codecs = q{
-	SELECT heliosdb.move_to_cold('"Other Place"."Odd ""table"') > 0;
+	SELECT heliosdb.move_to_cold('"Other Place"."Odd ""table"', older_than => '1 s') > 0;
 	SELECT DISTINCT "column", codec FROM heliosdb.chunks WHERE relation = '"Other Place"."Odd ""table"'::regclass
 	  AND "column" IN ('odd column', 't') ORDER BY 1};
 
@@ -59,6 +65,7 @@ sub restores
 	}
 	is($node->safe_psql($name, $options), $before, "$name: options are back");
 	is($node->safe_psql($name, $codecs), "t\nodd column|fsst\nt|lz4", "$name: and are heeded");
+	is($node->safe_psql($name, $order), '0', "$name: rows are in order");
 	return;
 }
 
@@ -84,7 +91,7 @@ restores('unloaded', ['-Fc'], ['-j2']);
 is( $node->safe_psql('plain', q{
 		SELECT heliosdb.set_column_options('summary', 'v', 'dictionary');
 		ALTER TABLE summary ALTER v SET COMPRESSION rle;
-		SELECT compression FROM heliosdb.hybrid_options WHERE relation = 'summary'::regclass}), "\nrle", 'statements without preloading');
+		SELECT compression FROM heliosdb.hybrid_options WHERE relation = 'summary'::regclass ORDER BY attribute}), "\n\nrle", 'statements without preloading');
 
 # What workers have read is not known.
 my $parallel = q{

@@ -297,6 +297,14 @@ sub move
 
 sub some_to_move { return one_of('true', 'id % 2 = ' . any(2), 'kind < ' . any(20), 'id < ' . any(3000), 'note IS NOT NULL', 'mix(id, ' . salt() . ') % 3 = 0'); }
 
+# Has chunks be made in another order from now on, or in none.
+sub set_order
+{
+	my @by = map { $_ . one_of('', ' DESC', ' NULLS FIRST') } grep { any(6) == 0 } 'id', @columns;
+	sql('ALTER TABLE hybrid ' . (@by ? sprintf q{SET (order_by = '%s')}, join ', ', @by : 'RESET (order_by)'));
+	return "an order: @by";
+}
+
 # Sees to it that comparisons say something: a third of the rows is cold, some cold ones have ended.
 sub keep_cold
 {
@@ -327,6 +335,7 @@ my @changing = (
 	sub { any(3) ? 'ANALYZE %T' : "ALTER TABLE %T ADD COLUMN extra" . ++$extras . ' float8 DEFAULT random() * 0; ALTER TABLE %T ALTER COLUMN small TYPE int USING small + 0' });
 
 both($main, 'INSERT INTO %T (id, ' . columns() . ') SELECT i, ' . columns() . ' FROM generate_series(1, 1200) i, columns(i, 7) c ON CONFLICT DO NOTHING');
+set_order();
 ok(move('id % 5 > 0') > 0, 'rows move');
 both($main, 'UPDATE %T SET note = note || 1 WHERE id % 17 = 0');
 both($main, 'DELETE FROM %T WHERE id % 19 = 0');
@@ -344,6 +353,7 @@ for my $step (1 .. $steps)
 		sql(qq{SELECT heliosdb.move_to_hot('hybrid', \$\$$c\$\$)});
 		$what .= ", a move back: $c";
 	}
+	elsif ($kind < 59) { $what .= ', ' . set_order(); }
 	elsif ($kind < 61) { sql(q{SELECT heliosdb.recompress('hybrid'} . one_of('', ', 0', ', 0.1') . ')'); $what .= ', chunks made anew'; }
 	elsif ($kind < 72) { my $c = some_to_move(); move($c); $what .= ", a move: $c"; }
 	elsif ($kind < 77)
@@ -391,6 +401,11 @@ move('true');
 both($main, 'DELETE FROM %T WHERE id % 23 = 0');
 compare($main, 'the end');
 is(sql($share), 't', 'cold rows are there to the end');
+# What moves at once lies in its order.
+sql(q{SELECT heliosdb.move_to_hot('hybrid'); ALTER TABLE hybrid SET (order_by = 'kind DESC, note, id'); SELECT heliosdb.move_to_cold('hybrid')});
+is(sql(q{SELECT count(*) FROM (SELECT row_number() OVER (ORDER BY ctid) AS lies, row_number() OVER (ORDER BY kind DESC, note, id) AS belongs FROM hybrid
+	WHERE (ctid::text::point)[0] >= 2147483648) r WHERE lies <> belongs}), '0', 'chunks are in order');
+compare($main, 'in order');
 my $toast = sql(q{SELECT reltoastrelid::regclass FROM pg_class WHERE relname = 'hybrid'});
 isnt(sql("SELECT count(*) FROM $toast WHERE chunk_id BETWEEN 16 AND 16383 AND get_byte(chunk_data, 0) = 2"), '0', 'and such that have ended');
 unlink "/tmp/helios_differential_$$";

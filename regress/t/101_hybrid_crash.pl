@@ -87,7 +87,7 @@ sub pause_at
 # ---- kill -9 of a session at each point, and of the postmaster ----
 my $round = 0;
 sql(q{SELECT heliosdb.move_to_cold('items', 'id % 3 = 0')});
-for my $point (qw(hybrid_move_before_indexes hybrid_move_after_chunk hybrid_before_freeze hybrid_recompress_before_entry hybrid_recompress_after_chunk hybrid_vacuum_after_indexes))
+for my $point (qw(hybrid_move_before_sort hybrid_move_before_indexes hybrid_move_after_chunk hybrid_before_freeze hybrid_recompress_before_entry hybrid_recompress_after_chunk hybrid_vacuum_after_indexes))
 {
 	for my $victim (qw(session postmaster))
 	{
@@ -97,6 +97,7 @@ for my $point (qw(hybrid_move_before_indexes hybrid_move_after_chunk hybrid_befo
 		my $work = $point =~ /move/ ? q{SELECT heliosdb.move_to_cold('items')} : $point =~ /freeze/ ? "DELETE FROM items WHERE id = (SELECT min(id) FROM items WHERE (ctid::text::point)[0] >= 2147483648 AND id > $round * 90)"
 			: $point =~ /recompress/ ? q{SELECT heliosdb.recompress('items')} : 'VACUUM items';
 		$max_ctid = sql('SELECT max(ctid) FROM items');
+		sql('ALTER TABLE items ' . ($victim eq 'session' || $point =~ /sort/ ? q{SET (order_by = 'n DESC, id')} : 'RESET (order_by)'));
 		my ($session, $pid) = pause_at($point, $work);
 		my $offset = -s $node->logfile;
 		if ($victim eq 'postmaster')

@@ -121,6 +121,7 @@ DELETE FROM accounts WHERE id = :e;
 	mover => q{
 \set n random(1, 300)
 \set part random(0, 3)
+SELECT heliosdb.set_table_options('accounts', order_by => CASE WHEN :part > 1 THEN 'note DESC, id' END);
 SELECT heliosdb.move_to_cold('accounts', 'id % 4 <> ' || :part, :n);
 \sleep 20 ms
 },
@@ -139,8 +140,9 @@ for my $arguments ([ 5, map { "-f$dir/$_\@$weight{$_}" } sort keys %weight ], [ 
 {
 	my ($clients, @files) = @$arguments;
 	my ($in, $out, $err) = ('', '', '');
+	# A thread for each client: one that waits for a lock to prepare a statement would keep those from going on that have it.
 	push @runs, { out => \$out, err => \$err, name => "@files" };
-	$runs[-1]{run} = IPC::Run::start([ 'pgbench', '-n', '-M', 'prepared', '-c', $clients, '-T', $seconds, '--max-tries=200', @files, $node->connstr('postgres') ], '<', \$in, '>', \$out, '2>', \$err);
+	$runs[-1]{run} = IPC::Run::start([ 'pgbench', '-n', '-M', 'prepared', '-c', $clients, '-j', $clients, '-T', $seconds, '--max-tries=200', @files, $node->connstr('postgres') ], '<', \$in, '>', \$out, '2>', \$err);
 }
 for my $run (@runs)
 {

@@ -14,9 +14,9 @@ $node->init;
 $node->append_conf('postgresql.conf', "shared_preload_libraries = 'heliosdb'\nfsync = off");
 $node->start;
 $node->safe_psql('postgres', "CREATE EXTENSION heliosdb; CREATE TABLE g (id int PRIMARY KEY, t text) USING heliosdb; INSERT INTO g VALUES (1, 't');
-	SELECT heliosdb.set_table_options('g', 'zstd'); SELECT heliosdb.set_column_options('g', 't', 'lz4'); CREATE BRANCH b; USE BRANCH b; UPDATE g SET t = 'u'");
-is($node->safe_psql('postgres', q{SELECT amname, o.attribute, o.compression FROM pg_class c JOIN pg_am a ON a.oid = c.relam JOIN heliosdb.hybrid_options o ON o.relation = c.oid WHERE c.relname = 'g' AND c.oid <> 'g'::regclass ORDER BY 2}),
-	"heliosdb|0|zstd\nheliosdb|2|lz4", 'a copy is hybrid and has the options of the table');
+	SELECT heliosdb.set_table_options('g', 'zstd', order_by => 't DESC'); SELECT heliosdb.set_column_options('g', 't', 'lz4'); CREATE BRANCH b; USE BRANCH b; UPDATE g SET t = 'u'");
+is($node->safe_psql('postgres', q{SELECT amname, o.attribute, o.compression, o.order_by FROM pg_class c JOIN pg_am a ON a.oid = c.relam JOIN heliosdb.hybrid_options o ON o.relation = c.oid WHERE c.relname = 'g' AND c.oid <> 'g'::regclass ORDER BY 2}),
+	"heliosdb|0|zstd|t DESC\nheliosdb|2|lz4|", 'a copy is hybrid and has the options of the table');
 $node->safe_psql('postgres', 'DROP BRANCH b');
 is($node->safe_psql('postgres', 'SELECT DISTINCT relation FROM heliosdb.hybrid_options'), 'g', 'which go with it');
 $node->stop;

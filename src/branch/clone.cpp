@@ -264,7 +264,8 @@ Oid CloneTable(Oid model_oid, Oid schema, MapRelation map_sequence) {
   AttachSequences(model, clone, map_sequence);
   if (hybrid::IsHybrid(model))
     RunSql(psprintf("INSERT INTO heliosdb.hybrid_options (relation, \"column\", compression, "
-                    "compression_level) SELECT %u, \"column\", compression, compression_level FROM "
+                    "compression_level, order_by, tier_column) SELECT %u, \"column\", compression, "
+                    "compression_level, order_by, tier_column FROM "
                     "heliosdb.hybrid_options WHERE relation = %u",
                     clone, model_oid),
            SPI_OK_INSERT);

@@ -40,7 +40,9 @@ struct Load {
   uint64 rows;  // that the statement has inserted
   MemoryContext context;
   ChunkWriter *writer;  // null until enough rows have come
-  ChunkEntry entry;     // of the chunk that is gathered, if there are rows in the writer
+  OrderMark
+      *last;  // the row that was gathered last; null: the order does not matter, or not any more
+  ChunkEntry entry;  // of the chunk that is gathered, if there are rows in the writer
   Load *next;
 };
 
@@ -49,6 +51,42 @@ constinit pg::HookChain<ExecutorFinish_hook_type> executor_finish;
 
 bool HasGathered(const Load *load) { return load->writer != nullptr && load->writer->rows() > 0; }
 
+// Forgets what was known of the table: it may have been altered since.
+void ForgetTable(Load *load) {
+  if (load->writer != nullptr) load->writer->Destroy();
+  if (load->last != nullptr) load->last->Destroy();
+  load->writer = nullptr;
+  load->last = nullptr;
+}
+
+// Begins to gather rows of a table.
+void BeginGathering(Load *load, Relation rel) {
+  const MemoryContext caller = MemoryContextSwitchTo(load->context);
+  load->writer = ChunkWriter::Make(load->context, rel, PoliciesOf(rel), false);
+  const Order order = ReadOptions(rel, kWholeTable).order;
+  if (order.count > 0) load->last = OrderMark::Make(load->context, rel, order);
+  MemoryContextSwitchTo(caller);
+}
+
+// Tells once in a statement if its rows do not come in the order of the table.
+void WatchOrder(Load *load, Relation rel, TupleTableSlot *slot) {
+  if (!load->last->is_set() || load->last->Compare(slot->tts_values, slot->tts_isnull) >= 0) {
+    load->last->Set(slot->tts_values, slot->tts_isnull);
+    return;
+  }
+  load->last->Destroy();
+  load->last = nullptr;
+  const char *table = RelationGetRelationName(rel);
+  ereport(
+      NOTICE,
+      (errmsg("rows of table \"%s\" are stored in the order in which they come, not in that of its "
+              "order_by",
+              table),
+       errhint("INSERT INTO %s SELECT … sorts rows that are in another table; so does "
+               "heliosdb.move_to_cold() when they have been loaded as hot rows.",
+               table)));
+}
+
 // Finds what the current statement inserts into a table, or begins with it.
 Load *FindLoad(Relation rel, CommandId cid) {
   int count = 0;
@@ -56,6 +94,7 @@ Load *FindLoad(Relation rel, CommandId cid) {
     if (load->table == RelationGetRelid(rel)) {
       if (load->cid == cid && load->subtransaction == GetCurrentSubTransactionId()) return load;
       if (HasGathered(load)) FlushLoad(load->table);
+      ForgetTable(load);
       load->cid = cid;
       load->subtransaction = GetCurrentSubTransactionId();
       load->rows = 0;
@@ -165,24 +204,25 @@ void FlushLoads() {
   }
 }
 
+bool MayLoadColumns() {
+  return settings::CurrentHybridStorage() == settings::HybridStorage::kColumn;
+}
+
+// What is decoded has to be in heap pages.
+bool LoadsColumns(Relation rel) { return MayLoadColumns() && !RelationIsLogicallyLogged(rel); }
+
 bool LoadRow(Relation rel, TupleTableSlot *slot, CommandId cid, int options) {
-  if (settings::CurrentHybridStorage() != settings::HybridStorage::kColumn) return false;
-  // What is decoded, and what is to be frozen, has to be in heap pages.
-  if (RelationIsLogicallyLogged(rel) ||
-      (options & (TABLE_INSERT_FROZEN | TABLE_INSERT_NO_LOGICAL))) {
+  // What is to be frozen has to be in heap pages too.
+  if (!LoadsColumns(rel) || (options & (TABLE_INSERT_FROZEN | TABLE_INSERT_NO_LOGICAL)))
     return false;
-  }
   Load *load = FindLoad(rel, cid);
   if (load->rows++ < kHotRowsFirst) return false;
   slot_getallattrs(slot);
   if (IsTooLarge(RelationGetDescr(rel), slot)) return false;
   // The entry of a chunk has the command that is current; rows that count for an earlier one become hot.
   if (!HasGathered(load) && cid != GetCurrentCommandId(false)) return false;
-  if (load->writer == nullptr) {
-    const MemoryContext caller = MemoryContextSwitchTo(load->context);
-    load->writer = ChunkWriter::Make(load->context, rel, PoliciesOf(rel), false);
-    MemoryContextSwitchTo(caller);
-  }
+  if (load->writer == nullptr) BeginGathering(load, rel);
+  if (load->last != nullptr) WatchOrder(load, rel, slot);
   if (!HasGathered(load)) BeginChunk(load, rel);
   slot->tts_tid = TidOf(load->entry.first_row + load->writer->rows());
   slot->tts_tableOid = RelationGetRelid(rel);

@@ -21,6 +21,11 @@ namespace helios::hybrid {
 // Installs what ends loads with their statements and transactions.
 void InitDirectLoad();
 
+// Tells whether this session loads anything as columns; cheap.
+bool MayLoadColumns();
+// Tells whether it does so with large batches of a table.
+bool LoadsColumns(Relation rel);
+
 // Takes a row that is inserted, and gives it its identifier; false: it is to become hot.
 bool LoadRow(Relation rel, TupleTableSlot *slot, CommandId cid, int options);
 

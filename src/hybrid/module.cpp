@@ -3,6 +3,7 @@
 #include "hybrid/executor.hpp"
 #include "hybrid/explain.hpp"
 #include "hybrid/hybrid.hpp"
+#include "hybrid/load_order.hpp"
 #include "hybrid/reader_cache.hpp"
 #include "hybrid/statements.hpp"
 
@@ -14,6 +15,7 @@ void InitHybrid() {
   InitExplain();
   InitStatements();
   InitDirectLoad();
+  InitLoadOrder();
   InitReaderCache();
 }
 

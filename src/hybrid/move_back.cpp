@@ -92,9 +92,9 @@ HELIOS_FUNCTION(hybrid_move_to_hot) {
   if (PG_ARGISNULL(0)) PG_RETURN_NULL();
   Relation rel = OpenTableArgument(PG_GETARG_OID(0), ExclusiveLock);
   EState *estate = CreateExecutorState();
-  ExprState *condition = PG_ARGISNULL(1)
-                             ? nullptr
-                             : PrepareCondition(rel, text_to_cstring(PG_GETARG_TEXT_PP(1)), estate);
+  RowChoice choice = {};
+  if (!PG_ARGISNULL(1)) choice.condition = text_to_cstring(PG_GETARG_TEXT_PP(1));
+  ExprState *condition = PrepareChoice(rel, choice, estate);
   const uint64 moved = MoveToHot(rel, condition, GetPerTupleExprContext(estate));
   FreeExecutorState(estate);
   table_close(rel, NoLock);

@@ -10,8 +10,10 @@ extern "C" {
 #include "access/xact.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_type.h"
 #include "storage/lock.h"
 #include "utils/fmgroids.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 }
@@ -20,13 +22,25 @@ extern "C" {
 #undef Abs
 
 #include <algorithm>
+#include <string_view>
 
 namespace helios::hybrid {
 
 namespace {
 
 // Columns of heliosdb.hybrid_options.
-enum Place { kRelation = 1, kColumnName, kAttribute, kCompression, kLevel, kPlaces = kLevel };
+enum Place {
+  kRelation = 1,
+  kColumnName,
+  kAttribute,
+  kCompression,
+  kLevel,
+  kOrderBy,
+  kOrderKeys,
+  kTierColumn,
+  kTierAttribute,
+  kPlaces = kTierAttribute
+};
 
 // A row of it.
 struct Row {
@@ -57,6 +71,9 @@ Row Decode(HeapTuple tuple, TupleDesc desc) {
   if (!nulls[kCompression - 1])
     row.options.compression = TextDatumGetCString(values[kCompression - 1]);
   if (!nulls[kLevel - 1]) row.options.level = DatumGetInt32(values[kLevel - 1]);
+  if (!nulls[kOrderKeys - 1]) row.options.order = DecodeOrder(values[kOrderKeys - 1]);
+  if (!nulls[kTierAttribute - 1])
+    row.options.tier_column = DatumGetInt16(values[kTierAttribute - 1]);
   return row;
 }
 
@@ -72,7 +89,35 @@ HeapTuple Encode(const Row &row, TupleDesc desc) {
     values[kCompression - 1] = CStringGetTextDatum(row.options.compression);
   nulls[kLevel - 1] = !row.options.level;
   values[kLevel - 1] = Int32GetDatum(row.options.level.value_or(0));
+  const Order &order = row.options.order;
+  nulls[kOrderBy - 1] = nulls[kOrderKeys - 1] = order.count == 0;
+  if (order.count > 0) {
+    values[kOrderBy - 1] = CStringGetTextDatum(FormatOrder(row.relation, order));
+    values[kOrderKeys - 1] = EncodeOrder(order);
+  }
+  const AttrNumber tier = row.options.tier_column;
+  nulls[kTierColumn - 1] = nulls[kTierAttribute - 1] = tier == InvalidAttrNumber;
+  NameData tier_name = {};
+  if (tier != InvalidAttrNumber)
+    (void)namestrcpy(&tier_name, get_attname(row.relation, tier, false));
+  values[kTierColumn - 1] = NameGetDatum(&tier_name);
+  values[kTierAttribute - 1] = Int16GetDatum(tier);
   return heap_form_tuple(desc, values, nulls);
+}
+
+// Puts a row in the place of a tuple, or takes the tuple away if the row says nothing.
+void Replace(Relation table, HeapTuple tuple, const Row &row) {
+  if (row.options.IsEmpty()) {
+    CatalogTupleDelete(table, &tuple->t_self);
+    return;
+  }
+  HeapTuple formed = Encode(row, RelationGetDescr(table));
+  const auto values = [](HeapTuple of) {
+    return std::string_view(reinterpret_cast<const char *>(of->t_data) + of->t_data->t_hoff,
+                            of->t_len - of->t_data->t_hoff);
+  };
+  if (values(formed) != values(tuple)) CatalogTupleUpdate(table, &tuple->t_self, formed);
+  heap_freetuple(formed);
 }
 
 // Calls `visit` with every row of a relation (invalid: of all) and its tuple; the table stays locked.
@@ -108,7 +153,30 @@ void Apply(const Options &options, codec::Policy *policy) {
   if (options.level) policy->zstd_level = *options.level;
 }
 
-// Raises an error unless a table or column can be compressed so.
+// Tells whether a column can say how old a row is.
+bool TellsAge(Relation rel, AttrNumber column) {
+  switch (getBaseType(TupleDescAttr(RelationGetDescr(rel), column - 1)->atttypid)) {
+    case DATEOID:
+    case TIMESTAMPOID:
+    case TIMESTAMPTZOID:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// Raises an error unless a table can have such a column.
+void ValidateTierColumn(Relation rel, AttrNumber column) {
+  if (column == InvalidAttrNumber || TellsAge(rel, column)) return;
+  const FormData_pg_attribute *attribute = TupleDescAttr(RelationGetDescr(rel), column - 1);
+  ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+                  errmsg("column \"%s\" of table \"%s\", of type %s, cannot be tier_column",
+                         NameStr(attribute->attname), RelationGetRelationName(rel),
+                         format_type_be(attribute->atttypid)),
+                  errhint("Name a column of type date, timestamp or timestamptz.")));
+}
+
+// Raises an error unless a table or column can have such options.
 void Validate(Relation rel, AttrNumber attribute, const Options &options) {
   const char *table = RelationGetRelationName(rel);
   const FormData_pg_attribute *column =
@@ -117,11 +185,13 @@ void Validate(Relation rel, AttrNumber attribute, const Options &options) {
                                          : psprintf("column \"%s\" of table \"%s\"",
                                                     NameStr(column->attname), table);
   if (rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP) {
-    ereport(ERROR,
-            (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-             errmsg("temporary table \"%s\" cannot have options of compression", table),
-             errhint("SET heliosdb.default_compression and heliosdb.compression_level instead.")));
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("temporary table \"%s\" cannot have options", table),
+                    errhint("Settings tell how it is compressed: "
+                            "heliosdb.default_compression, heliosdb.compression_level.")));
   }
+  (void)KeysOf(rel, options.order);
+  ValidateTierColumn(rel, options.tier_column);
   if (options.level && (*options.level < 1 || *options.level > kMaxCompressionLevel)) {
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                     errmsg("invalid compression level %d for %s", *options.level, object),
@@ -175,9 +245,15 @@ Options ReadOptions(Relation rel, AttrNumber attribute) {
 
 void StoreOptions(Relation rel, AttrNumber attribute, const Options &options) {
   Validate(rel, attribute, options);
-  ForgetOptions(RelationGetRelid(rel), attribute);
+  const Oid relation = RelationGetRelid(rel);
+  ForEachRow(relation, RowExclusiveLock, [&](Relation table, HeapTuple tuple, const Row &row) {
+    if (row.attribute == attribute) CatalogTupleDelete(table, &tuple->t_self);
+  });
+  // Plans sort by the order, and live as long as what is known of the table.
+  CacheInvalidateRelcache(rel);
+  CommandCounterIncrement();
   if (options.IsEmpty()) return;
-  Row row = {RelationGetRelid(rel), attribute, {}, options};
+  Row row = {relation, attribute, {}, options};
   if (attribute != kWholeTable)
     row.column = TupleDescAttr(RelationGetDescr(rel), attribute - 1)->attname;
   Relation table = table_open(OwnRelation("hybrid_options"), RowExclusiveLock);
@@ -186,23 +262,44 @@ void StoreOptions(Relation rel, AttrNumber attribute, const Options &options) {
   CommandCounterIncrement();
 }
 
+AttrNumber TierColumnOf(Relation rel) {
+  const AttrNumber column = ReadOptions(rel, kWholeTable).tier_column;
+  if (column != InvalidAttrNumber) return column;
+  const char *name = RelationGetRelationName(rel);
+  ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                  errmsg("table \"%s\" has no column that tells the age of a row", name),
+                  errhint("ALTER TABLE %s SET (tier_column = …) names one of type date, timestamp "
+                          "or timestamptz.",
+                          name)));
+}
+
 void ForgetOptions(Oid relation, AttrNumber attribute) {
   ForEachRow(relation, RowExclusiveLock, [&](Relation table, HeapTuple tuple, const Row &row) {
-    if (attribute == kEveryColumn || row.attribute == attribute)
-      CatalogTupleDelete(table, &tuple->t_self);
+    Row left = row;
+    if (attribute == kEveryColumn || row.attribute == attribute) left.options = {};
+    if (left.options.tier_column == attribute) left.options.tier_column = InvalidAttrNumber;
+    if (left.options.order.Names(attribute)) left.options.order.count = 0;
+    Replace(table, tuple, left);
   });
   CommandCounterIncrement();
 }
 
-void RenameColumns() {
+void FollowColumns() {
   ForEachRow(InvalidOid, RowExclusiveLock, [](Relation table, HeapTuple tuple, const Row &row) {
-    // What others have renamed meanwhile is theirs to note.
-    if (row.attribute == kWholeTable || !IsLockedExclusively(row.relation)) return;
-    const char *name = get_attname(row.relation, row.attribute, true);
-    if (name == nullptr || namestrcmp(const_cast<Name>(&row.column), name) == 0) return;
+    // What others have done meanwhile is theirs to note.
+    if (!IsLockedExclusively(row.relation)) return;
     Row renamed = row;
-    (void)namestrcpy(&renamed.column, name);
-    CatalogTupleUpdate(table, &tuple->t_self, Encode(renamed, RelationGetDescr(table)));
+    if (row.attribute == kWholeTable) {
+      Relation rel = relation_open(row.relation, NoLock);
+      Options &options = renamed.options;
+      if (!CanSort(rel, options.order)) options.order.count = 0;
+      if (options.tier_column != InvalidAttrNumber && !TellsAge(rel, options.tier_column))
+        options.tier_column = InvalidAttrNumber;
+      relation_close(rel, NoLock);
+    } else if (const char *name = get_attname(row.relation, row.attribute, true); name != nullptr) {
+      (void)namestrcpy(&renamed.column, name);
+    }
+    Replace(table, tuple, renamed);
   });
 }
 

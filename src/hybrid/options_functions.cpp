@@ -46,13 +46,19 @@ void CheckEventTrigger(FunctionCallInfo fcinfo) {
 
 }  // namespace helios::hybrid
 
-// heliosdb.set_table_options(table regclass, compression text, compression_level integer) returns void
+// heliosdb.set_table_options(table regclass, compression text, compression_level integer, order_by text,
+//                            tier_column name) returns void
 HELIOS_FUNCTION(hybrid_set_table_options) {
   using namespace helios::hybrid;
   PreventCommandIfReadOnly("heliosdb.set_table_options()");
   if (PG_ARGISNULL(0)) RaiseNull("table");
   Relation rel = OpenTableArgument(PG_GETARG_OID(0), ShareUpdateExclusiveLock);
-  StoreOptions(rel, kWholeTable, OptionsAt(fcinfo, 1));
+  Options options = OptionsAt(fcinfo, 1);
+  if (!PG_ARGISNULL(3))
+    options.order = ParseOrder(RelationGetRelid(rel), text_to_cstring(PG_GETARG_TEXT_PP(3)));
+  if (!PG_ARGISNULL(4))
+    options.tier_column = FindColumn(RelationGetRelid(rel), NameStr(*PG_GETARG_NAME(4)));
+  StoreOptions(rel, kWholeTable, options);
   table_close(rel, NoLock);
   PG_RETURN_VOID();
 }
@@ -64,7 +70,8 @@ HELIOS_FUNCTION(hybrid_set_column_options) {
   if (PG_ARGISNULL(0)) RaiseNull("table");
   if (PG_ARGISNULL(1)) RaiseNull("column");
   Relation rel = OpenTableArgument(PG_GETARG_OID(0), ShareUpdateExclusiveLock);
-  StoreOptions(rel, FindColumn(rel, NameStr(*PG_GETARG_NAME(1))), OptionsAt(fcinfo, 2));
+  const AttrNumber column = FindColumn(RelationGetRelid(rel), NameStr(*PG_GETARG_NAME(1)));
+  StoreOptions(rel, column, OptionsAt(fcinfo, 2));
   table_close(rel, NoLock);
   PG_RETURN_VOID();
 }
@@ -74,11 +81,13 @@ HELIOS_FUNCTION(hybrid_attribute) {
   using namespace helios::hybrid;
   if (PG_ARGISNULL(0)) PG_RETURN_NULL();
   if (PG_ARGISNULL(1)) PG_RETURN_INT16(kWholeTable);
-  const AttrNumber attribute = get_attnum(PG_GETARG_OID(0), NameStr(*PG_GETARG_NAME(1)));
-  if (attribute > 0) PG_RETURN_INT16(attribute);
-  ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
-                  errmsg("column \"%s\" of relation \"%s\" does not exist",
-                         NameStr(*PG_GETARG_NAME(1)), get_rel_name(PG_GETARG_OID(0)))));
+  PG_RETURN_INT16(FindColumn(PG_GETARG_OID(0), NameStr(*PG_GETARG_NAME(1))));
+}
+
+// heliosdb.hybrid_order_keys(relation regclass, order_by text) returns smallint[]
+HELIOS_FUNCTION(hybrid_order_keys) {
+  using namespace helios::hybrid;
+  PG_RETURN_DATUM(EncodeOrder(ParseOrder(PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1)))));
 }
 
 HELIOS_FUNCTION(hybrid_options_drop) {
@@ -103,8 +112,8 @@ HELIOS_FUNCTION(hybrid_options_drop) {
   PG_RETURN_NULL();
 }
 
-HELIOS_FUNCTION(hybrid_options_rename) {
+HELIOS_FUNCTION(hybrid_options_follow) {
   helios::hybrid::CheckEventTrigger(fcinfo);
-  helios::hybrid::RenameColumns();
+  helios::hybrid::FollowColumns();
   PG_RETURN_NULL();
 }

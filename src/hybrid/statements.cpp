@@ -1,11 +1,12 @@
-// Compression in CREATE TABLE and ALTER TABLE of hybrid tables: what is ours is taken off the statement and becomes
-// options of the table and its columns.
+// Options in CREATE TABLE and ALTER TABLE of hybrid tables: what is ours is taken off the statement and becomes options
+// of the table and its columns.
 //
 //   COMPRESSION pglz, default   PostgreSQL's, for hot rows; default takes an option of ours away as well
 //   COMPRESSION lz4             PostgreSQL's where the type takes it, which cold rows follow (PoliciesOf)
 //   COMPRESSION …               ours
 //   WITH, SET, RESET (compression = …, compression_level = …)   ours; in the name space heliosdb if the statement was
 //                               ALTER TABLE … SET COMPRESSION …
+//   WITH, SET, RESET (order_by = …, tier_column = …)            ours, of tables
 #include "hybrid/statements.hpp"
 
 #include "hybrid/am.hpp"
@@ -45,16 +46,26 @@ constinit pg::HookChain<ProcessUtility_hook_type> chain;
 
 using Call = pg::UtilityCall;
 
+enum class Option { kCompression, kLevel, kOrderBy, kTierColumn };
+
+struct OptionName {
+  const char *name;
+  Option option;
+  bool of_columns;
+};
+constexpr OptionName kOptions[] = {{"compression", Option::kCompression, true},
+                                   {"compression_level", Option::kLevel, true},
+                                   {"order_by", Option::kOrderBy, false},
+                                   {"tier_column", Option::kTierColumn, false}};
+
 // An option that is to be set behind the statement.
 struct Change {
   const char *column;  // null: the table's
-  bool is_level;
+  Option option;
   char *value;  // null: the default
 };
 
 constexpr const char *kNameSpace = "heliosdb";
-constexpr const char *kCompression = "compression";
-constexpr const char *kLevel = "compression_level";
 
 void Note(List **changes, const Change &change) {
   auto *noted = static_cast<Change *>(palloc(sizeof(Change)));
@@ -69,7 +80,7 @@ bool Take(const char *column, char *name, Oid type, List **changes) {
   const bool is_default = strcmp(name, "default") == 0;
   if (strcmp(name, "pglz") == 0) return true;
   const bool is_stock = is_default || (is_lz4 && (!OidIsValid(type) || TypeIsToastable(type)));
-  Note(changes, {column, false, is_stock ? nullptr : name});
+  Note(changes, {column, Option::kCompression, is_stock ? nullptr : name});
   return is_stock;
 }
 
@@ -81,15 +92,20 @@ void TakeFrom(ColumnDef *column, List **changes) {
   if (!Take(column->colname, column->compression, type, changes)) column->compression = nullptr;
 }
 
-bool IsOurs(const DefElem *option) {
-  return (option->defnamespace == nullptr || strcmp(option->defnamespace, kNameSpace) == 0) &&
-         (strcmp(option->defname, kCompression) == 0 || strcmp(option->defname, kLevel) == 0);
+// Which option of ours a table, or a column, is given; null: none of ours.
+const OptionName *FindOurs(const DefElem *option, bool of_column) {
+  if (option->defnamespace != nullptr && strcmp(option->defnamespace, kNameSpace) != 0)
+    return nullptr;
+  for (const OptionName &known : kOptions) {
+    if ((known.of_columns || !of_column) && strcmp(option->defname, known.name) == 0) return &known;
+  }
+  return nullptr;
 }
 
-bool HasOurs(const List *options) {
+bool HasOurs(const List *options, bool of_column) {
   ListCell *cell;
   foreach (cell, options) {
-    if (IsOurs(lfirst_node(DefElem, cell))) return true;
+    if (FindOurs(lfirst_node(DefElem, cell), of_column) != nullptr) return true;
   }
   return false;
 }
@@ -100,31 +116,48 @@ List *TakeOptions(const char *column, List *options, List **changes) {
   ListCell *cell;
   foreach (cell, options) {
     auto *option = lfirst_node(DefElem, cell);
-    if (!IsOurs(option)) {
+    const OptionName *ours = FindOurs(option, column != nullptr);
+    if (ours == nullptr) {
       stock = lappend(stock, option);
       continue;
     }
     char *value = option->arg != nullptr ? defGetString(option) : nullptr;
     if (value != nullptr && strcmp(value, "default") == 0) value = nullptr;
-    Note(changes, {column, strcmp(option->defname, kLevel) == 0, value});
+    Note(changes, {column, ours->option, value});
   }
   return stock;
 }
 
+// Lays one change over options.
+void Apply(Oid relation, const Change &change, Options *options) {
+  char *value = change.value;
+  switch (change.option) {
+    case Option::kCompression:
+      options->compression = value;
+      break;
+    case Option::kLevel:
+      options->level.reset();
+      if (value != nullptr) options->level = pg_strtoint32(value);
+      break;
+    case Option::kOrderBy:
+      options->order = value != nullptr ? ParseOrder(relation, value) : Order{};
+      break;
+    case Option::kTierColumn:
+      options->tier_column = value != nullptr ? FindColumn(relation, value) : InvalidAttrNumber;
+      break;
+  }
+}
+
 // Stores what was noted.
 void Store(Relation rel, List *changes) {
+  const Oid relation = RelationGetRelid(rel);
   ListCell *cell;
   foreach (cell, changes) {
     const auto *change = static_cast<const Change *>(lfirst(cell));
     const AttrNumber attribute =
-        change->column != nullptr ? FindColumn(rel, change->column) : kWholeTable;
+        change->column != nullptr ? FindColumn(relation, change->column) : kWholeTable;
     Options options = ReadOptions(rel, attribute);
-    if (change->is_level) {
-      options.level.reset();
-      if (change->value != nullptr) options.level = pg_strtoint32(change->value);
-    } else {
-      options.compression = change->value;
-    }
+    Apply(relation, *change, &options);
     StoreOptions(rel, attribute, options);
   }
 }
@@ -134,8 +167,12 @@ Oid TypeOf(Oid relation, const char *column) {
   return attribute > 0 ? get_atttype(relation, attribute) : InvalidOid;
 }
 
+bool IsOfColumn(const AlterTableCmd *command) {
+  return command->subtype == AT_SetOptions || command->subtype == AT_ResetOptions;
+}
+
 // Tells whether a statement may have something of ours.
-bool NamesCompression(const AlterTableStmt *alter) {
+bool MayHaveOurs(const AlterTableStmt *alter) {
   ListCell *cell;
   foreach (cell, alter->cmds) {
     const auto *command = lfirst_node(AlterTableCmd, cell);
@@ -149,7 +186,7 @@ bool NamesCompression(const AlterTableStmt *alter) {
       case AT_ResetRelOptions:
       case AT_SetOptions:
       case AT_ResetOptions:
-        if (HasOurs(castNode(List, command->def))) return true;
+        if (HasOurs(castNode(List, command->def), IsOfColumn(command))) return true;
         break;
       default:
         break;
@@ -163,7 +200,7 @@ bool HasCarrier(const AlterTableStmt *alter) {
   const auto *command = linitial_node(AlterTableCmd, alter->cmds);
   if (command->subtype != AT_SetRelOptions && command->subtype != AT_SetOptions) return false;
   const auto *option = linitial_node(DefElem, castNode(List, command->def));
-  return option->defnamespace != nullptr && IsOurs(option);
+  return option->defnamespace != nullptr && FindOurs(option, IsOfColumn(command)) != nullptr;
 }
 
 // Takes what is ours off a subcommand, and tells whether anything is left of it.
@@ -178,7 +215,7 @@ bool TakeFrom(AlterTableCmd *command, Oid relation, List **changes) {
     case AT_ResetRelOptions:
     case AT_SetOptions:
     case AT_ResetOptions: {
-      if (!HasOurs(castNode(List, command->def))) return true;
+      if (!HasOurs(castNode(List, command->def), IsOfColumn(command))) return true;
       List *stock = TakeOptions(command->name, castNode(List, command->def), changes);
       command->def = reinterpret_cast<Node *>(stock);
       return stock != NIL;
@@ -215,8 +252,8 @@ void Alter(const Call &call, AlterTableStmt *original) {
   table_close(rel, NoLock);
 }
 
-bool NamesCompression(const CreateStmt *create) {
-  if (HasOurs(create->options)) return true;
+bool MayHaveOurs(const CreateStmt *create) {
+  if (HasOurs(create->options, false)) return true;
   ListCell *cell;
   foreach (cell, create->tableElts) {
     const auto *column = static_cast<const ColumnDef *>(lfirst(cell));
@@ -263,10 +300,10 @@ void OnUtility(PlannedStmt *planned, const char *text, bool read_only,
   Node *statement = planned->utilityStmt;
   if (IsA(statement, AlterTableStmt)) {
     auto *alter = reinterpret_cast<AlterTableStmt *>(statement);
-    if (NamesCompression(alter)) return Alter(call, alter);
+    if (MayHaveOurs(alter)) return Alter(call, alter);
   } else if (IsA(statement, CreateStmt)) {
     const auto *create = reinterpret_cast<const CreateStmt *>(statement);
-    if (NamesCompression(create) && CreatesHybrid(create)) return Create(call, create);
+    if (MayHaveOurs(create) && CreatesHybrid(create)) return Create(call, create);
   }
   call.GoOn(chain);
 }

@@ -4,7 +4,9 @@
 #include "pg/pg.hpp"
 
 extern "C" {
+#include "datatype/timestamp.h"
 #include "nodes/execnodes.h"
+#include "nodes/parsenodes.h"
 #include "storage/lockdefs.h"
 #include "utils/rel.h"
 }
@@ -21,9 +23,20 @@ Relation OpenTableArgument(Oid table, LOCKMODE lock);
 [[noreturn]] void RaiseNotHybrid(Relation rel);
 
 // Finds a column of a table by its name; an error if there is none.
-AttrNumber FindColumn(Relation rel, const char *name);
+AttrNumber FindColumn(Oid table, const char *name);
 
-// Prepares a condition on the rows of a table, as a user has written it: an expression without subqueries.
-ExprState *PrepareCondition(Relation rel, const char *text, EState *estate);
+// Parses a SELECT around what a user has written; null: it has become more than a list of results and an order. Errors
+// point into the text.
+SelectStmt *ParseSelect(const char *text);
+
+// Which rows of a table a function takes: those that fit all of it.
+struct RowChoice {
+  const char *condition;   // an expression without subqueries, as a user has written it; null: any
+  AttrNumber tier_column;  // 0: rows of any age
+  TimestampTz before;      // what its value is before
+};
+
+// Prepares a choice; null: all rows.
+ExprState *PrepareChoice(Relation rel, const RowChoice &choice, EState *estate);
 
 }  // namespace helios::hybrid
