@@ -12,6 +12,7 @@
 extern "C" {
 #include "access/sysattr.h"
 #include "access/table.h"
+#include "catalog/pg_am_d.h"
 #include "executor/executor.h"
 #include "nodes/execnodes.h"
 #include "nodes/nodeFuncs.h"
@@ -32,6 +33,9 @@ constinit pg::HookChain<ExecutorStart_hook_type> executor_start;
 constinit pg::HookChain<ExecutorRun_hook_type> executor_run;
 constinit pg::HookChain<set_rel_pathlist_hook_type> set_rel_pathlist;
 
+// Says whether an index may give rows that do not fit its condition, so that the scan looks at their columns.
+bool IsLossy(Relation index) { return index == nullptr || index->rd_rel->relam != BTREE_AM_OID; }
+
 // Tells the slot of a scan which columns its plan node reads.
 void TellColumns(ScanState *state) {
   TupleTableSlot *slot = state->ss_ScanTupleSlot;
@@ -43,11 +47,12 @@ void TellColumns(ScanState *state) {
       AddColumnsOf(reinterpret_cast<Node *>(scan->plan.targetlist), scan->scanrelid, &columns) &&
       AddColumnsOf(reinterpret_cast<Node *>(scan->plan.qual), scan->scanrelid, &columns);
   if (known && IsA(scan, IndexScan)) {
-    known = AddColumnsOf(
-        reinterpret_cast<Node *>(reinterpret_cast<const IndexScan *>(scan)->indexqualorig),
-        scan->scanrelid, &columns);
-    known = known && AddColumnsOf(reinterpret_cast<Node *>(
-                                      reinterpret_cast<const IndexScan *>(scan)->indexorderbyorig),
+    const auto *index_scan = reinterpret_cast<const IndexScan *>(scan);
+    if (IsLossy(reinterpret_cast<IndexScanState *>(state)->iss_RelationDesc)) {
+      known = AddColumnsOf(reinterpret_cast<Node *>(index_scan->indexqualorig), scan->scanrelid,
+                           &columns);
+    }
+    known = known && AddColumnsOf(reinterpret_cast<Node *>(index_scan->indexorderbyorig),
                                   scan->scanrelid, &columns);
   } else if (known && IsA(scan, BitmapHeapScan)) {
     known = AddColumnsOf(
@@ -56,7 +61,7 @@ void TellColumns(ScanState *state) {
   } else if (known && !IsA(scan, SeqScan) && !IsA(scan, SampleScan)) {
     known = false;
   }
-  AsHybridSlot(slot)->needed = known ? columns : nullptr;
+  ReadColumns(slot, known ? columns : nullptr);
   MemoryContextSwitchTo(caller);
 }
 
