@@ -23,8 +23,8 @@ bool AddColumnsOf(Node *expressions, Index varno, Bitmapset **columns);
 // The columns that an index is made of; null: all.
 Bitmapset *ColumnsOfIndex(IndexInfo *info);
 
-// Lists those of a table's columns that are in the set (null: in no matter which) and are not dropped, by attnum - 1, in
-// an array of the current context.
+// Lists a table's columns that are in the set (null: all) and not dropped, by attnum - 1, in an array of the current
+// context.
 std::span<const int> ListColumns(TupleDesc tupdesc, const Bitmapset *columns);
 
 }  // namespace helios::hybrid

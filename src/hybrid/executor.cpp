@@ -5,6 +5,7 @@
 #include "hybrid/columns.hpp"
 #include "hybrid/cost.hpp"
 #include "hybrid/hybrid.hpp"
+#include "hybrid/size.hpp"
 #include "hybrid/slot.hpp"
 #include "pg/compat.hpp"
 #include "pg/hooks.hpp"
@@ -40,6 +41,10 @@ bool IsLossy(Relation index) { return index == nullptr || index->rd_rel->relam !
 void TellColumns(ScanState *state) {
   TupleTableSlot *slot = state->ss_ScanTupleSlot;
   if (slot == nullptr || !IsHybridSlot(slot)) return;
+  // Of hot rows all columns are there; those of rows that become cold meanwhile may be read, too.
+  if (state->ss_currentRelation == nullptr || ColdSizeOf(state->ss_currentRelation).rows == 0) {
+    return;
+  }
   const auto *scan = reinterpret_cast<const Scan *>(state->ps.plan);
   const MemoryContext caller = MemoryContextSwitchTo(slot->tts_mcxt);
   Bitmapset *columns = nullptr;

@@ -29,7 +29,7 @@ namespace helios::hybrid {
 namespace {
 
 // Chunks of a table that a scan remembers: rows of a join come from any of them in turn.
-constexpr uint32 kFoundChunks = 64;
+constexpr uint32 kFoundPairs = 64;
 
 // heapam's state of fetches by an index; and from the first cold row on the store, and the chunks that were found in it
 // under the snapshot of the scan.
@@ -43,6 +43,17 @@ struct HybridFetch {
 
 HybridFetch *AsHybridFetch(IndexFetchTableData *fetch) {
   return reinterpret_cast<HybridFetch *>(fetch);
+}
+
+// Where what is known of a row's chunk is, or is to be put. As many rows as a chunk may have lie in two chunks, mostly:
+// there is a pair of places for them.
+FoundChunk *PlaceOf(FoundChunk *found, RowNumber row) {
+  FoundChunk *pair = &found[row / kMaxChunkRows % kFoundPairs * 2];
+  for (FoundChunk *place : {pair, pair + 1}) {
+    if (row - place->entry.first_row < place->entry.rows) return place;
+  }
+  pair[1] = pair[0];
+  return pair;
 }
 
 void StoreFound(const Store &store, const ItemPointerData &tid, TupleTableSlot *slot,
@@ -235,10 +246,10 @@ bool FetchIndexTuple(IndexFetchTableData *base, ItemPointer tid, Snapshot snapsh
   if (fetch->found == nullptr) {
     fetch->store = OpenStore(base->rel, AccessShareLock);
     fetch->found = static_cast<FoundChunk *>(
-        MemoryContextAllocZero(GetMemoryChunkContext(fetch), kFoundChunks * sizeof(FoundChunk)));
+        MemoryContextAllocZero(GetMemoryChunkContext(fetch), 2 * kFoundPairs * sizeof(FoundChunk)));
   }
   if (fetch->store.toast == nullptr) return false;
-  FoundChunk *found = &fetch->found[RowOf(*tid) / kMaxChunkRows % kFoundChunks];
+  FoundChunk *found = PlaceOf(fetch->found, RowOf(*tid));
   if (!FetchColdRow(fetch->store, *tid, snapshot, slot, found)) return false;
   fetch->counts.cold_rows++;
   if (found->entry.blob != fetch->counted) fetch->counts.chunks++;
