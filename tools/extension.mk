@@ -47,7 +47,8 @@ IS_CLANG := $(findstring clang,$(shell $(CXX) --version))
 WERROR ?= $(DEV)
 SANITIZERS := $(if $(filter 1,$(SANITIZE)),-fsanitize=undefined -fno-sanitize-recover=undefined)
 SHLIB_LINK += $(SANITIZERS)
-HELIOS_CXXFLAGS = $(CXXFLAGS) -std=c++20 -O2 -Wall -Wextra \
+# No function of the library is replaced from outside, so that all may be inlined.
+HELIOS_CXXFLAGS = $(CXXFLAGS) -std=c++20 -O2 -fno-semantic-interposition -Wall -Wextra \
 	$(if $(filter 1,$(WERROR)),-Werror) $(if $(filter 1,$(DEV)),-DHELIOS_DEV) \
 	$(if $(IS_CLANG),-Wno-register -Wno-unknown-warning-option,-fno-gnu-unique) -ffile-prefix-map=$(TOP)/= \
 	-I$(TOP)/src -isystem /usr/include/eigen3 $(SANITIZERS) $(COPT)

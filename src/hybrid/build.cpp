@@ -260,7 +260,7 @@ double BuildIndexRange(Relation table, Relation index, IndexInfo *info, bool all
   build.estate = CreateExecutorState();
   build.context = GetPerTupleExprContext(build.estate);
   build.slot = table_slot_create(table, nullptr);
-  AsHybridSlot(build.slot)->needed = ColumnsOfIndex(info);
+  ReadColumns(build.slot, ColumnsOfIndex(info));
   build.context->ecxt_scantuple = build.slot;
   build.predicate = ExecPrepareQual(info->ii_Predicate, build.estate);
   if (!info->ii_Concurrent) build.oldest_xmin = GetOldestNonRemovableTransactionId(table);

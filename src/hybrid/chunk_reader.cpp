@@ -25,8 +25,10 @@ constexpr uint32 kVectorRows = codec::kVectorValues;
 constexpr uint32 kMaxVectors = kMaxChunkRows / kVectorRows;
 constexpr uint32 kNoVector = PG_UINT32_MAX;
 constexpr uint32 kWordsPerVector = kVectorRows / 64;
-// So many single reads of a vector cost about what decoding it does.
-constexpr uint32 kSparseReads = 8;
+// So many single reads of a vector cost about what decoding it does: of values that are passed by value, and of others,
+// which have to be made one by one in either way.
+constexpr uint32 kSparseReads = 16;
+constexpr uint32 kSparseReadsByReference = 64;
 
 }  // namespace
 
@@ -43,6 +45,7 @@ struct ChunkReader::Column {
   uint32 vector;                   // that `values` and `nulls` are of
   uint32 single_reads;             // of other vectors since
   uint32 single_vector;            // the last of them
+  uint32 most_single_reads;        // before a vector is decoded as a whole
   Datum *values;
   bool *nulls;
   MemoryContext vector_context;  // what `values` point to
@@ -121,6 +124,7 @@ ChunkReader::Column *ChunkReader::Prepare(int attribute) {
                                                 : TupleDescAttr(tupdesc_, attribute - 1)->attlen;
   if (column->entry != nullptr) {
     column->form = column->entry->form;
+    column->most_single_reads = IsByValue(column->form) ? kSparseReads : kSparseReadsByReference;
     if (attribute > 0 && column->entry->nulls < meta_.header->rows) {
       const Form expected = FormOf(*TupleDescAttr(tupdesc_, attribute - 1));
       const Form stored = column->form == Form::kNumeric ? Form::kVarlena : column->form;
@@ -319,33 +323,12 @@ void ChunkReader::DecodeOne(Column *column, uint32 position, Datum *value, bool 
   MemoryContextSwitchTo(caller);
 }
 
-void ChunkReader::ForgetNeeded() {
-  if (listed_ != nullptr) pfree(listed_);
-  listed_ = nullptr;
-}
-
-// Lists the columns that somebody looks at, once for a set of them.
-void ChunkReader::ListNeeded(const Bitmapset *needed) {
-  if (needed == listed_for_ && listed_ != nullptr) return;
-  if (listed_ == nullptr) {
-    listed_ = static_cast<int *>(MemoryContextAlloc(context_, (tupdesc_->natts + 1) * sizeof(int)));
-  }
-  listed_count_ = 0;
-  for (int a = 0; a < tupdesc_->natts; a++) {
-    if (TupleDescAttr(tupdesc_, a)->attisdropped) continue;
-    if (needed == nullptr || bms_is_member(a, needed)) listed_[listed_count_++] = a;
-  }
-  listed_for_ = needed;
-}
-
-void ChunkReader::GetColumns(uint32 position, int from, int to, const Bitmapset *needed,
+void ChunkReader::GetColumns(uint32 position, int from, int to, std::span<const int> columns,
                              Datum *values, bool *nulls) {
-  ListNeeded(needed);
   const uint32 vector = position / kVectorRows;
   const uint32 row = position % kVectorRows;
   memset(nulls + from, true, to - from);
-  for (int i = 0; i < listed_count_; i++) {
-    const int a = listed_[i];
+  for (const int a : columns) {
     if (a < from) continue;
     if (a >= to) break;
     Column *column = ColumnOf(a + 1);
@@ -366,7 +349,7 @@ bool ChunkReader::Fetch(Column *column, int a, uint32 position, Datum *value, bo
   if (sparse_) {
     if (column->single_vector != vector) column->single_reads = 0;
     column->single_vector = vector;
-    if (column->single_reads++ < kSparseReads) {
+    if (column->single_reads++ < column->most_single_reads) {
       DecodeOne(column, position, value, isnull);
       return false;
     }

@@ -9,12 +9,13 @@
 
 extern "C" {
 #include "access/tupdesc.h"
-#include "nodes/bitmapset.h"
 #include "utils/rel.h"
 }
 #undef Min
 #undef Max
 #undef Abs
+
+#include <span>
 
 namespace helios::hybrid {
 
@@ -26,8 +27,6 @@ class ChunkReader {
   void Destroy();
   // Tells under which pointer the table is open now.
   void UseRelation(Relation rel) { rel_ = rel; }
-  // Forgets which columns the last borrower looked at.
-  void ForgetNeeded();
 
   // Opens a chunk; nothing happens if it is open.
   void Open(const ChunkEntry &entry);
@@ -38,8 +37,8 @@ class ChunkReader {
   const ChunkMeta &meta() const { return meta_; }
 
   // Fills columns [from, to) of a row: values by reference belong to the reader until rows of another
-  // vector of the column are asked for. Columns that are not in `needed` are null.
-  void GetColumns(uint32 position, int from, int to, const Bitmapset *needed, Datum *values,
+  // vector of the column are asked for. Columns that are not in `columns` (ListColumns) are null.
+  void GetColumns(uint32 position, int from, int to, std::span<const int> columns, Datum *values,
                   bool *nulls);
 
   TransactionId CreatorOf(uint32 position);
@@ -66,7 +65,6 @@ class ChunkReader {
   Column *ColumnOf(int attribute);
   Column *Prepare(int attribute);
   void Load(Column *column);
-  void ListNeeded(const Bitmapset *needed);
   bool Fetch(Column *column, int a, uint32 position, Datum *value, bool *isnull);
   void Decode(Column *column, uint32 vector);
   void DecodeOne(Column *column, uint32 position, Datum *value, bool *isnull);
@@ -80,9 +78,6 @@ class ChunkReader {
   TupleDesc tupdesc_;
   ChunkEntry entry_;
   ChunkMeta meta_;
-  const Bitmapset *listed_for_ = nullptr;
-  int *listed_ = nullptr;  // columns that are needed, by attnum - 1
-  int listed_count_ = 0;
   Size bytes_ = 0;
   bool open_ = false;
   bool sparse_ = false;

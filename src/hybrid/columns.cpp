@@ -43,4 +43,14 @@ Bitmapset *ColumnsOfIndex(IndexInfo *info) {
   return columns;
 }
 
+std::span<const int> ListColumns(TupleDesc tupdesc, const Bitmapset *columns) {
+  auto *list = static_cast<int *>(palloc((tupdesc->natts + 1) * sizeof(int)));
+  size_t count = 0;
+  for (int a = 0; a < tupdesc->natts; a++) {
+    if (TupleDescAttr(tupdesc, a)->attisdropped) continue;
+    if (columns == nullptr || bms_is_member(a, columns)) list[count++] = a;
+  }
+  return {list, count};
+}
+
 }  // namespace helios::hybrid

@@ -5,6 +5,7 @@
 #include "hybrid/columns.hpp"
 #include "hybrid/cost.hpp"
 #include "hybrid/hybrid.hpp"
+#include "hybrid/size.hpp"
 #include "hybrid/slot.hpp"
 #include "pg/compat.hpp"
 #include "pg/hooks.hpp"
@@ -12,6 +13,7 @@
 extern "C" {
 #include "access/sysattr.h"
 #include "access/table.h"
+#include "catalog/pg_am_d.h"
 #include "executor/executor.h"
 #include "nodes/execnodes.h"
 #include "nodes/nodeFuncs.h"
@@ -32,10 +34,17 @@ constinit pg::HookChain<ExecutorStart_hook_type> executor_start;
 constinit pg::HookChain<ExecutorRun_hook_type> executor_run;
 constinit pg::HookChain<set_rel_pathlist_hook_type> set_rel_pathlist;
 
+// Says whether an index may give rows that do not fit its condition, so that the scan looks at their columns.
+bool IsLossy(Relation index) { return index == nullptr || index->rd_rel->relam != BTREE_AM_OID; }
+
 // Tells the slot of a scan which columns its plan node reads, and of which rows.
 void TellNeeds(ScanState *state) {
   TupleTableSlot *slot = state->ss_ScanTupleSlot;
   if (slot == nullptr || !IsHybridSlot(slot)) return;
+  // Of hot rows all columns are there; those of rows that become cold meanwhile may be read, too.
+  if (state->ss_currentRelation == nullptr || ColdSizeOf(state->ss_currentRelation).rows == 0) {
+    return;
+  }
   const auto *scan = reinterpret_cast<const Scan *>(state->ps.plan);
   const MemoryContext caller = MemoryContextSwitchTo(slot->tts_mcxt);
   Bitmapset *columns = nullptr;
@@ -43,11 +52,12 @@ void TellNeeds(ScanState *state) {
       AddColumnsOf(reinterpret_cast<Node *>(scan->plan.targetlist), scan->scanrelid, &columns) &&
       AddColumnsOf(reinterpret_cast<Node *>(scan->plan.qual), scan->scanrelid, &columns);
   if (known && IsA(scan, IndexScan)) {
-    known = AddColumnsOf(
-        reinterpret_cast<Node *>(reinterpret_cast<const IndexScan *>(scan)->indexqualorig),
-        scan->scanrelid, &columns);
-    known = known && AddColumnsOf(reinterpret_cast<Node *>(
-                                      reinterpret_cast<const IndexScan *>(scan)->indexorderbyorig),
+    const auto *index_scan = reinterpret_cast<const IndexScan *>(scan);
+    if (IsLossy(reinterpret_cast<IndexScanState *>(state)->iss_RelationDesc)) {
+      known = AddColumnsOf(reinterpret_cast<Node *>(index_scan->indexqualorig), scan->scanrelid,
+                           &columns);
+    }
+    known = known && AddColumnsOf(reinterpret_cast<Node *>(index_scan->indexorderbyorig),
                                   scan->scanrelid, &columns);
   } else if (known && IsA(scan, BitmapHeapScan)) {
     known = AddColumnsOf(
@@ -56,7 +66,7 @@ void TellNeeds(ScanState *state) {
   } else if (known && !IsA(scan, SeqScan) && !IsA(scan, SampleScan)) {
     known = false;
   }
-  AsHybridSlot(slot)->needed = known ? columns : nullptr;
+  ReadColumns(slot, known ? columns : nullptr);
   if (IsA(scan, SeqScan)) AsHybridSlot(slot)->filter = MakeChunkFilter(state);
   MemoryContextSwitchTo(caller);
 }

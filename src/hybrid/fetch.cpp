@@ -22,22 +22,38 @@ extern "C" {
 #undef Max
 #undef Abs
 
+#include <algorithm>
+
 namespace helios::hybrid {
 
 namespace {
 
-// heapam's state of fetches by an index, and the store while there are cold rows among them.
+// Chunks of a table that a scan remembers: rows of a join come from any of them in turn.
+constexpr uint32 kFoundPairs = 64;
+
+// heapam's state of fetches by an index; and from the first cold row on the store, and the chunks that were found in it
+// under the snapshot of the scan.
 struct HybridFetch {
   IndexFetchHeapData heap;
-  bool store_open;
   Store store;
-  ChunkEntry chunk;
-  Oid counted;  // the chunk that was read last
+  FoundChunk *found;  // null: no cold row yet
+  Oid counted;        // the chunk that was read last
   ReadCounts counts;
 };
 
 HybridFetch *AsHybridFetch(IndexFetchTableData *fetch) {
   return reinterpret_cast<HybridFetch *>(fetch);
+}
+
+// Where what is known of a row's chunk is, or is to be put. As many rows as a chunk may have lie in two chunks, mostly:
+// there is a pair of places for them.
+FoundChunk *PlaceOf(FoundChunk *found, RowNumber row) {
+  FoundChunk *pair = &found[row / kMaxChunkRows % kFoundPairs * 2];
+  for (FoundChunk *place : {pair, pair + 1}) {
+    if (row - place->entry.first_row < place->entry.rows) return place;
+  }
+  pair[1] = pair[0];
+  return pair;
 }
 
 void StoreFound(const Store &store, const ItemPointerData &tid, TupleTableSlot *slot,
@@ -83,34 +99,53 @@ TransactionId MoverOf(Relation rel, const ItemPointerData &tid) {
   return mover;
 }
 
+// Finds the chunk that holds a row.
+bool FindChunk(const Store &store, RowNumber row, Snapshot snapshot, FoundChunk *found) {
+  *found = {};
+  if (FindEntry(store, row, snapshot, &found->entry)) return true;
+  *found = {};
+  return false;
+}
+
+// Says whether the MVCC snapshot sees a row of a chunk that it sees, and notes for which others that goes, too.
+bool IsAliveIn(const Store &store, RowNumber row, Snapshot snapshot, bool look_ahead,
+               FoundChunk *found) {
+  if (row >= found->alive_from && row < found->alive_to) return true;
+  RowNumber end = look_ahead ? found->entry.first_row + found->entry.rows : row + 1;
+  if (!IsAlive(store, row, snapshot, &end)) return false;
+  const bool joins = row < found->alive_from && end >= found->alive_from;
+  found->alive_to = joins ? std::max(end, found->alive_to) : end;
+  found->alive_from = row;
+  return true;
+}
+
 }  // namespace
 
 bool FetchColdRow(const Store &store, const ItemPointerData &tid, Snapshot snapshot,
-                  TupleTableSlot *slot, ChunkEntry *chunk) {
+                  TupleTableSlot *slot, FoundChunk *found) {
   const RowNumber row = RowOf(tid);
+  const bool mvcc = IsMVCCSnapshot(snapshot);
+  const ChunkEntry &chunk = found->entry;
+  const bool known = mvcc && row - chunk.first_row < chunk.rows;
+  if (!known && !FindChunk(store, row, snapshot, found)) return false;
   const bool dirty = snapshot->snapshot_type == SNAPSHOT_DIRTY;
-  TransactionId creator = InvalidTransactionId;
-  if (!IsMVCCSnapshot(snapshot) || row - chunk->first_row >= chunk->rows) {
-    chunk->rows = 0;
-    if (!FindEntry(store, row, snapshot, chunk)) {
-      chunk->rows = 0;
-      return false;
-    }
-    if (dirty) creator = snapshot->xmin;
-    if (!OidIsValid(chunk->blob) && TransactionIdIsCurrentTransactionId(chunk->creator)) {
-      FlushLoad(RelationGetRelid(store.rel));
-      chunk->rows = 0;
-      return FetchColdRow(store, tid, snapshot, slot, chunk);
-    }
+  const TransactionId creator = dirty ? snapshot->xmin : InvalidTransactionId;
+  if (!OidIsValid(chunk.blob) && TransactionIdIsCurrentTransactionId(chunk.creator)) {
+    FlushLoad(RelationGetRelid(store.rel));
+    *found = {};
+    return FetchColdRow(store, tid, snapshot, slot, found);
   }
-  const bool alive = IsAlive(store, row, snapshot);
+  // What SERIALIZABLE looks at it locks: that is done for each row by itself.
+  const bool look_ahead = known && !IsolationIsSerializable();
+  const bool alive =
+      mvcc ? IsAliveIn(store, row, snapshot, look_ahead, found) : IsAlive(store, row, snapshot);
   if (dirty) snapshot->xmin = creator;
-  if (!alive || (chunk->holes > 0 && IsHole(store, *chunk, row))) return false;
-  if (slot != nullptr && OidIsValid(chunk->blob)) {
-    StoreFound(store, tid, slot, *chunk);
+  if (!alive || IsHole(store, chunk, row)) return false;
+  if (slot != nullptr && OidIsValid(chunk.blob)) {
+    StoreFound(store, tid, slot, chunk);
   } else if (slot != nullptr) {
     // Uniqueness is checked with a page of the index locked: there is no waiting here.
-    StoreLoadingRow(slot, store.rel, tid, chunk->creator);
+    StoreLoadingRow(slot, store.rel, tid, chunk.creator);
   }
   return true;
 }
@@ -181,16 +216,14 @@ IndexFetchTableData *BeginIndexFetch(Relation rel) {
   return &fetch->heap.xs_base;
 }
 
-void ResetIndexFetch(IndexFetchTableData *base) {
-  HybridFetch *fetch = AsHybridFetch(base);
-  if (fetch->store_open) CloseStore(&fetch->store);
-  fetch->store_open = false;
-  fetch->chunk.rows = 0;
-  Heap()->index_fetch_reset(base);
-}
+void ResetIndexFetch(IndexFetchTableData *base) { Heap()->index_fetch_reset(base); }
 
 void EndIndexFetch(IndexFetchTableData *base) {
-  ResetIndexFetch(base);
+  HybridFetch *fetch = AsHybridFetch(base);
+  if (fetch->found != nullptr) {
+    CloseStore(&fetch->store);
+    pfree(fetch->found);
+  }
   Heap()->index_fetch_end(base);
 }
 
@@ -210,15 +243,17 @@ bool FetchIndexTuple(IndexFetchTableData *base, ItemPointer tid, Snapshot snapsh
   *call_again = false;
   // An index entry of a cold row is only removed by vacuum, which warns standbys first.
   if (all_dead != nullptr) *all_dead = false;
-  if (!fetch->store_open) {
+  if (fetch->found == nullptr) {
     fetch->store = OpenStore(base->rel, AccessShareLock);
-    fetch->store_open = true;
+    fetch->found = static_cast<FoundChunk *>(
+        MemoryContextAllocZero(GetMemoryChunkContext(fetch), 2 * kFoundPairs * sizeof(FoundChunk)));
   }
   if (fetch->store.toast == nullptr) return false;
-  if (!FetchColdRow(fetch->store, *tid, snapshot, slot, &fetch->chunk)) return false;
+  FoundChunk *found = PlaceOf(fetch->found, RowOf(*tid));
+  if (!FetchColdRow(fetch->store, *tid, snapshot, slot, found)) return false;
   fetch->counts.cold_rows++;
-  if (fetch->chunk.blob != fetch->counted) fetch->counts.chunks++;
-  fetch->counted = fetch->chunk.blob;
+  if (found->entry.blob != fetch->counted) fetch->counts.chunks++;
+  fetch->counted = found->entry.blob;
   return true;
 }
 
@@ -235,7 +270,7 @@ bool FetchRowVersion(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTabl
   if (!ItemPointerIsValid(tid)) return false;
   Store store = OpenStore(rel, AccessShareLock);
   if (store.toast == nullptr) return false;
-  ChunkEntry chunk = {};
+  FoundChunk chunk = {};
   const bool found = FetchColdRow(store, *tid, snapshot, slot, &chunk);
   CloseStore(&store);
   return found;
@@ -276,7 +311,7 @@ void GetLatestTid(TableScanDesc scan, ItemPointer tid) {
 bool SatisfiesSnapshot(Relation rel, TupleTableSlot *slot, Snapshot snapshot) {
   if (IsCold(slot->tts_tid) && ItemPointerIsValid(&slot->tts_tid)) {
     Store store = OpenStore(rel, AccessShareLock);
-    ChunkEntry chunk = {};
+    FoundChunk chunk = {};
     const bool seen = FetchColdRow(store, slot->tts_tid, snapshot, nullptr, &chunk);
     CloseStore(&store);
     return seen;

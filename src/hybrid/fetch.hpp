@@ -13,10 +13,17 @@ extern "C" {
 
 namespace helios::hybrid {
 
-// Finds a cold row as the snapshot sees it, and stores it in `slot` unless that is null. `chunk` is the
-// last chunk that was found under the snapshot, or its `rows` are 0.
+// A chunk that was found under a snapshot; its entry's `rows` are 0: none.
+struct FoundChunk {
+  ChunkEntry entry;
+  RowNumber alive_from;  // rows [alive_from, alive_to) are known to be seen
+  RowNumber alive_to;
+};
+
+// Finds a cold row as the snapshot sees it, and stores it in `slot` unless that is null. `found` is what an earlier
+// call has found under the snapshot, of this or another chunk, or all 0.
 bool FetchColdRow(const Store &store, const ItemPointerData &tid, Snapshot snapshot,
-                  TupleTableSlot *slot, ChunkEntry *chunk);
+                  TupleTableSlot *slot, FoundChunk *found);
 
 // Finds where a row went that was hot at `tid` until `mover` moved it.
 bool FindMovedRow(const Store &store, const ItemPointerData &tid, TransactionId mover,

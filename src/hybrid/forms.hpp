@@ -29,6 +29,10 @@ inline Form FormOf(const FormData_pg_attribute &attribute) {
   return Form::kFixed;
 }
 
+inline bool IsByValue(Form form) {
+  return form == Form::kInt || form == Form::kFloat || form == Form::kDouble;
+}
+
 inline codec::Kind KindOf(Form form) {
   switch (form) {
     case Form::kInt:

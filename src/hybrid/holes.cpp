@@ -8,16 +8,19 @@ namespace helios::hybrid {
 
 namespace {
 
-// The rows of a chunk that are holes: those without a creator. The last chunk that was asked for is kept,
-// since rows are asked for one by one.
+// The rows of a chunk that are holes: those without a creator. Some chunks that were asked for are kept, since rows
+// are asked for one by one, and in joins from any chunk.
 struct HoleCache {
   Oid table;
   Oid blob;
   uint64 bits[kMaxChunkRows / 64];
 };
 
+constexpr Oid kCaches = 64;
+
 const uint64 *HolesOf(const Store &store, const ChunkEntry &chunk) {
-  static HoleCache cache;
+  static HoleCache caches[kCaches];
+  HoleCache &cache = caches[chunk.blob % kCaches];
   if (cache.table == RelationGetRelid(store.toast) && cache.blob == chunk.blob) return cache.bits;
   cache.blob = InvalidOid;
   // The reader checks what it reads: a damaged bitmap must not make rows vanish.

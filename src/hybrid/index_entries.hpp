@@ -23,7 +23,7 @@ struct TableIndexes {
 TableIndexes OpenTableIndexes(Relation rel);
 void CloseTableIndexes(TableIndexes *indexes);
 
-// The columns that the indexes are made of, as HybridSlot::needed; null: all.
+// The columns that the indexes are made of, as ReadColumns takes them.
 Bitmapset *ColumnsOfIndexes(const TableIndexes &indexes);
 
 // Makes the entries of the row in the slot, under its identifier. Nothing is checked: the row was in the

@@ -270,7 +270,7 @@ static uint64 MoveToCold(Relation rel, ExprState *condition, ExprContext *contex
   mover.indexes = OpenTableIndexes(rel);
   mover.hot = table_slot_create(rel, nullptr);
   mover.cold = table_slot_create(rel, nullptr);
-  AsHybridSlot(mover.cold)->needed = ColumnsOfIndexes(mover.indexes);
+  ReadColumns(mover.cold, ColumnsOfIndexes(mover.indexes));
   mover.horizon = GetOldestNonRemovableTransactionId(rel);
   mover.cid = GetCurrentCommandId(true);
   ForgetSources(&mover);

@@ -118,7 +118,6 @@ ChunkReader *BorrowReader(Relation rel, const ChunkEntry &chunk, const void *bor
   if (found == nullptr) found = Keep(rel, chunk);
   found->borrower = borrower;
   found->reader->UseRelation(rel);
-  found->reader->ForgetNeeded();
   found->reader->Open(chunk);
   return found->reader;
 }

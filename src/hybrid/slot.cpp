@@ -1,5 +1,6 @@
 #include "hybrid/slot.hpp"
 
+#include "hybrid/columns.hpp"
 #include "hybrid/hot_tuple.hpp"
 #include "hybrid/reader_cache.hpp"
 
@@ -34,7 +35,7 @@ void Init(TupleTableSlot *slot) {
   hybrid->borrowed = false;
   hybrid->cold = false;
   hybrid->loader = InvalidTransactionId;
-  hybrid->needed = nullptr;
+  hybrid->columns = {};
   hybrid->filter = nullptr;
 }
 
@@ -49,8 +50,15 @@ void DropReader(HybridSlot *hybrid) {
   hybrid->reader = nullptr;
 }
 
+// Forgets which columns are looked at.
+void ForgetColumns(HybridSlot *hybrid) {
+  if (hybrid->columns.data() != nullptr) pfree(const_cast<int *>(hybrid->columns.data()));
+  hybrid->columns = {};
+}
+
 void Release(TupleTableSlot *slot) {
   DropReader(AsHybridSlot(slot));
+  ForgetColumns(AsHybridSlot(slot));
   HeapOps().release(slot);
 }
 
@@ -62,7 +70,6 @@ void Clear(TupleTableSlot *slot) {
 // Waits for whoever loads the cold row in the slot. If nothing comes of that the row has no values.
 void AwaitLoader(TupleTableSlot *slot) {
   HybridSlot *hybrid = AsHybridSlot(slot);
-  if (!TransactionIdIsValid(hybrid->loader)) return;
   XactLockTableWait(hybrid->loader, nullptr, nullptr, XLTW_None);
   Relation rel = table_open(slot->tts_tableOid, AccessShareLock);
   Store store = OpenStore(rel, AccessShareLock);
@@ -80,8 +87,9 @@ void AwaitLoader(TupleTableSlot *slot) {
 
 // Says whether the slot holds a cold row, whose columns are there then.
 bool HoldsColdRow(TupleTableSlot *slot) {
-  if (AsHybridSlot(slot)->cold) AwaitLoader(slot);
-  return AsHybridSlot(slot)->cold;
+  const HybridSlot *hybrid = AsHybridSlot(slot);
+  if (hybrid->cold && TransactionIdIsValid(hybrid->loader)) AwaitLoader(slot);
+  return hybrid->cold;
 }
 
 // Fills the columns up to `natts` of a cold row; a heap tuple is taken apart by heapam's slot.
@@ -91,7 +99,8 @@ void GetSomeAttributes(TupleTableSlot *slot, int natts) {
     if (slot->tts_nvalid < natts) HeapOps().getsomeattrs(slot, natts);
     return;
   }
-  hybrid->reader->GetColumns(hybrid->position, slot->tts_nvalid, natts, hybrid->needed,
+  if (hybrid->columns.data() == nullptr) ReadColumns(slot, nullptr);
+  hybrid->reader->GetColumns(hybrid->position, slot->tts_nvalid, natts, hybrid->columns,
                              slot->tts_values, slot->tts_isnull);
   slot->tts_nvalid = static_cast<AttrNumber>(natts);
 }
@@ -201,6 +210,14 @@ AsHeapSlot::AsHeapSlot(TupleTableSlot *slot) : slot_(slot) {
 
 void AsHeapSlot::Restore() { SetOps(slot_, &kHybridSlotOps); }
 
+void ReadColumns(TupleTableSlot *slot, const Bitmapset *columns) {
+  HybridSlot *hybrid = AsHybridSlot(slot);
+  ForgetColumns(hybrid);
+  const MemoryContext caller = MemoryContextSwitchTo(slot->tts_mcxt);
+  hybrid->columns = ListColumns(slot->tts_tupleDescriptor, columns);
+  MemoryContextSwitchTo(caller);
+}
+
 void OpenChunk(TupleTableSlot *slot, Relation rel, const ChunkEntry &chunk, Reads reads) {
   HybridSlot *hybrid = AsHybridSlot(slot);
   if (hybrid->reader != nullptr && hybrid->reader->IsOpen(chunk.blob)) {
@@ -225,7 +242,8 @@ void OpenChunk(TupleTableSlot *slot, Relation rel, const ChunkEntry &chunk, Read
 
 void StoreColdRow(TupleTableSlot *slot, Relation rel, uint32 position) {
   HybridSlot *hybrid = AsHybridSlot(slot);
-  ExecClearTuple(slot);
+  // A cold row leaves nothing behind that would have to be freed.
+  if (!hybrid->cold) ExecClearTuple(slot);
   hybrid->cold = true;
   hybrid->position = position;
   hybrid->loader = InvalidTransactionId;

@@ -18,6 +18,8 @@ extern "C" {
 #undef Max
 #undef Abs
 
+#include <span>
+
 namespace helios::hybrid {
 
 struct HybridSlot {
@@ -26,9 +28,10 @@ struct HybridSlot {
   bool borrowed;        // it is the session's (reader_cache.hpp), not the slot's own
   bool cold;            // the row is position `position` of the chunk that `reader` has open
   uint32 position;
-  TransactionId loader;     // whose end to wait for before the row can be read; invalid: it can be
-  const Bitmapset *needed;  // columns that somebody looks at, by attnum - 1; null: all
-  ChunkFilter *filter;      // of the sequential scan that the slot is of; null: none
+  TransactionId loader;  // whose end to wait for before the row can be read; invalid: it can be
+  // Columns that somebody looks at, by attnum - 1; null: not listed yet.
+  std::span<const int> columns;
+  ChunkFilter *filter;  // of the sequential scan that the slot is of; null: none
 };
 
 extern const TupleTableSlotOps kHybridSlotOps;
@@ -47,6 +50,9 @@ class AsHeapSlot {
  private:
   TupleTableSlot *slot_;
 };
+
+// Says which columns of cold rows somebody looks at, by attnum - 1; null: all. The others are null.
+void ReadColumns(TupleTableSlot *slot, const Bitmapset *columns);
 
 // How rows of a chunk are going to be read.
 enum class Reads { kAll, kSparse };

@@ -186,6 +186,20 @@ bool IsAlive(const Store &store, RowNumber row, Snapshot snapshot) {
   return alive;
 }
 
+bool IsAlive(const Store &store, RowNumber row, Snapshot snapshot, RowNumber *end) {
+  bool alive = true;
+  *end = std::min(*end, (row / kRowsPerKey + 1) * kRowsPerKey);
+  KeyScan scan;
+  scan.Begin(store, KeyOf(row), SequenceOf(row), SequenceOf(*end - 1), snapshot);
+  if (scan.Next(ForwardScanDirection) != nullptr) {
+    const auto rows_before = static_cast<uint32>(scan.sequence() - SequenceOf(row));
+    if (rows_before == 0) alive = Parse(store, scan.data()).state == State::kLive;
+    *end = row + std::max(rows_before, uint32{1});
+  }
+  scan.End();
+  return alive;
+}
+
 bool FindNext(const Store &store, const ItemPointerData &tid, Snapshot snapshot,
               ItemPointerData *next, TransactionId *ender) {
   const RowNumber row = RowOf(tid);

@@ -27,6 +27,10 @@ namespace helios::hybrid {
 // to who is about to delete the row; xmin of the chunk is the caller's.
 bool IsAlive(const Store &store, RowNumber row, Snapshot snapshot);
 
+// The same for an MVCC snapshot and the rows behind `row`, up to `*end`: what is said of `row` goes for all up to
+// the `*end` that is told, if it is seen.
+bool IsAlive(const Store &store, RowNumber row, Snapshot snapshot, RowNumber *end);
+
 // Says where the update that took a row away in the eyes of the snapshot went, and by whom; the row itself:
 // it was deleted. False if the snapshot sees no end of the row.
 bool FindNext(const Store &store, const ItemPointerData &tid, Snapshot snapshot,

@@ -65,7 +65,7 @@ void ValidateIndex(Relation table, Relation index, IndexInfo *info, Snapshot sna
   EState *estate = CreateExecutorState();
   ExprContext *context = GetPerTupleExprContext(estate);
   TupleTableSlot *slot = table_slot_create(table, nullptr);
-  AsHybridSlot(slot)->needed = ColumnsOfIndex(info);
+  ReadColumns(slot, ColumnsOfIndex(info));
   context->ecxt_scantuple = slot;
   ExprState *predicate = ExecPrepareQual(info->ii_Predicate, estate);
   // No synchronized scan: identifiers have to come in ascending order.

@@ -126,7 +126,7 @@ TM_Result UpdateCold(Relation rel, const ItemPointerData &tid, TupleTableSlot *s
   ItemPointerData conflict = tid;
   CheckForSerializableConflictIn(rel, &conflict, ItemPointerGetBlockNumber(&tid));
   Store store = OpenStore(rel, RowExclusiveLock);
-  ChunkEntry chunk = {};
+  FoundChunk chunk = {};
   TupleTableSlot *old_row = MakeSingleTupleTableSlot(RelationGetDescr(rel), &kHybridSlotOps);
   *mode = LockTupleExclusive;
   if (FetchColdRow(store, tid, SnapshotAny, old_row, &chunk) && !ChangesKey(rel, old_row, slot)) {
@@ -232,7 +232,7 @@ TM_Result LockAt(Relation rel, ItemPointerData *tid, Snapshot snapshot, TupleTab
   const TM_Result result =
       LockColdRow(store, *tid, cid, mode, wait_policy,
                   (flags & TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS) != 0, failure);
-  ChunkEntry chunk = {};
+  FoundChunk chunk = {};
   if (result == TM_Ok && !FetchColdRow(store, *tid, SnapshotAny, slot, &chunk)) {
     elog(ERROR, "a locked cold row has no chunk");
   }

@@ -1,6 +1,7 @@
 #include "hybrid/core/numeric.hpp"
 
 #include <array>
+#include <bit>
 #include <cstring>
 #include <utility>
 
@@ -51,6 +52,31 @@ uint16_t Get16(const uint8_t *bytes) {
   return value;
 }
 
+// The header of a numeric whose first group stands for its value times 10,000 ^ weight.
+uint16_t HeaderOf(bool negative, int scale, int weight) {
+  return static_cast<uint16_t>(kShort | (negative ? kShortNegative : 0) |
+                               scale << kShortScaleShift | (weight < 0 ? kShortWeightSign : 0) |
+                               (static_cast<uint16_t>(weight) & kShortWeightMask));
+}
+
+// Writes a numeric of at most two groups before the point and one, `part`, behind it, without a branch: how many groups
+// a price has cannot be guessed.
+size_t WriteShort(bool negative, int scale, uint64_t whole, uint64_t part, uint8_t *payload) {
+  static_assert(std::endian::native == std::endian::little);
+  constexpr int kGroupBits = 16;
+  const uint64_t high = whole / kBase;
+  const uint64_t low = whole % kBase;
+  const uint64_t groups = high | low << kGroupBits | part << 2 * kGroupBits;
+  const unsigned present = (high != 0) | (low != 0) << 1 | (part != 0) << 2;
+  const int first = groups == 0 ? 1 : std::countr_zero(present);
+  const int last = groups == 0 ? 1 : std::bit_width(present);
+  const uint16_t header = HeaderOf(negative, scale, 1 - first);
+  const uint64_t digits = groups >> first * kGroupBits;
+  memcpy(payload, &header, sizeof(header));
+  memcpy(payload + sizeof(header), &digits, sizeof(digits));
+  return sizeof(header) + static_cast<size_t>(last - first) * sizeof(uint16_t);
+}
+
 // Writes a numeric of a scale that the compiler knows: what is divided by then is constant.
 template <int kScale>
 size_t Write(int64_t value, uint8_t *payload) {
@@ -59,6 +85,12 @@ size_t Write(int64_t value, uint8_t *payload) {
       negative ? -static_cast<uint64_t>(value) : static_cast<uint64_t>(value);
   uint64_t whole = magnitude / static_cast<uint64_t>(kPowers[kScale]);
   uint64_t part = magnitude % static_cast<uint64_t>(kPowers[kScale]);
+  if constexpr (kScale <= kDigitsPerGroup) {
+    if (whole < kBase * kBase) {
+      return WriteShort(negative, kScale, whole,
+                        part * static_cast<uint64_t>(kPowers[kDigitsPerGroup - kScale]), payload);
+    }
+  }
   constexpr int part_groups = (kScale + kDigitsPerGroup - 1) / kDigitsPerGroup;
 
   uint16_t groups[2 * kMaxGroups];
@@ -81,9 +113,7 @@ size_t Write(int64_t value, uint8_t *payload) {
   while (last > first && groups[last - 1] == 0) last--;
   const int weight = first == last ? 0 : kMaxGroups - 1 - first;
 
-  const auto header = static_cast<uint16_t>(
-      kShort | (negative ? kShortNegative : 0) | kScale << kShortScaleShift |
-      (weight < 0 ? kShortWeightSign : 0) | (static_cast<uint16_t>(weight) & kShortWeightMask));
+  const uint16_t header = HeaderOf(negative, kScale, weight);
   memcpy(payload, &header, sizeof(header));
   const size_t bytes = static_cast<size_t>(last - first) * sizeof(uint16_t);
   memcpy(payload + sizeof(header), groups + first, bytes);

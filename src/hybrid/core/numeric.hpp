@@ -16,7 +16,7 @@ constexpr size_t kMaxNumericBytes = 14;  // of the payload of a numeric with as 
 bool ParseNumeric(std::span<const uint8_t> payload, int64_t *value, int *scale);
 
 // Writes value / 10^scale as PostgreSQL would, and gives the number of bytes, at most kMaxNumericBytes.
-// |value| < 10^18, 0 <= scale <= 18.
+// |value| < 10^18, 0 <= scale <= 18; `payload` has room for kMaxNumericBytes in any case.
 size_t WriteNumeric(int64_t value, int scale, uint8_t *payload);
 
 }  // namespace helios::hybrid

@@ -24,6 +24,31 @@ TEST(Numeric, WritesZeroWithoutGroups) {
   EXPECT_EQ(memcmp(bytes, &expected, sizeof(expected)), 0);
 }
 
+// Groups before and behind the point that are there, zero, or left out.
+TEST(Numeric, LeavesOutGroupsThatAreZero) {
+  const struct {
+    int64_t value;
+    int scale;
+    std::initializer_list<uint16_t> expected;
+  } cases[] = {
+      {5, 2, {0x8000 | 2 << 7 | 0x7F, 500}},
+      {-5, 4, {0xA000 | 4 << 7 | 0x7F, 5}},
+      {7, 0, {0x8000, 7}},
+      {1000000, 2, {0x8000 | 2 << 7 | 1, 1}},
+      {1000005, 2, {0x8000 | 2 << 7 | 1, 1, 0, 500}},
+      {9999999999, 2, {0x8000 | 2 << 7 | 1, 9999, 9999, 9900}},
+      {10000000000, 2, {0x8000 | 2 << 7 | 2, 1}},
+      {10000000001, 2, {0x8000 | 2 << 7 | 2, 1, 0, 0, 100}},
+      {1, 6, {0x8000 | 6 << 7 | 0x7E, 100}},
+  };
+  for (const auto &one : cases) {
+    uint8_t bytes[kMaxNumericBytes];
+    const size_t size = WriteNumeric(one.value, one.scale, bytes);
+    ASSERT_EQ(size, one.expected.size() * sizeof(uint16_t)) << one.value << " " << one.scale;
+    EXPECT_EQ(memcmp(bytes, one.expected.begin(), size), 0) << one.value << " " << one.scale;
+  }
+}
+
 TEST(Numeric, ReadsWhatItWrote) {
   std::mt19937_64 random(1);
   for (int i = 0; i < 200000; i++) {
