@@ -144,12 +144,15 @@ run_regress() { # KIND PROGRAM NAME
   return $status
 }
 
+# Autovacuum, at work on the catalogs, would have a snapshot for which rows stay where they are.
+start_server() { cluster_start "autovacuum = off"; }
+
 # A test may have brought the server down: lets it recover, or starts it again.
 await_server() {
   local tries
   for ((tries = 0; tries < 60; tries++)); do
     if as_server pg_isready -q -h "$cluster"; then return; fi
-    if ! as_server pg_ctl -D data status >/dev/null; then cluster_start; fi
+    if ! as_server pg_ctl -D data status >/dev/null; then start_server; fi
     sleep 0.5
   done
   return 1
@@ -237,7 +240,7 @@ server_lane() {
   ln -s ../regress/expected/isolation "$input/isolation/expected"
   chown -R "$server_user" "$input" "$cluster/out"
   if [ -n "${HELIOS_VALGRIND:-}" ]; then use_valgrind; fi
-  cluster_start
+  start_server
 
   for name in $regress; do
     unit regress "$name" run_regress regress "$pgxs/test/regress/pg_regress" "$name"

@@ -2,6 +2,7 @@
 // are those of heapam_index_build_range_scan, which refuses tables of other access methods.
 #include "hybrid/am.hpp"
 #include "hybrid/columns.hpp"
+#include "hybrid/core/row_bits.hpp"
 #include "hybrid/holes.hpp"
 #include "hybrid/scan.hpp"
 #include "hybrid/slot.hpp"
@@ -217,8 +218,8 @@ void BuildCold(Build *build, TableScanDesc base) {
         MarkHoles(store, entry, dead);
       }
       for (uint32 row = 0; row < entry.rows; row++) {
-        const bool gone = cold.gone[row / 64] >> (row % 64) & 1;
-        if (gone && (!all_versions || (dead[row / 64] >> (row % 64) & 1))) continue;
+        const bool gone = GetBit(cold.gone, row);
+        if (gone && (!all_versions || GetBit(dead, row))) continue;
         CHECK_FOR_INTERRUPTS();
         if (!gone) build->tuples += 1;
         MemoryContextReset(build->context->ecxt_per_tuple_memory);

@@ -2,6 +2,7 @@
 
 #include "hybrid/checksum.hpp"
 #include "hybrid/core/numeric.hpp"
+#include "hybrid/core/row_bits.hpp"
 #include "hybrid/forms.hpp"
 #include "pg/memory.hpp"
 
@@ -286,7 +287,7 @@ void ChunkReader::Decode(Column *column, uint32 vector) {
     const uint64 *bits = column->null_bits + vector * kWordsPerVector;
     uint32 left = count;
     for (uint32 row = rows; row-- > 0;) {
-      const bool isnull = bits[row / 64] >> (row % 64) & 1;
+      const bool isnull = GetBit(bits, row);
       column->nulls[row] = isnull;
       if (!isnull) column->values[row] = dense[--left];
     }
@@ -303,7 +304,7 @@ void ChunkReader::DecodeOne(Column *column, uint32 position, Datum *value, bool 
   if (column->null_bits != nullptr) {
     const uint64 *bits = column->null_bits + vector * kWordsPerVector;
     const uint32 row = position % kVectorRows;
-    *isnull = bits[row / 64] >> (row % 64) & 1;
+    *isnull = GetBit(bits, row);
     uint32 nulls = std::popcount(bits[row / 64] & ((uint64{1} << (row % 64)) - 1));
     for (uint32 w = 0; w < row / 64; w++) nulls += std::popcount(bits[w]);
     at = column->before[vector] + row - nulls;

@@ -2,6 +2,7 @@
 
 #include "hybrid/checksum.hpp"
 #include "hybrid/core/numeric.hpp"
+#include "hybrid/core/row_bits.hpp"
 #include "hybrid/forms.hpp"
 #include "hybrid/zone.hpp"
 #include "pg/memory.hpp"
@@ -152,7 +153,7 @@ void ChunkWriter::Add(const Datum *values, const bool *nulls, TransactionId crea
       value = values[a];
     }
     if (isnull) {
-      column.null_bits[rows_ / 64] |= uint64{1} << (rows_ % 64);
+      SetBit(column.null_bits, rows_);
       column.nulls++;
       continue;
     }
@@ -202,7 +203,7 @@ void ChunkWriter::Add(const Datum *values, const bool *nulls, TransactionId crea
 
 void ChunkWriter::AddGone() {
   for (int i = 0; i < column_count_; i++) {
-    columns_[i].null_bits[rows_ / 64] |= uint64{1} << (rows_ % 64);
+    SetBit(columns_[i].null_bits, rows_);
     columns_[i].nulls++;
   }
   rows_++;

@@ -1,6 +1,7 @@
 #include "hybrid/holes.hpp"
 
 #include "hybrid/chunk_reader.hpp"
+#include "hybrid/core/row_bits.hpp"
 
 #include <algorithm>
 
@@ -13,7 +14,7 @@ namespace {
 struct HoleCache {
   Oid table;
   Oid blob;
-  uint64 bits[kMaxChunkRows / 64];
+  uint64 bits[kChunkWords];
 };
 
 constexpr Oid kCaches = 64;
@@ -29,7 +30,7 @@ const uint64 *HolesOf(const Store &store, const ChunkEntry &chunk) {
   reader->Open(chunk);
   std::fill(std::begin(cache.bits), std::end(cache.bits), 0);
   for (uint32 row = 0; row < chunk.rows; row++) {
-    if (reader->IsHole(row)) cache.bits[row / 64] |= uint64{1} << (row % 64);
+    if (reader->IsHole(row)) SetBit(cache.bits, row);
   }
   reader->Destroy();
   cache.table = RelationGetRelid(store.toast);
@@ -44,9 +45,8 @@ uint32 MarkHoles(const Store &store, const ChunkEntry &chunk, uint64 *bits) {
   const uint64 *holes = HolesOf(store, chunk);
   uint32 count = 0;
   for (uint32 row = 0; row < chunk.rows; row++) {
-    const uint64 bit = uint64{1} << (row % 64);
-    if (!(holes[row / 64] & bit) || (bits[row / 64] & bit)) continue;
-    bits[row / 64] |= bit;
+    if (!GetBit(holes, row) || GetBit(bits, row)) continue;
+    SetBit(bits, row);
     count++;
   }
   return count;
@@ -54,8 +54,7 @@ uint32 MarkHoles(const Store &store, const ChunkEntry &chunk, uint64 *bits) {
 
 bool IsHole(const Store &store, const ChunkEntry &chunk, RowNumber row) {
   if (chunk.holes == 0) return false;
-  const auto index = static_cast<uint32>(row - chunk.first_row);
-  return HolesOf(store, chunk)[index / 64] >> (index % 64) & 1;
+  return GetBit(HolesOf(store, chunk), row - chunk.first_row);
 }
 
 }  // namespace helios::hybrid

@@ -1,6 +1,7 @@
 #include "hybrid/reencode.hpp"
 
 #include "hybrid/columns.hpp"
+#include "hybrid/core/row_bits.hpp"
 
 namespace helios::hybrid {
 
@@ -10,7 +11,7 @@ void GatherChunk(ChunkReader *reader, TupleDesc tupdesc, const uint64 *dead, Chu
   const std::span<const int> columns = ListColumns(tupdesc, nullptr);
   for (uint32 row = 0; row < reader->rows(); row++) {
     CHECK_FOR_INTERRUPTS();
-    if (reader->IsHole(row) || (dead != nullptr && (dead[row / 64] >> (row % 64) & 1))) {
+    if (reader->IsHole(row) || (dead != nullptr && GetBit(dead, row))) {
       writer->AddGone();
       continue;
     }

@@ -3,6 +3,7 @@
 // ANALYZE takes blocks of the main fork. Each stands for its share of the cold rows too: block b of n for
 // rows [b * cold / n, (b + 1) * cold / n) of all chunks in a row.
 #include "hybrid/am.hpp"
+#include "hybrid/core/row_bits.hpp"
 #include "hybrid/fetch.hpp"
 #include "hybrid/scan.hpp"
 #include "hybrid/slot.hpp"
@@ -49,7 +50,7 @@ void EnterRow(HybridScan *scan, uint64 ordinal) {
 }
 
 bool IsGone(const ColdCursor &cold, uint32 position) {
-  return cold.gone_count > 0 && (cold.gone[position / 64] >> (position % 64) & 1);
+  return cold.gone_count > 0 && GetBit(cold.gone, position);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "hybrid/scan.hpp"
 
+#include "hybrid/core/row_bits.hpp"
 #include "hybrid/fetch.hpp"
 #include "hybrid/holes.hpp"
 #include "hybrid/slot.hpp"
@@ -24,8 +25,6 @@ extern "C" {
 namespace helios::hybrid {
 
 namespace {
-
-constexpr size_t kGoneWords = kMaxChunkRows / 64;
 
 // Says whether a cold row fits the keys of a scan, of which only code inside the server makes use.
 bool FitsKeys(TableScanDesc scan, TupleTableSlot *slot) {
@@ -139,9 +138,9 @@ void EnterChunk(Relation rel, ColdCursor *cursor, uint32 chunk, Snapshot snapsho
   const ChunkEntry &entry = cursor->chunks[chunk];
   if (cursor->gone == nullptr) {
     cursor->gone =
-        static_cast<uint64 *>(MemoryContextAlloc(cursor->context, kGoneWords * sizeof(uint64)));
+        static_cast<uint64 *>(MemoryContextAlloc(cursor->context, kChunkWords * sizeof(uint64)));
   }
-  memset(cursor->gone, 0, kGoneWords * sizeof(uint64));
+  memset(cursor->gone, 0, kChunkWords * sizeof(uint64));
   Store store = OpenStore(rel, AccessShareLock);
   cursor->gone_count = MarkGone(store, entry.first_row, entry.rows, snapshot, cursor->gone);
   cursor->gone_count += MarkHoles(store, entry, cursor->gone);
@@ -156,7 +155,7 @@ bool NextInChunk(ColdCursor *cursor, ScanDirection direction) {
   const int64 step = ScanDirectionIsForward(direction) ? 1 : -1;
   int64 next = cursor->position + step;
   if (cursor->gone_count > 0) {
-    while (next >= 0 && next < rows && (cursor->gone[next / 64] >> (next % 64) & 1)) next += step;
+    while (next >= 0 && next < rows && GetBit(cursor->gone, next)) next += step;
   }
   cursor->position = next;
   if (next < 0 || next >= rows) return false;
@@ -264,13 +263,13 @@ bool BitmapNextBlock(TableScanDesc base, TBMIterateResult *page) {
   if (scan->bitmap_chunk_found) {
     const auto in_chunk = static_cast<uint32>(first - chunk.first_row);
     const uint32 rows = std::min(kRowsPerBlock, chunk.rows - in_chunk);
-    uint64 gone[(MaxHeapTuplesPerPage + 63) / 64] = {};
+    uint64 gone[WordsFor(MaxHeapTuplesPerPage)] = {};
     MarkGone(store, first, rows, base->rs_snapshot, gone);
     for (uint32 row = 0; chunk.holes > 0 && row < rows; row++) {
-      if (IsHole(store, chunk, first + row)) gone[row / 64] |= uint64{1} << (row % 64);
+      if (IsHole(store, chunk, first + row)) SetBit(gone, row);
     }
     const auto take = [&](uint32 row) {
-      if (row < rows && !(gone[row / 64] >> (row % 64) & 1)) {
+      if (row < rows && !GetBit(gone, row)) {
         scan->bitmap_rows[scan->bitmap_count++] = in_chunk + row;
       }
     };

@@ -1,5 +1,6 @@
 #include "hybrid/stand_in.hpp"
 
+#include "hybrid/core/row_bits.hpp"
 #include "hybrid/successor.hpp"
 
 extern "C" {
@@ -53,7 +54,7 @@ size_t DataOffset(const Store &store, HeapTuple tuple) {
   return DataOf(store, tuple).data() - reinterpret_cast<const uint8 *>(tuple->t_data);
 }
 
-HeapTuple Form(const Store &store, RowNumber row, State state, const ItemPointerData &next) {
+HeapTuple FormStandIn(const Store &store, RowNumber row, State state, const ItemPointerData &next) {
   StoredStandIn stored = {.state = state, .reserved = 0, .next = next};
   return FormStoreTuple(store, KeyOf(row), SequenceOf(row),
                         {reinterpret_cast<const uint8 *>(&stored), sizeof(stored)});
@@ -99,7 +100,7 @@ StandIns Ensure(const Store &store, const ItemPointerData &tid) {
   LockSuccession(store, tid);
   found = Look(store, row);
   if (!found.any) {
-    HeapTuple tuple = Form(store, row, State::kLive, tid);
+    HeapTuple tuple = FormStandIn(store, row, State::kLive, tid);
     InsertForAll(store, tuple);
     found.any = found.has_live = true;
     found.live = tuple->t_self;
@@ -161,9 +162,6 @@ void VisitRange(const Store &store, RowNumber first, uint32 rows, Snapshot snaps
     from = end;
   }
 }
-
-void SetBit(uint64 *bits, uint32 index) { bits[index / 64] |= uint64{1} << (index % 64); }
-bool GetBit(const uint64 *bits, uint32 index) { return bits[index / 64] >> (index % 64) & 1; }
 
 }  // namespace
 
@@ -337,7 +335,7 @@ void EndColdRow(const Store &store, const ItemPointerData &tid, const ItemPointe
                 CommandId cid) {
   const StandIns found = Look(store, RowOf(tid));
   if (!found.has_live) elog(ERROR, "a locked cold row has no stand-in");
-  HeapTuple gone = Form(store, RowOf(tid), State::kGone, next);
+  HeapTuple gone = FormStandIn(store, RowOf(tid), State::kGone, next);
   TM_FailureData failure;
   LockTupleMode mode;
   ItemPointerData live = found.live;

@@ -3,7 +3,7 @@
 // VACUUM runs without a place in the snapshots of others, so that nothing here may need a transaction:
 // what it notes, it notes in place. Chunks are made anew by heliosdb.recompress().
 #include "hybrid/am.hpp"
-#include "hybrid/core/chunk.hpp"
+#include "hybrid/core/row_bits.hpp"
 #include "hybrid/size.hpp"
 #include "hybrid/stand_in.hpp"
 #include "pg/compat.hpp"
@@ -58,7 +58,7 @@ bool IsDead(ItemPointer tid, void *state) {
   if (found == begin) return false;
   found--;
   const RowNumber index = row - found->chunk.first_row;
-  return index < found->chunk.rows && (found->bits[index / 64] >> (index % 64) & 1);
+  return index < found->chunk.rows && GetBit(found->bits, index);
 }
 
 // Removes the index entries of dead rows.
