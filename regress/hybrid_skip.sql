@@ -61,13 +61,16 @@ SELECT a.* FROM unnest(ARRAY[
 
 -- A collation for which other bytes may be equal.
 CREATE COLLATION regress_any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
-CREATE TABLE cases (name text COLLATE regress_any_case, other text) USING heliosdb;
-INSERT INTO cases VALUES ('Ab', 'Ab'), ('CD', 'CD');
+CREATE TABLE cases (name text COLLATE regress_any_case, other text, code text COLLATE "C") USING heliosdb;
+INSERT INTO cases VALUES ('Ab', 'Ab', 'Ab'), ('CD', 'CD', 'CD');
 SELECT heliosdb.move_to_cold('cases');
 SELECT * FROM cases WHERE name = 'ab';
 SELECT * FROM cases WHERE name = 'ab' COLLATE "C";
 SELECT * FROM cases WHERE other = 'ab' COLLATE regress_any_case;
 SELECT explained('SELECT * FROM cases WHERE name = ''ab'''), explained('SELECT * FROM cases WHERE other = ''ab''');
+-- Of two collations none is taken: that is the operator's to say, when it comes to a row.
+SELECT count(*) FROM cases WHERE code = (SELECT max(name) FROM cases);
+EXPLAIN (COSTS OFF) SELECT count(*) FROM cases WHERE code = (SELECT max(name) FROM cases);
 DROP TABLE cases;
 DROP COLLATION regress_any_case;
 

@@ -1,4 +1,5 @@
 #include "changelog/catalog.hpp"
+
 #include "pg/invalidation.hpp"
 
 #include <cstring>

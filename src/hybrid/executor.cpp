@@ -6,6 +6,7 @@
 #include "hybrid/cost.hpp"
 #include "hybrid/hybrid.hpp"
 #include "hybrid/size.hpp"
+#include "hybrid/skip.hpp"
 #include "hybrid/slot.hpp"
 #include "pg/compat.hpp"
 #include "pg/hooks.hpp"

@@ -3,6 +3,7 @@
 #include "hybrid/core/row_bits.hpp"
 #include "hybrid/fetch.hpp"
 #include "hybrid/holes.hpp"
+#include "hybrid/skip.hpp"
 #include "hybrid/slot.hpp"
 #include "hybrid/stand_in.hpp"
 

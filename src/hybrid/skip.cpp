@@ -5,9 +5,7 @@
 extern "C" {
 #include "access/nbtree.h"
 #include "access/stratnum.h"
-#include "catalog/pg_am.h"
 #include "catalog/pg_collation.h"
-#include "commands/defrem.h"
 #include "executor/executor.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/primnodes.h"
@@ -19,6 +17,7 @@ extern "C" {
 #include "utils/memutils.h"
 #include "utils/pg_locale.h"
 #include "utils/rel.h"
+#include "utils/typcache.h"
 }
 #undef Min
 #undef Max
@@ -81,10 +80,8 @@ bool IsFixed(Node *expression) {
 // A comparison of a column by an operator; null: zones cannot answer it.
 Test *MakeComparison(const FormData_pg_attribute *column, Oid opno, Oid collation, Node *value,
                      bool is_array) {
-  const Oid opclass = GetDefaultOpClass(column->atttypid, BTREE_AM_OID);
-  if (!OidIsValid(opclass) || !op_strict(opno)) return nullptr;
-  const Oid family = get_opclass_family(opclass);
-  if (!op_in_opfamily(opno, family)) return nullptr;
+  const Oid family = lookup_type_cache(column->atttypid, TYPECACHE_BTREE_OPFAMILY)->btree_opf;
+  if (!OidIsValid(family) || !op_in_opfamily(opno, family) || !op_strict(opno)) return nullptr;
   int strategy;
   Oid left;
   Oid right;
@@ -93,9 +90,10 @@ Test *MakeComparison(const FormData_pg_attribute *column, Oid opno, Oid collatio
   if (!OidIsValid(compare)) return nullptr;
   if (IsOrderedAsBytes(column->atttypid)) {
     // Zones are in the order of bytes. What is equal has equal bytes, unless the collation says otherwise.
-    const bool answers = strategy == BTEqualStrategyNumber
-                             ? get_collation_isdeterministic(collation)
-                             : lc_collate_is_c(collation);
+    // Without a collation the operator raises an error when it comes to a row.
+    const bool answers = OidIsValid(collation) && (strategy == BTEqualStrategyNumber
+                                                       ? get_collation_isdeterministic(collation)
+                                                       : lc_collate_is_c(collation));
     if (!answers) return nullptr;
     collation = C_COLLATION_OID;
   }

@@ -1,7 +1,8 @@
 // Which chunks a scan need not read: those whose zones say that no row fits its conditions.
 #pragma once
 
-#include "hybrid/chunk_reader.hpp"
+#include "hybrid/core/chunk.hpp"
+#include "pg/pg.hpp"
 
 extern "C" {
 #include "nodes/execnodes.h"

@@ -7,7 +7,7 @@
 // operations in it while they do (AsHeapSlot).
 #pragma once
 
-#include "hybrid/skip.hpp"
+#include "hybrid/chunk_reader.hpp"
 #include "pg/pg.hpp"
 
 extern "C" {
@@ -21,6 +21,8 @@ extern "C" {
 #include <span>
 
 namespace helios::hybrid {
+
+struct ChunkFilter;  // skip.hpp
 
 struct HybridSlot {
   BufferHeapTupleTableSlot heap;

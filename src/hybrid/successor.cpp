@@ -35,22 +35,21 @@ MultiXactStatus StatusOf(uint16 infomask) {
                                               : MultiXactStatusForNoKeyUpdate;
 }
 
-// Says whether somebody who has locked or updated a tuple may still count.
-bool HasXmax(const HeapTupleHeader header) {
-  const TransactionId xmax = HeapTupleHeaderGetRawXmax(header);
-  const uint16 infomask = header->t_infomask;
-  if (infomask & HEAP_XMAX_INVALID) return false;
-  if (infomask & HEAP_XMAX_IS_MULTI)
-    return MultiXactIdIsRunning(xmax, HEAP_XMAX_IS_LOCKED_ONLY(infomask));
-  return TransactionIdIsInProgress(xmax);
-}
-
 // Adds the transaction `xid` to those that hold a tuple FOR KEY SHARE; false if somebody keeps it from that.
 bool Join(const HeapTupleHeader header, TransactionId xid, Lockers *lockers) {
   const uint16 infomask = header->t_infomask;
   const TransactionId xmax = HeapTupleHeaderGetRawXmax(header);
   *lockers = {xid, HEAP_XMAX_LOCK_ONLY | HEAP_XMAX_KEYSHR_LOCK, 0};
-  if (!HasXmax(header)) return true;
+  if (infomask & HEAP_XMAX_INVALID) return true;
+  const bool only_locked = HEAP_XMAX_IS_LOCKED_ONLY(infomask);
+  const bool is_running = infomask & HEAP_XMAX_IS_MULTI ? MultiXactIdIsRunning(xmax, only_locked)
+                                                        : TransactionIdIsInProgress(xmax);
+  if (only_locked && !is_running) return true;
+  if (!only_locked) {
+    // An update that has come to its end meanwhile stands, or never was.
+    const TransactionId updater = HeapTupleHeaderGetUpdateXid(header);
+    if (!TransactionIdIsInProgress(updater)) return !is_running && !TransactionIdDidCommit(updater);
+  }
   if (header->t_infomask2 & HEAP_KEYS_UPDATED) return false;
   lockers->bits = infomask & (HEAP_XMAX_LOCK_ONLY | kLockStrength);
   if (infomask & HEAP_XMAX_IS_MULTI) {
@@ -60,7 +59,7 @@ bool Join(const HeapTupleHeader header, TransactionId xid, Lockers *lockers) {
     return true;
   } else {
     lockers->xmax = MultiXactIdCreate(xmax, StatusOf(infomask), xid, MultiXactStatusForKeyShare);
-    if (!HEAP_XMAX_IS_LOCKED_ONLY(infomask)) lockers->bits |= HEAP_XMAX_EXCL_LOCK;
+    if (!only_locked) lockers->bits |= HEAP_XMAX_EXCL_LOCK;
   }
   lockers->bits |= HEAP_XMAX_IS_MULTI;
   return true;
@@ -168,7 +167,8 @@ TM_Result LockSuccessor(const Store &store, const ItemPointerData &cold,
     LockSuccession(store, cold);
     const bool locked = LockPending(store, next, ender);
     UnlockSuccession(store, cold);
-    return locked ? TM_Ok : TM_Updated;
+    if (locked) return TM_Ok;
+    if (TransactionIdIsInProgress(ender)) return TM_Updated;
   }
   if (!TransactionIdDidCommit(ender)) return TM_Ok;
   return LockCommitted(store, next, ender, cid, wait_policy);
