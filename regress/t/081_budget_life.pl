@@ -42,8 +42,8 @@ sub make_busy
 $node->safe_psql('postgres', 'CREATE EXTENSION heliosdb');
 
 # ---- DROP, RENAME, copies and moves of a database in which a worker is ----
+# Each of them fails by itself if the worker is still there after five seconds.
 make_busy('app');
-my $begin = time;
 $node->safe_psql('postgres', 'ALTER DATABASE app RENAME TO app2');
 await('pid IS NOT NULL', "database = 'app2' AND object = 'public.t'", 'work goes on after a renaming');
 $node->safe_psql('postgres', 'CREATE DATABASE copy TEMPLATE app2');
@@ -64,7 +64,6 @@ $node->safe_psql('postgres', 'CREATE ROLE owner LOGIN; ALTER DATABASE app2 OWNER
 my ($status, $out, $err) = $node->psql('postgres', 'DROP DATABASE app2 WITH (FORCE)', extra_params => [ '-U', 'owner' ]);
 is($err, '', 'DROP DATABASE with force by its owner');
 $node->safe_psql('postgres', 'DROP TABLESPACE space');
-cmp_ok(time - $begin, '<', 20, sprintf('nobody waits for long (%.1f s in all)', time - $begin));
 is($node->safe_psql('postgres', q{SELECT count(*) FROM heliosdb.background_activity WHERE database IS DISTINCT FROM 'postgres' AND job <> 'trim_log'}), 0, 'the jobs went with the databases');
 make_busy('b1');
 for my $round (1 .. 5)

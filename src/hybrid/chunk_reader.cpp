@@ -1,8 +1,8 @@
 #include "hybrid/chunk_reader.hpp"
 
 #include "hybrid/checksum.hpp"
-#include "hybrid/core/numeric.hpp"
 #include "hybrid/core/row_bits.hpp"
+#include "hybrid/datums.hpp"
 #include "hybrid/forms.hpp"
 #include "pg/memory.hpp"
 
@@ -26,10 +26,11 @@ constexpr uint32 kVectorRows = codec::kVectorValues;
 constexpr uint32 kMaxVectors = kMaxChunkRows / kVectorRows;
 constexpr uint32 kNoVector = PG_UINT32_MAX;
 constexpr uint32 kWordsPerVector = kVectorRows / 64;
-// So many single reads of a vector cost about what decoding it does: of values that are passed by value, and of others,
-// which have to be made one by one in either way.
+constexpr uint32 kNoPosition = PG_UINT32_MAX;
+// So many single reads of a vector cost about what decoding it does.
 constexpr uint32 kSparseReads = 16;
-constexpr uint32 kSparseReadsByReference = 64;
+// So many of values that are passed by reference cost what making all of a vector that is decoded does.
+constexpr uint32 kSparseReadsByReference = 256;
 
 }  // namespace
 
@@ -44,9 +45,13 @@ struct ChunkReader::Column {
   uint32 before[kMaxVectors + 1];  // values in the vectors of rows before
   codec::Reader *reader;           // goes from chunk to chunk
   uint32 vector;                   // that `values` and `nulls` are of
-  uint32 single_reads;             // of other vectors since
-  uint32 single_vector;            // the last of them
-  uint32 most_single_reads;        // before a vector is decoded as a whole
+  uint32 single_reads;             // of one other vector since
+  uint32 single_vector;            // which
+  uint32 most_single_reads;        // before all of its values are made
+  uint32 single_position;          // that the next two are of
+  Datum single_value;
+  bool single_null;
+  alignas(MAXIMUM_ALIGNOF) char single_numeric[kNumericRoom];
   Datum *values;
   bool *nulls;
   MemoryContext vector_context;  // what `values` point to
@@ -152,6 +157,7 @@ void ChunkReader::Load(Column *column) {
   column->vector = kNoVector;
   column->single_reads = 0;
   column->single_vector = kNoVector;
+  column->single_position = kNoPosition;
   if (entry.nulls < rows) {
     Store store = OpenStore(rel_, AccessShareLock);
     if (entry.nulls_offset != 0) {
@@ -208,41 +214,9 @@ void ChunkReader::Load(Column *column) {
 // Makes Datums of decoded values [from, from + count).
 void ChunkReader::Place(Column *column, const codec::Values &values, size_t from, size_t count,
                         Datum *to) {
-  switch (column->form) {
-    case Form::kInt:
-      for (size_t i = 0; i < count; i++) to[i] = DatumOf(values.ints[from + i], column->length);
-      return;
-    case Form::kFloat:
-      for (size_t i = 0; i < count; i++) to[i] = Float4GetDatum(values.floats[from + i]);
-      return;
-    case Form::kDouble:
-      for (size_t i = 0; i < count; i++) to[i] = Float8GetDatum(values.doubles[from + i]);
-      return;
-    case Form::kNumeric: {
-      constexpr size_t kRoom = MAXALIGN(VARHDRSZ + kMaxNumericBytes);
-      char *room = static_cast<char *>(palloc(count * kRoom));
-      for (size_t i = 0; i < count; i++, room += kRoom) {
-        const size_t bytes = WriteNumeric(values.ints[from + i], column->entry->scale,
-                                          reinterpret_cast<uint8 *>(VARDATA(room)));
-        SET_VARSIZE(room, VARHDRSZ + bytes);
-        to[i] = PointerGetDatum(room);
-      }
-      return;
-    }
-    default: {
-      size_t total = 0;
-      for (size_t i = 0; i < count; i++)
-        total += RoomFor(values.strings[from + i].size(), column->form);
-      char *room = static_cast<char *>(MemoryContextAllocHuge(CurrentMemoryContext, total));
-      for (size_t i = 0; i < count; i++) {
-        const std::string_view bytes = values.strings[from + i];
-        if (column->form == Form::kFixed && bytes.size() != static_cast<size_t>(column->length)) {
-          RaiseCorrupted("a value has another length than its type");
-        }
-        to[i] = WriteValue(bytes, column->form, room);
-        room += RoomFor(bytes.size(), column->form);
-      }
-    }
+  const int scale = column->entry->scale;
+  if (!MakeDatums(values, from, count, {column->form, column->length, scale}, to)) {
+    RaiseCorrupted("a value has another length than its type");
   }
 }
 
@@ -311,9 +285,22 @@ void ChunkReader::DecodeOne(Column *column, uint32 position, Datum *value, bool 
   }
   if (*isnull) return;
   codec::Values values;
-  const codec::Status status = pg::Enter([&] { return column->reader->ReadOne(at, &values); });
+  const codec::Status status = pg::Enter([&] {
+    // Without nulls the rows of a vector are one vector of values, of which more are going to be read.
+    codec::Values whole;
+    if (column->single_reads == kSparseReads && column->null_bits == nullptr) {
+      const codec::Status decoded = column->reader->Read(vector, &whole);
+      if (decoded != codec::Status::kOk) return decoded;
+    }
+    return column->reader->ReadOne(at, &values);
+  });
   if (status != codec::Status::kOk || values.count != 1)
     RaiseCorrupted("a column cannot be decoded");
+  if (IsByValue(column->form)) return Place(column, values, 0, 1, value);
+  if (column->form == Form::kNumeric) {
+    *value = MakeNumeric(values.ints[0], column->entry->scale, column->single_numeric);
+    return;
+  }
   if (column->single_context == nullptr) {
     column->single_context =
         AllocSetContextCreate(context_, "heliosdb value", ALLOCSET_SMALL_SIZES);
@@ -326,17 +313,34 @@ void ChunkReader::DecodeOne(Column *column, uint32 position, Datum *value, bool 
 
 void ChunkReader::GetColumns(uint32 position, int from, int to, std::span<const int> columns,
                              Datum *values, bool *nulls) {
-  const uint32 vector = position / kVectorRows;
-  const uint32 row = position % kVectorRows;
   memset(nulls + from, true, to - from);
   for (const int a : columns) {
     if (a < from) continue;
     if (a >= to) break;
-    Column *column = ColumnOf(a + 1);
-    if (column->vector != vector && !Fetch(column, a, position, &values[a], &nulls[a])) continue;
-    values[a] = column->values[row];
-    nulls[a] = column->nulls[row];
+    Get(a, position, &values[a], &nulls[a]);
   }
+}
+
+// Gets a column of a row.
+inline void ChunkReader::Get(int a, uint32 position, Datum *value, bool *isnull) {
+  Column *column = ColumnOf(a + 1);
+  if (column->vector != position / kVectorRows && !Fetch(column, a, position, value, isnull)) {
+    return;
+  }
+  *value = column->values[position % kVectorRows];
+  *isnull = column->nulls[position % kVectorRows];
+}
+
+bool ChunkReader::Fits(std::span<const ValueRange> ranges, uint32 position) {
+  for (const ValueRange &range : ranges) {
+    Datum value;
+    bool isnull;
+    Get(range.column, position, &value, &isnull);
+    if (isnull) return false;
+    const int64 integer = IntOf(value, ColumnOf(range.column + 1)->length);
+    if (integer < range.low || integer > range.high) return false;
+  }
+  return true;
 }
 
 // Gets a value of a vector that is not decoded; true: the vector is now.
@@ -350,8 +354,17 @@ bool ChunkReader::Fetch(Column *column, int a, uint32 position, Datum *value, bo
   if (sparse_) {
     if (column->single_vector != vector) column->single_reads = 0;
     column->single_vector = vector;
-    if (column->single_reads++ < column->most_single_reads) {
+    if (column->loaded && column->single_position == position) {
+      *value = column->single_value;
+      *isnull = column->single_null;
+      return false;
+    }
+    if (column->single_reads < column->most_single_reads) {
       DecodeOne(column, position, value, isnull);
+      column->single_reads++;
+      column->single_position = position;
+      column->single_value = *value;
+      column->single_null = *isnull;
       return false;
     }
   }

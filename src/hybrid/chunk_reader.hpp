@@ -19,6 +19,13 @@ extern "C" {
 
 namespace helios::hybrid {
 
+// The values of a column, by attnum - 1, between two integers, both included.
+struct ValueRange {
+  int column;
+  int64 low;
+  int64 high;
+};
+
 // Lives in a memory context of its own and goes with it, so that an error leaks nothing.
 class ChunkReader {
  public:
@@ -40,6 +47,9 @@ class ChunkReader {
   // vector of the column are asked for. Columns that are not in `columns` (ListColumns) are null.
   void GetColumns(uint32 position, int from, int to, std::span<const int> columns, Datum *values,
                   bool *nulls);
+
+  // Says whether the values of a row, none of which is null, lie in the ranges. All are of columns that are integers.
+  bool Fits(std::span<const ValueRange> ranges, uint32 position);
 
   TransactionId CreatorOf(uint32 position);
   // Says whether nothing is kept of a row but its place.
@@ -65,6 +75,7 @@ class ChunkReader {
   Column *ColumnOf(int attribute);
   Column *Prepare(int attribute);
   void Load(Column *column);
+  void Get(int a, uint32 position, Datum *value, bool *isnull);
   bool Fetch(Column *column, int a, uint32 position, Datum *value, bool *isnull);
   void Decode(Column *column, uint32 vector);
   void DecodeOne(Column *column, uint32 position, Datum *value, bool *isnull);

@@ -38,8 +38,33 @@ constinit pg::HookChain<set_rel_pathlist_hook_type> set_rel_pathlist;
 // Says whether an index may give rows that do not fit its condition, so that the scan looks at their columns.
 bool IsLossy(Relation index) { return index == nullptr || index->rd_rel->relam != BTREE_AM_OID; }
 
+// Adds the columns that a scan hands on. The target list of the inner side of a nested loop has the columns of the
+// join's condition, too, which the index has looked at.
+bool AddColumnsHandedOn(const ScanState *state, const PlanState *parent, Bitmapset **columns) {
+  const auto *scan = reinterpret_cast<const Scan *>(state->ps.plan);
+  if (parent == nullptr || !IsA(parent, NestLoopState) || innerPlanState(parent) != &state->ps) {
+    return AddColumnsOf(reinterpret_cast<Node *>(scan->plan.targetlist), scan->scanrelid, columns);
+  }
+  const auto *join = reinterpret_cast<const Join *>(parent->plan);
+  Bitmapset *used = nullptr;
+  pull_varattnos(reinterpret_cast<Node *>(join->plan.targetlist), INNER_VAR, &used);
+  pull_varattnos(reinterpret_cast<Node *>(join->plan.qual), INNER_VAR, &used);
+  pull_varattnos(reinterpret_cast<Node *>(join->joinqual), INNER_VAR, &used);
+  List *handed_on = NIL;
+  ListCell *cell;
+  foreach (cell, scan->plan.targetlist) {
+    auto *entry = static_cast<TargetEntry *>(lfirst(cell));
+    // What is computed is computed in any case.
+    if (!IsA(entry->expr, Var) ||
+        bms_is_member(entry->resno - FirstLowInvalidHeapAttributeNumber, used)) {
+      handed_on = lappend(handed_on, entry);
+    }
+  }
+  return AddColumnsOf(reinterpret_cast<Node *>(handed_on), scan->scanrelid, columns);
+}
+
 // Tells the slot of a scan which columns its plan node reads, and of which rows.
-void TellNeeds(ScanState *state) {
+void TellNeeds(ScanState *state, const PlanState *parent) {
   TupleTableSlot *slot = state->ss_ScanTupleSlot;
   if (slot == nullptr || !IsHybridSlot(slot)) return;
   // Of hot rows all columns are there; those of rows that become cold meanwhile may be read, too.
@@ -49,9 +74,8 @@ void TellNeeds(ScanState *state) {
   const auto *scan = reinterpret_cast<const Scan *>(state->ps.plan);
   const MemoryContext caller = MemoryContextSwitchTo(slot->tts_mcxt);
   Bitmapset *columns = nullptr;
-  bool known =
-      AddColumnsOf(reinterpret_cast<Node *>(scan->plan.targetlist), scan->scanrelid, &columns) &&
-      AddColumnsOf(reinterpret_cast<Node *>(scan->plan.qual), scan->scanrelid, &columns);
+  bool known = AddColumnsHandedOn(state, parent, &columns) &&
+               AddColumnsOf(reinterpret_cast<Node *>(scan->plan.qual), scan->scanrelid, &columns);
   if (known && IsA(scan, IndexScan)) {
     const auto *index_scan = reinterpret_cast<const IndexScan *>(scan);
     if (IsLossy(reinterpret_cast<IndexScanState *>(state)->iss_RelationDesc)) {
@@ -68,23 +92,27 @@ void TellNeeds(ScanState *state) {
     known = false;
   }
   ReadColumns(slot, known ? columns : nullptr);
-  if (IsA(scan, SeqScan)) AsHybridSlot(slot)->filter = MakeChunkFilter(state);
+  // An index begins scans anew too often for values that change with each.
+  if (!IsA(scan, SampleScan)) {
+    AsHybridSlot(slot)->filter =
+        MakeScanFilter(state, IsA(scan, IndexScan) ? Lasts::kQuery : Lasts::kScan);
+  }
   MemoryContextSwitchTo(caller);
 }
 
-// Tells the scans of a running plan what they need to know of hybrid tables.
-bool Visit(PlanState *state, void *arg) {
+// Tells the scans of a running plan, below the node `parent`, what they need to know of hybrid tables.
+bool Visit(PlanState *state, void *parent) {
   if (state == nullptr) return false;
   switch (nodeTag(state)) {
     case T_SeqScanState:
     case T_SampleScanState:
     case T_IndexScanState:
-      TellNeeds(reinterpret_cast<ScanState *>(state));
+      TellNeeds(reinterpret_cast<ScanState *>(state), static_cast<PlanState *>(parent));
       break;
     case T_BitmapHeapScanState: {
       auto *scan = reinterpret_cast<BitmapHeapScanState *>(state);
       if (scan->ss.ss_currentRelation != nullptr && IsHybrid(scan->ss.ss_currentRelation)) {
-        TellNeeds(&scan->ss);
+        TellNeeds(&scan->ss, static_cast<PlanState *>(parent));
         scan->prefetch_maximum = 0;
       }
       break;
@@ -93,7 +121,7 @@ bool Visit(PlanState *state, void *arg) {
       break;
   }
   return planstate_tree_walker(state, reinterpret_cast<bool (*)()>(reinterpret_cast<void *>(Visit)),
-                               arg);
+                               state);
 }
 
 bool HasHybridTable(EState *estate) {

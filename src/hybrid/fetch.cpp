@@ -4,6 +4,7 @@
 #include "hybrid/core/chunk.hpp"
 #include "hybrid/direct_load.hpp"
 #include "hybrid/holes.hpp"
+#include "hybrid/skip.hpp"
 #include "hybrid/slot.hpp"
 #include "hybrid/stand_in.hpp"
 
@@ -38,6 +39,7 @@ struct HybridFetch {
   Store store;
   FoundChunk *found;  // null: no cold row yet
   Oid counted;        // the chunk that was read last
+  bool computed;      // the values of the slot's filter
   ReadCounts counts;
 };
 
@@ -254,7 +256,14 @@ bool FetchIndexTuple(IndexFetchTableData *base, ItemPointer tid, Snapshot snapsh
   fetch->counts.cold_rows++;
   if (found->entry.blob != fetch->counted) fetch->counts.chunks++;
   fetch->counted = found->entry.blob;
-  return true;
+  HybridSlot *hybrid = AsHybridSlot(slot);
+  if (hybrid->filter == nullptr || TransactionIdIsValid(hybrid->loader)) return true;
+  if (!fetch->computed) ComputeValues(hybrid->filter);
+  fetch->computed = true;
+  if (!CanSkipRow(hybrid->filter, hybrid->reader, hybrid->position)) return true;
+  pgstat_count_heap_fetch(base->rel);
+  CHECK_FOR_INTERRUPTS();
+  return false;
 }
 
 ReadCounts CountsOf(IndexFetchTableData *fetch) { return AsHybridFetch(fetch)->counts; }

@@ -43,6 +43,17 @@ bool FitsKeys(TableScanDesc scan, TupleTableSlot *slot) {
   return true;
 }
 
+// What the plan has said of the rows that a slot is filled with; null: nothing, or that it is no slot of a plan.
+ScanFilter *FilterOf(TupleTableSlot *slot) {
+  return IsHybridSlot(slot) ? AsHybridSlot(slot)->filter : nullptr;
+}
+
+// Computes the values of a filter, once in a scan.
+void ComputeFilter(HybridScan *scan, ScanFilter *filter) {
+  if (!scan->computed) ComputeValues(filter);
+  scan->computed = true;
+}
+
 // Takes the next chunk in the direction for this participant; false when there is none.
 bool TakeChunk(HybridScan *scan, ScanDirection direction, uint32 *taken) {
   const ColdCursor &cold = scan->cold;
@@ -67,13 +78,12 @@ bool TakeChunk(HybridScan *scan, ScanDirection direction, uint32 *taken) {
 bool NextChunk(HybridScan *scan, ScanDirection direction, TupleTableSlot *slot) {
   ColdCursor &cold = scan->cold;
   TableScanDesc base = &scan->heap.rs_base;
-  ChunkFilter *filter = IsHybridSlot(slot) ? AsHybridSlot(slot)->filter : nullptr;
+  ScanFilter *filter = FilterOf(slot);
   uint32 next;
   while (TakeChunk(scan, direction, &next)) {
     CHECK_FOR_INTERRUPTS();
     if (filter != nullptr) {
-      if (!scan->computed) ComputeValues(filter);
-      scan->computed = true;
+      ComputeFilter(scan, filter);
       OpenChunk(slot, base->rs_rd, cold.chunks[next], Reads::kAll);
       if (CanSkip(*filter, AsHybridSlot(slot)->reader->meta())) {
         cold.chunks_skipped++;
@@ -89,14 +99,19 @@ bool NextChunk(HybridScan *scan, ScanDirection direction, TupleTableSlot *slot) 
 
 bool NextCold(HybridScan *scan, ScanDirection direction, TupleTableSlot *slot) {
   TableScanDesc base = &scan->heap.rs_base;
+  ScanFilter *filter = FilterOf(slot);
   ListChunks(scan);
   for (;;) {
     if (scan->cold.chunk < scan->cold.chunk_count) {
       while (NextInChunk(&scan->cold, direction)) {
-        StoreAt(base->rs_rd, scan->cold, slot);
-        if (!FitsKeys(base, slot)) continue;
         pgstat_count_heap_getnext(base->rs_rd);
-        return true;
+        if (filter != nullptr) {
+          OpenChunk(slot, base->rs_rd, scan->cold.chunks[scan->cold.chunk], Reads::kAll);
+          const auto position = static_cast<uint32>(scan->cold.position);
+          if (CanSkipRow(filter, AsHybridSlot(slot)->reader, position)) continue;
+        }
+        StoreAt(base->rs_rd, scan->cold, slot);
+        if (FitsKeys(base, slot)) return true;
       }
     }
     if (!NextChunk(scan, direction, slot)) {
@@ -296,12 +311,18 @@ bool BitmapNextTuple(TableScanDesc base, TBMIterateResult *page, TupleTableSlot 
     }
     return found;
   }
-  if (scan->bitmap_next >= scan->bitmap_count) return false;
-  OpenChunk(slot, base->rs_rd, scan->bitmap_chunk, Reads::kSparse);
-  StoreColdRow(slot, base->rs_rd, scan->bitmap_rows[scan->bitmap_next++]);
-  scan->cold.rows_seen++;
-  pgstat_count_heap_fetch(base->rs_rd);
-  return true;
+  ScanFilter *filter = FilterOf(slot);
+  if (filter != nullptr) ComputeFilter(scan, filter);
+  while (scan->bitmap_next < scan->bitmap_count) {
+    const uint32 position = scan->bitmap_rows[scan->bitmap_next++];
+    OpenChunk(slot, base->rs_rd, scan->bitmap_chunk, Reads::kSparse);
+    scan->cold.rows_seen++;
+    pgstat_count_heap_fetch(base->rs_rd);
+    if (filter != nullptr && CanSkipRow(filter, AsHybridSlot(slot)->reader, position)) continue;
+    StoreColdRow(slot, base->rs_rd, position);
+    return true;
+  }
+  return false;
 }
 
 }  // namespace helios::hybrid

@@ -1,11 +1,13 @@
 #include "hybrid/skip.hpp"
 
+#include "hybrid/forms.hpp"
 #include "hybrid/zone.hpp"
 
 extern "C" {
 #include "access/nbtree.h"
 #include "access/stratnum.h"
 #include "catalog/pg_collation.h"
+#include "catalog/pg_type_d.h"
 #include "executor/executor.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/primnodes.h"
@@ -22,6 +24,8 @@ extern "C" {
 #undef Min
 #undef Max
 #undef Abs
+
+#include <algorithm>
 
 namespace helios::hybrid {
 
@@ -52,8 +56,11 @@ Test *MakeTest(Ask ask) {
 
 }  // namespace
 
-struct ChunkFilter {
+struct ScanFilter {
+  ScanState *state;
   Test *root;
+  ValueRange *ranges;  // what comparisons of integers leave of the values of columns
+  size_t range_count;
   ExprContext *econtext;
   MemoryContext values;  // of the last computation
 };
@@ -75,6 +82,17 @@ const FormData_pg_attribute *ColumnOf(const ScanState *state, Node *expression) 
 bool IsFixed(Node *expression) {
   return !contain_var_clause(expression) && !contain_subplans(expression) &&
          !contain_volatile_functions(expression);
+}
+
+// Says whether a parameter occurs that a scan may find changed when it begins anew.
+bool HasExecutorParam(Node *expression, void *) {
+  if (expression == nullptr) return false;
+  if (IsA(expression, Param)) {
+    return reinterpret_cast<const Param *>(expression)->paramkind == PARAM_EXEC;
+  }
+  return expression_tree_walker(
+      expression, reinterpret_cast<bool (*)()>(reinterpret_cast<void *>(HasExecutorParam)),
+      nullptr);
 }
 
 // A comparison of a column by an operator; null: zones cannot answer it.
@@ -205,6 +223,61 @@ void Compute(Test *test, ExprContext *econtext) {
   if (!isnull) Keep(test, value);
 }
 
+// Says whether values of a type are in the order of the integers that they are kept as.
+bool IsOrderedAsInteger(Oid type) {
+  switch (type) {
+    case INT2OID:
+    case INT4OID:
+    case INT8OID:
+    case DATEOID:
+    case TIMEOID:
+    case TIMESTAMPOID:
+    case TIMESTAMPTZOID:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool IsInteger(Oid type) { return type == INT2OID || type == INT4OID || type == INT8OID; }
+
+// Narrows the range of a column's values by a comparison with one value, if both are integers of a kind.
+void NarrowBy(const Test &test, ScanFilter *filter) {
+  if (test.ask != Ask::kCompare || OidIsValid(test.element)) return;
+  const Oid type = test.column->atttypid;
+  const bool comparable = type == test.type || (IsInteger(type) && IsInteger(test.type));
+  if (!comparable || !IsOrderedAsInteger(type)) return;
+  const int column = test.column->attnum - 1;
+  ValueRange *range = filter->ranges;
+  ValueRange *end = filter->ranges + filter->range_count;
+  while (range < end && range->column != column) range++;
+  if (range == end) {
+    *range = {column, PG_INT64_MIN, PG_INT64_MAX};
+    filter->range_count++;
+  }
+  const auto narrow = [range](int64 low, int64 high) {
+    range->low = std::max(range->low, low);
+    range->high = std::min(range->high, high);
+  };
+  // A comparison with null fits no row.
+  if (test.count == 0) return narrow(PG_INT64_MAX, PG_INT64_MIN);
+  const int64 value = IntOf(test.values[0], get_typlen(test.type));
+  switch (test.strategy) {
+    case BTLessStrategyNumber:
+      if (value == PG_INT64_MIN) return narrow(PG_INT64_MAX, PG_INT64_MIN);
+      return narrow(PG_INT64_MIN, value - 1);
+    case BTLessEqualStrategyNumber:
+      return narrow(PG_INT64_MIN, value);
+    case BTEqualStrategyNumber:
+      return narrow(value, value);
+    case BTGreaterEqualStrategyNumber:
+      return narrow(value, PG_INT64_MAX);
+    default:
+      if (value == PG_INT64_MAX) return narrow(PG_INT64_MAX, PG_INT64_MIN);
+      return narrow(value + 1, PG_INT64_MAX);
+  }
+}
+
 // Says whether some value between the least and the greatest can be as the test wants it to be to `value`.
 bool MayFit(Test *test, const Zone &zone, Datum value) {
   const auto compare = [&](Datum bound) {
@@ -252,26 +325,47 @@ bool MayFit(Test *test, const ChunkMeta &chunk) {
 
 }  // namespace
 
-ChunkFilter *MakeChunkFilter(ScanState *state) {
-  Test *root = MakeListTest(state, state->ps.plan->qual, Ask::kAll);
+ScanFilter *MakeScanFilter(ScanState *state, Lasts values_last) {
+  if (state->ps.plan->qual == NIL) return nullptr;
+  List *clauses = NIL;
+  ListCell *cell;
+  foreach (cell, state->ps.plan->qual) {
+    auto *clause = static_cast<Node *>(lfirst(cell));
+    if (values_last == Lasts::kScan || !HasExecutorParam(clause, nullptr)) {
+      clauses = lappend(clauses, clause);
+    }
+  }
+  Test *root = MakeListTest(state, clauses, Ask::kAll);
   if (root == nullptr) return nullptr;
-  auto *filter = static_cast<ChunkFilter *>(palloc(sizeof(ChunkFilter)));
+  auto *filter = static_cast<ScanFilter *>(palloc(sizeof(ScanFilter)));
+  filter->state = state;
   filter->root = root;
+  filter->ranges = static_cast<ValueRange *>(palloc(list_length(root->parts) * sizeof(ValueRange)));
+  filter->range_count = 0;
   filter->econtext = state->ps.ps_ExprContext;
   filter->values =
       AllocSetContextCreate(CurrentMemoryContext, "heliosdb chunk filter", ALLOCSET_SMALL_SIZES);
   return filter;
 }
 
-void ComputeValues(ChunkFilter *filter) {
+void ComputeValues(ScanFilter *filter) {
   MemoryContextReset(filter->values);
   const MemoryContext caller = MemoryContextSwitchTo(filter->values);
   Compute(filter->root, filter->econtext);
   MemoryContextSwitchTo(caller);
+  filter->range_count = 0;
+  ListCell *cell;
+  foreach (cell, filter->root->parts) NarrowBy(*static_cast<Test *>(lfirst(cell)), filter);
 }
 
-bool CanSkip(const ChunkFilter &filter, const ChunkMeta &chunk) {
+bool CanSkip(const ScanFilter &filter, const ChunkMeta &chunk) {
   return !MayFit(filter.root, chunk);
+}
+
+bool CanSkipRow(ScanFilter *filter, ChunkReader *reader, uint32 position) {
+  if (reader->Fits({filter->ranges, filter->range_count}, position)) return false;
+  InstrCountFiltered1(filter->state, 1);
+  return true;
 }
 
 }  // namespace helios::hybrid

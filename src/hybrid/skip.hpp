@@ -1,6 +1,8 @@
-// Which chunks a scan need not read: those whose zones say that no row fits its conditions.
+// What a scan need not read: chunks whose zones say that no row fits its conditions, and of rows that do not fit a
+// comparison of an integer the other columns.
 #pragma once
 
+#include "hybrid/chunk_reader.hpp"
 #include "hybrid/core/chunk.hpp"
 #include "pg/pg.hpp"
 
@@ -15,16 +17,23 @@ namespace helios::hybrid {
 
 // What can be asked of zones, of the conditions of a scan: comparisons of columns with values that are the same for
 // all rows, = ANY, IS [NOT] NULL, and AND and OR of these.
-struct ChunkFilter;
+struct ScanFilter;
+
+// How long the values that columns are compared with are the same.
+enum class Lasts { kScan, kQuery };
 
 // Takes from a plan node's conditions what zones can answer; null if that is nothing. It lies in the current memory
 // context, which must be the query's.
-ChunkFilter *MakeChunkFilter(ScanState *state);
+ScanFilter *MakeScanFilter(ScanState *state, Lasts values_last);
 
-// Computes the values that columns are compared with, which may be others in each scan.
-void ComputeValues(ChunkFilter *filter);
+// Computes the values that columns are compared with.
+void ComputeValues(ScanFilter *filter);
 
 // Says whether no row of the open chunk can fit.
-bool CanSkip(const ChunkFilter &filter, const ChunkMeta &chunk);
+bool CanSkip(const ScanFilter &filter, const ChunkMeta &chunk);
+
+// Says whether a row of the chunk that the reader has open cannot fit, and has EXPLAIN count it among those that the
+// filter has removed.
+bool CanSkipRow(ScanFilter *filter, ChunkReader *reader, uint32 position);
 
 }  // namespace helios::hybrid

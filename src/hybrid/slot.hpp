@@ -22,7 +22,7 @@ extern "C" {
 
 namespace helios::hybrid {
 
-struct ChunkFilter;  // skip.hpp
+struct ScanFilter;  // skip.hpp
 
 struct HybridSlot {
   BufferHeapTupleTableSlot heap;
@@ -33,7 +33,7 @@ struct HybridSlot {
   TransactionId loader;  // whose end to wait for before the row can be read; invalid: it can be
   // Columns that somebody looks at, by attnum - 1; null: not listed yet.
   std::span<const int> columns;
-  ChunkFilter *filter;  // of the sequential scan that the slot is of; null: none
+  ScanFilter *filter;  // of the scan that the slot is of; null: none
 };
 
 extern const TupleTableSlotOps kHybridSlotOps;

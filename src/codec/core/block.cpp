@@ -5,7 +5,6 @@
 #include <bit>
 
 #include "codec/core/bitpack.hpp"
-#include "codec/core/bitpack_scalar.hpp"
 
 namespace helios::codec {
 namespace {
@@ -116,10 +115,6 @@ bool Bits::Take(Cursor *cursor, size_t count, unsigned bits) {
   return cursor->TakeBytes(length, &bytes);
 }
 
-uint64_t Bits::At(size_t index) const {
-  return width == 0 ? 0 : scalar::BitsAt(bytes, length, index * width, width);
-}
-
 void AppendBlock(const int64_t *values, size_t count, std::vector<uint8_t> *out) {
   const uint64_t *words = reinterpret_cast<const uint64_t *>(values);
   const Plan plan = MakePlan(values, count);
@@ -178,6 +173,34 @@ int64_t Block::At(size_t index) const {
     if (positions_.At(i) == index) value += UnZigZag(highs_.At(i)) << width_;
   }
   return static_cast<int64_t>(value);
+}
+
+// Adds up the values up to `index`, each times weight(its position).
+template <typename Weight>
+uint64_t Block::WeightedSum(size_t index, Weight weight) const {
+  uint64_t sum = 0;
+  if (width_ == 0) {
+    for (size_t i = 0; i <= index; ++i) sum += weight(i);
+    sum *= static_cast<uint64_t>(base_);
+  } else {
+    alignas(64) uint64_t words[kVectorValues];
+    Unpack(packed_, count_, width_, static_cast<uint64_t>(base_), words);
+    for (size_t i = 0; i <= index; ++i) sum += words[i] * weight(i);
+  }
+  // A patch that is not in its order, which only hostile bytes have, is one all the same for Decode.
+  for (size_t i = 0; i < patches_; ++i) {
+    const size_t position = positions_.At(i);
+    if (position <= index) sum += (UnZigZag(highs_.At(i)) << width_) * weight(position);
+  }
+  return sum;
+}
+
+uint64_t Block::SumTo(size_t index) const {
+  return WeightedSum(index, [](size_t) { return uint64_t{1}; });
+}
+
+uint64_t Block::SumOfSumsTo(size_t index) const {
+  return WeightedSum(index, [index](size_t i) { return uint64_t{index - i + 1}; });
 }
 
 void Block::SelectRange(int64_t low, int64_t high, Selection *selection) const {

@@ -13,6 +13,7 @@
 #include <span>
 #include <vector>
 
+#include "codec/core/bitpack_scalar.hpp"
 #include "codec/core/bytes.hpp"
 #include "codec/core/codec.hpp"
 
@@ -32,7 +33,9 @@ struct Bits {
 
   // False when too few bytes are left.
   bool Take(Cursor *cursor, size_t count, unsigned bits);
-  uint64_t At(size_t index) const;
+  uint64_t At(size_t index) const {
+    return width == 0 ? 0 : scalar::BitsAt(bytes, length, index * width, width);
+  }
 };
 
 constexpr unsigned kPositionBits = 10;  // of a value's position in its vector
@@ -49,6 +52,9 @@ class Block {
   // Decodes all values; out has room for kVectorValues.
   void Decode(int64_t *out) const;
   int64_t At(size_t index) const;
+  // The sum of the values up to `index`, and that of the sums up to each of these, modulo 2^64.
+  uint64_t SumTo(size_t index) const;
+  uint64_t SumOfSumsTo(size_t index) const;
   // Sets the bits of the values in [low, high].
   void SelectRange(int64_t low, int64_t high, Selection *selection) const;
 
@@ -59,6 +65,9 @@ class Block {
   size_t patches() const { return patches_; }
 
  private:
+  template <typename Weight>
+  uint64_t WeightedSum(size_t index, Weight weight) const;
+
   const uint8_t *packed_ = nullptr;
   size_t count_ = 0;
   unsigned width_ = 0;

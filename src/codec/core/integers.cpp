@@ -67,9 +67,15 @@ class DifferenceDecoder : public Decoder {
   }
 
   Status ReadOne(size_t position, const Target &target) override {
-    if constexpr (kOrder > 0) return Status::kUnfit;
     if (const Status status = Find(position / kVectorValues); status != Status::kOk) return status;
-    target.ints[0] = block_.At(position % kVectorValues);
+    const size_t at = position % kVectorValues;
+    uint64_t value = kOrder > 0 ? static_cast<uint64_t>(starts_[0]) : 0;
+    if constexpr (kOrder == 0) value = static_cast<uint64_t>(block_.At(at));
+    if constexpr (kOrder == 1) value += block_.SumTo(at);
+    if constexpr (kOrder == 2) {
+      value += (at + 1) * static_cast<uint64_t>(starts_[1]) + block_.SumOfSumsTo(at);
+    }
+    target.ints[0] = static_cast<int64_t>(value);
     return Status::kOk;
   }
 
