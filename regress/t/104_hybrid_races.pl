@@ -50,6 +50,25 @@ for my $end (qw(COMMIT ROLLBACK))
 	$_->quit for $gate, $loader, @late;
 }
 
+# ---- FOR KEY SHARE follows a cold row into an update, which commits before it has looked; the next update stands ----
+sql(q{CREATE TABLE followed (id int PRIMARY KEY, v text) USING heliosdb; INSERT INTO followed VALUES (1, 'cold')});
+sql(q{SELECT heliosdb.move_to_cold('followed')});
+{
+	my ($first, $locker, $gate) = map { Session->new($node) } 0 .. 2;
+	$first->ok(q{BEGIN; UPDATE followed SET v = 'first'});
+	my $pid = $locker->ok(q{SET heliosdb.pause_point = 'hybrid_lock_pending'; SELECT pg_backend_pid()});
+	my $offset = -s $node->logfile;
+	$locker->send(q{BEGIN; SELECT v FROM followed FOR KEY SHARE});
+	$node->wait_for_log(qr/pause point reached: hybrid_lock_pending/, $offset);
+	$first->ok('COMMIT');
+	sql(q{UPDATE followed SET v = 'second'});
+	$gate->ok("SELECT pg_advisory_lock($pid)");
+	is(join('', $locker->finish), 'cold', 'nobody keeps it from locking what its snapshot sees');
+	is(sql('SELECT v FROM followed'), 'second', 'the update of the version that it came to stands');
+	$locker->ok('COMMIT');
+	$_->quit for $first, $locker, $gate;
+}
+
 # ---- Everything at once ----
 sql(q{
 	CREATE TABLE accounts (id int PRIMARY KEY, balance bigint, changes int, note text) USING heliosdb;

@@ -1,5 +1,7 @@
 #include "hybrid/successor.hpp"
 
+#include "pg/pause.hpp"
+
 extern "C" {
 #include "access/generic_xlog.h"
 #include "access/heapam.h"
@@ -81,6 +83,7 @@ bool LockPending(const Store &store, ItemPointerData tid, TransactionId creator)
   const TransactionId xid = GetCurrentTransactionId();
   MultiXactIdSetOldestMember();
   for (bool goes_on = true; goes_on;) {
+    pg::Pause("hybrid_lock_pending");
     Buffer buffer = ReadBuffer(store.rel, ItemPointerGetBlockNumber(&tid));
     LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
     const OffsetNumber offset = ItemPointerGetOffsetNumber(&tid);

@@ -1,7 +1,7 @@
 // Named pause points: places where tests stop a backend to kill it or to race it.
 //
-// `SET heliosdb.pause_point = 'name'` (superuser) makes the session wait there until the setting of
-// the server changes or the query is cancelled; the server log says "pause point reached: name".
+// `SET heliosdb.pause_point = 'name'` (superuser) makes the session wait there until the query is cancelled, or somebody
+// holds the advisory lock whose number is the session's process id; the server log says "pause point reached: name".
 #pragma once
 
 namespace helios::pg {
