@@ -171,6 +171,32 @@ run_tap() { # NAME
   return $status
 }
 
+# Runs those of the TAP files that nobody has begun yet.
+take_taps() { # NAME…
+  local name
+  for name in "$@"; do
+    if mkdir "$out/taken.$name" 2>/dev/null; then unit tap "$name" run_tap "$name"; fi
+  done
+}
+
+# Runs TAP files, two at a time once the other lane has left its processor; those that measure processes of the whole
+# machine come last, by themselves.
+run_taps() { # NAMES
+  local name alone=() others=() helper
+  for name in $1; do
+    if grep -q '^use Budget;' "$TOP/regress/t/$name.pl"; then alone+=("$name"); else others+=("$name"); fi
+  done
+  (
+    trap - EXIT
+    until [ -e "$out/kernel_lane_ended" ]; do sleep 1; done
+    take_taps "${others[@]}"
+  ) &
+  helper=$!
+  take_taps "${others[@]}"
+  wait "$helper"
+  take_taps "${alone[@]}"
+}
+
 # Makes the server start under valgrind. Debian's PostgreSQL is built without hooks for it, so only reports
 # that name heliosdb count.
 use_valgrind() {
@@ -251,7 +277,7 @@ server_lane() {
   if [ -z "$tap" ]; then
     :
   elif perl -MIPC::Run -MTest::More -e 1 2>/dev/null && [ -d "$pgxs/test/perl" ]; then
-    for name in $tap; do unit tap "$name" run_tap "$name"; done
+    run_taps "$tap"
   else
     for name in $tap; do report skip "tap/$name" "needs Perl's IPC::Run and PostgreSQL's test modules"; done
   fi
@@ -265,7 +291,10 @@ rm -rf "$out"
 mkdir -p "$out"
 touch "$out/started" "$out/outcomes" "$out/skipped"
 
-kernel_lane &
+(
+  trap 'touch "$out/kernel_lane_ended"' EXIT
+  kernel_lane
+) &
 kernel_pid=$!
 trap 'kill $kernel_pid 2>/dev/null; exit 130' INT TERM
 set +e
