@@ -95,31 +95,39 @@ bool HasExecutorParam(Node *expression, void *) {
       nullptr);
 }
 
+// A comparison of the btree family of a column's type.
+struct Comparison {
+  int strategy;
+  Oid function;  // BTORDER_PROC of the two types
+};
+
+// Finds the comparison that an operator makes of a column of a type; false if zones cannot answer it.
+bool FindComparison(Oid type, Oid opno, Oid collation, Comparison *found) {
+  const Oid family = lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY)->btree_opf;
+  if (!OidIsValid(family) || !op_in_opfamily(opno, family) || !op_strict(opno)) return false;
+  Oid left;
+  Oid right;
+  get_op_opfamily_properties(opno, family, false, &found->strategy, &left, &right);
+  found->function = get_opfamily_proc(family, left, right, BTORDER_PROC);
+  if (!OidIsValid(found->function)) return false;
+  if (!IsOrderedAsBytes(type)) return true;
+  // Zones are in the order of bytes. What is equal has equal bytes, unless the collation says otherwise.
+  // Without a collation the operator raises an error when it comes to a row.
+  return OidIsValid(collation) &&
+         (found->strategy == BTEqualStrategyNumber ? get_collation_isdeterministic(collation)
+                                                   : lc_collate_is_c(collation));
+}
+
 // A comparison of a column by an operator; null: zones cannot answer it.
 Test *MakeComparison(const FormData_pg_attribute *column, Oid opno, Oid collation, Node *value,
                      bool is_array) {
-  const Oid family = lookup_type_cache(column->atttypid, TYPECACHE_BTREE_OPFAMILY)->btree_opf;
-  if (!OidIsValid(family) || !op_in_opfamily(opno, family) || !op_strict(opno)) return nullptr;
-  int strategy;
-  Oid left;
-  Oid right;
-  get_op_opfamily_properties(opno, family, false, &strategy, &left, &right);
-  const Oid compare = get_opfamily_proc(family, left, right, BTORDER_PROC);
-  if (!OidIsValid(compare)) return nullptr;
-  if (IsOrderedAsBytes(column->atttypid)) {
-    // Zones are in the order of bytes. What is equal has equal bytes, unless the collation says otherwise.
-    // Without a collation the operator raises an error when it comes to a row.
-    const bool answers = OidIsValid(collation) && (strategy == BTEqualStrategyNumber
-                                                       ? get_collation_isdeterministic(collation)
-                                                       : lc_collate_is_c(collation));
-    if (!answers) return nullptr;
-    collation = C_COLLATION_OID;
-  }
+  Comparison comparison;
+  if (!FindComparison(column->atttypid, opno, collation, &comparison)) return nullptr;
   Test *test = MakeTest(Ask::kCompare);
   test->column = column;
-  test->strategy = static_cast<StrategyNumber>(strategy);
-  fmgr_info(compare, &test->compare);
-  test->collation = collation;
+  test->strategy = static_cast<StrategyNumber>(comparison.strategy);
+  fmgr_info(comparison.function, &test->compare);
+  test->collation = IsOrderedAsBytes(column->atttypid) ? C_COLLATION_OID : collation;
   test->type = is_array ? get_element_type(exprType(value)) : exprType(value);
   test->element = is_array ? test->type : InvalidOid;
   if (!OidIsValid(test->type)) return nullptr;
@@ -324,6 +332,11 @@ bool MayFit(Test *test, const ChunkMeta &chunk) {
 }
 
 }  // namespace
+
+bool CanAnswer(Oid type, Oid opno, Oid collation) {
+  Comparison ignored;
+  return FindComparison(type, opno, collation, &ignored);
+}
 
 ScanFilter *MakeScanFilter(ScanState *state, Lasts values_last) {
   if (state->ps.plan->qual == NIL) return nullptr;

@@ -15,6 +15,9 @@ extern "C" {
 
 namespace helios::hybrid {
 
+// Says whether zones of a column can answer a comparison by an operator: of a column of this type on its left side.
+bool CanAnswer(Oid type, Oid opno, Oid collation);
+
 // What can be asked of zones, of the conditions of a scan: comparisons of columns with values that are the same for
 // all rows, = ANY, IS [NOT] NULL, and AND and OR of these.
 struct ScanFilter;
