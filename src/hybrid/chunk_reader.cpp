@@ -17,6 +17,7 @@ extern "C" {
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 namespace helios::hybrid {
 
@@ -30,7 +31,8 @@ constexpr uint32 kNoPosition = PG_UINT32_MAX;
 // So many single reads of a vector cost about what decoding it does.
 constexpr uint32 kSparseReads = 16;
 // So many of values that are passed by reference cost what making all of a vector that is decoded does.
-constexpr uint32 kSparseReadsByReference = 256;
+constexpr uint32 kSparseNumerics = 256;
+constexpr uint32 kSparseReadsByReference = 64;
 
 }  // namespace
 
@@ -91,6 +93,7 @@ void ChunkReader::RaiseCorrupted(const char *what) const {
 void ChunkReader::Open(const ChunkEntry &entry) {
   if (IsOpen(entry.blob)) return;
   open_ = false;
+  fit_vector_ = kNoVector;
   entry_ = entry;
   MemoryContextReset(chunk_context_);
   for (int a = kCreatorColumn; a <= tupdesc_->natts; a++) {
@@ -130,7 +133,9 @@ ChunkReader::Column *ChunkReader::Prepare(int attribute) {
                                                 : TupleDescAttr(tupdesc_, attribute - 1)->attlen;
   if (column->entry != nullptr) {
     column->form = column->entry->form;
-    column->most_single_reads = IsByValue(column->form) ? kSparseReads : kSparseReadsByReference;
+    column->most_single_reads = IsByValue(column->form)          ? kSparseReads
+                                : column->form == Form::kNumeric ? kSparseNumerics
+                                                                 : kSparseReadsByReference;
     if (attribute > 0 && column->entry->nulls < meta_.header->rows) {
       const Form expected = FormOf(*TupleDescAttr(tupdesc_, attribute - 1));
       const Form stored = column->form == Form::kNumeric ? Form::kVarlena : column->form;
@@ -332,15 +337,26 @@ inline void ChunkReader::Get(int a, uint32 position, Datum *value, bool *isnull)
 }
 
 bool ChunkReader::Fits(std::span<const ValueRange> ranges, uint32 position) {
+  if (ranges.empty()) return true;
+  if (fit_vector_ != position / kVectorRows) {
+    expected_ = fits_;
+    fits_ = 0;
+    fit_vector_ = position / kVectorRows;
+  }
+  // Of these columns all rows are read.
+  const uint32 expected = std::exchange(expected_, PG_UINT32_MAX);
+  bool fits = true;
   for (const ValueRange &range : ranges) {
-    Datum value;
+    Datum value = 0;
     bool isnull;
     Get(range.column, position, &value, &isnull);
-    if (isnull) return false;
     const int64 integer = IntOf(value, ColumnOf(range.column + 1)->length);
-    if (integer < range.low || integer > range.high) return false;
+    fits = !isnull && integer >= range.low && integer <= range.high;
+    if (!fits) break;
   }
-  return true;
+  expected_ = expected;
+  fits_ += fits;
+  return fits;
 }
 
 // Gets a value of a vector that is not decoded; true: the vector is now.
@@ -351,7 +367,7 @@ bool ChunkReader::Fetch(Column *column, int a, uint32 position, Datum *value, bo
     *value = getmissingattr(tupdesc_, a + 1, isnull);
     return false;
   }
-  if (sparse_) {
+  if (sparse_ || expected_ < column->most_single_reads) {
     if (column->single_vector != vector) column->single_reads = 0;
     column->single_vector = vector;
     if (column->loaded && column->single_position == position) {

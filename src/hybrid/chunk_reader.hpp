@@ -92,7 +92,10 @@ class ChunkReader {
   Size bytes_ = 0;
   bool open_ = false;
   bool sparse_ = false;
-  Column *columns_;  // by attribute - kCreatorColumn
+  uint32 fit_vector_ = PG_UINT32_MAX;  // the last one of which Fits was asked
+  uint32 fits_ = 0;                    // how many of its rows did
+  uint32 expected_ = PG_UINT32_MAX;    // as many as in the one before it
+  Column *columns_;                    // by attribute - kCreatorColumn
 };
 
 }  // namespace helios::hybrid
