@@ -43,8 +43,8 @@ class ChunkReader {
   const ChunkEntry &entry() const { return entry_; }
   const ChunkMeta &meta() const { return meta_; }
 
-  // Fills columns [from, to) of a row: values by reference belong to the reader until rows of another
-  // vector of the column are asked for. Columns that are not in `columns` (ListColumns) are null.
+  // Fills columns [from, to) of a row: values by reference belong to the reader until the next row is asked for.
+  // Columns that are not in `columns` (ListColumns) are null.
   void GetColumns(uint32 position, int from, int to, std::span<const int> columns, Datum *values,
                   bool *nulls);
 
