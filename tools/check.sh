@@ -175,7 +175,11 @@ run_tap() { # NAME
 take_taps() { # NAME…
   local name
   for name in "$@"; do
-    if mkdir "$out/taken.$name" 2>/dev/null; then unit tap "$name" run_tap "$name"; fi
+    if mkdir "$out/taken.$name" 2>/dev/null; then
+      unit tap "$name" run_tap "$name"
+    elif [ ! -d "$out/taken.$name" ]; then
+      report FAIL "tap/$name" "nobody could begin with it"
+    fi
   done
 }
 
@@ -188,7 +192,7 @@ run_taps() { # NAMES
   done
   (
     trap - EXIT
-    until [ -e "$out/kernel_lane_ended" ]; do sleep 1; done
+    while kill -0 "$kernel_pid" 2>/dev/null; do sleep 1; done
     take_taps "${others[@]}"
   ) &
   helper=$!
@@ -291,10 +295,7 @@ rm -rf "$out"
 mkdir -p "$out"
 touch "$out/started" "$out/outcomes" "$out/skipped"
 
-(
-  trap 'touch "$out/kernel_lane_ended"' EXIT
-  kernel_lane
-) &
+kernel_lane &
 kernel_pid=$!
 trap 'kill $kernel_pid 2>/dev/null; exit 130' INT TERM
 set +e

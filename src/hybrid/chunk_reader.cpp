@@ -277,6 +277,7 @@ void ChunkReader::Decode(Column *column, uint32 vector) {
 // Decodes one row of a column.
 void ChunkReader::DecodeOne(Column *column, uint32 position, Datum *value, bool *isnull) {
   Load(column);
+  column->single_position = kNoPosition;
   const uint32 vector = position / kVectorRows;
   uint32 at = position;
   *isnull = column->entry->nulls == meta_.header->rows;

@@ -36,6 +36,8 @@ namespace {
 constexpr double kScannedValue = 1;
 constexpr double kSingleValue = 3;
 constexpr double kSingleRow = 10;
+// Besides a page, where the chunk says what it has.
+constexpr double kSkippedChunk = 100;
 
 // What a table's cold rows are like to the planner.
 struct ColdRows {
@@ -118,7 +120,7 @@ double ReadShare(PlannerInfo *root, const RelOptInfo *rel, double chunks) {
     }
     const Selectivity rows =
         clauselist_selectivity(root, conditions, rel->relid, JOIN_INNER, nullptr);
-    share = std::min(share, std::ceil(rows * chunks) / correlation / chunks);
+    share = std::min(share, std::max(1.0, std::ceil(rows * chunks)) / correlation / chunks);
   }
   return share;
 }
@@ -140,8 +142,9 @@ double NeededColumns(const RelOptInfo *rel) {
 
 // What scanning costs more than the planner has thought, who reckons with all rows, for `run_cost`.
 Cost ScanSurcharge(const ColdRows &cold, Cost run_cost) {
-  return cold.rows * cold.needed * kScannedValue * cpu_operator_cost * cold.read -
-         run_cost * cold.share * (1 - cold.read);
+  const Cost skipped = seq_page_cost + kSkippedChunk * cpu_operator_cost;
+  return cold.rows * cold.needed * kScannedValue * cpu_operator_cost * cold.read +
+         (cold.chunks * skipped - run_cost * cold.share) * (1 - cold.read);
 }
 
 // What fetching rows by an index does.

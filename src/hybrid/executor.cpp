@@ -92,11 +92,7 @@ void TellNeeds(ScanState *state, const PlanState *parent) {
     known = false;
   }
   ReadColumns(slot, known ? columns : nullptr);
-  // An index begins scans anew too often for values that change with each.
-  if (!IsA(scan, SampleScan)) {
-    AsHybridSlot(slot)->filter =
-        MakeScanFilter(state, IsA(scan, IndexScan) ? Lasts::kQuery : Lasts::kScan);
-  }
+  if (!IsA(scan, SampleScan)) AsHybridSlot(slot)->filter = MakeScanFilter(state);
   MemoryContextSwitchTo(caller);
 }
 

@@ -199,6 +199,29 @@ Test *MakeTestOf(const ScanState *state, Node *clause) {
   }
 }
 
+bool IsInteger(Oid type) { return type == INT2OID || type == INT4OID || type == INT8OID; }
+
+// Says whether a test compares a column with one value, both of which are integers of a kind.
+bool ComparesIntegers(const Test &test) {
+  if (test.ask != Ask::kCompare || OidIsValid(test.element)) return false;
+  const Oid type = test.column->atttypid;
+  return IsOrderedAsInt(type) && (type == test.type || (IsInteger(type) && IsInteger(test.type)));
+}
+
+// The conditions that rows can be asked by their integers. An index begins scans anew too often for values that change
+// with each.
+Test *MakeRowTest(const ScanState *state, List *clauses) {
+  Test *test = MakeTest(Ask::kAll);
+  ListCell *cell;
+  foreach (cell, clauses) {
+    auto *clause = static_cast<Node *>(lfirst(cell));
+    if (IsA(state, IndexScanState) && HasExecutorParam(clause, nullptr)) continue;
+    Test *part = MakeTestOf(state, clause);
+    if (part != nullptr && ComparesIntegers(*part)) test->parts = lappend(test->parts, part);
+  }
+  return test->parts == NIL ? nullptr : test;
+}
+
 // Keeps the value that a column is compared with, or the elements of the array; nulls fit no row.
 void Keep(Test *test, Datum value) {
   int16 length;
@@ -231,30 +254,9 @@ void Compute(Test *test, ExprContext *econtext) {
   if (!isnull) Keep(test, value);
 }
 
-// Says whether values of a type are in the order of the integers that they are kept as.
-bool IsOrderedAsInteger(Oid type) {
-  switch (type) {
-    case INT2OID:
-    case INT4OID:
-    case INT8OID:
-    case DATEOID:
-    case TIMEOID:
-    case TIMESTAMPOID:
-    case TIMESTAMPTZOID:
-      return true;
-    default:
-      return false;
-  }
-}
-
-bool IsInteger(Oid type) { return type == INT2OID || type == INT4OID || type == INT8OID; }
-
-// Narrows the range of a column's values by a comparison with one value, if both are integers of a kind.
+// Narrows the range of a column's values by a comparison of integers.
 void NarrowBy(const Test &test, ScanFilter *filter) {
-  if (test.ask != Ask::kCompare || OidIsValid(test.element)) return;
-  const Oid type = test.column->atttypid;
-  const bool comparable = type == test.type || (IsInteger(type) && IsInteger(test.type));
-  if (!comparable || !IsOrderedAsInteger(type)) return;
+  if (!ComparesIntegers(test)) return;
   const int column = test.column->attnum - 1;
   ValueRange *range = filter->ranges;
   ValueRange *end = filter->ranges + filter->range_count;
@@ -335,20 +337,14 @@ bool MayFit(Test *test, const ChunkMeta &chunk) {
 
 bool CanAnswer(Oid type, Oid opno, Oid collation) {
   Comparison ignored;
-  return FindComparison(type, opno, collation, &ignored);
+  return HasZones(type) && FindComparison(type, opno, collation, &ignored);
 }
 
-ScanFilter *MakeScanFilter(ScanState *state, Lasts values_last) {
-  if (state->ps.plan->qual == NIL) return nullptr;
-  List *clauses = NIL;
-  ListCell *cell;
-  foreach (cell, state->ps.plan->qual) {
-    auto *clause = static_cast<Node *>(lfirst(cell));
-    if (values_last == Lasts::kScan || !HasExecutorParam(clause, nullptr)) {
-      clauses = lappend(clauses, clause);
-    }
-  }
-  Test *root = MakeListTest(state, clauses, Ask::kAll);
+ScanFilter *MakeScanFilter(ScanState *state) {
+  List *qual = state->ps.plan->qual;
+  if (qual == NIL) return nullptr;
+  Test *root =
+      IsA(state, SeqScanState) ? MakeListTest(state, qual, Ask::kAll) : MakeRowTest(state, qual);
   if (root == nullptr) return nullptr;
   auto *filter = static_cast<ScanFilter *>(palloc(sizeof(ScanFilter)));
   filter->state = state;

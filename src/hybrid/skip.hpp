@@ -22,12 +22,9 @@ bool CanAnswer(Oid type, Oid opno, Oid collation);
 // all rows, = ANY, IS [NOT] NULL, and AND and OR of these.
 struct ScanFilter;
 
-// How long the values that columns are compared with are the same.
-enum class Lasts { kScan, kQuery };
-
-// Takes from a plan node's conditions what zones can answer; null if that is nothing. It lies in the current memory
-// context, which must be the query's.
-ScanFilter *MakeScanFilter(ScanState *state, Lasts values_last);
+// Takes from a plan node's conditions what zones can answer, or of scans that do not go through all chunks what rows can;
+// null if that is nothing. It lies in the current memory context, which must be the query's.
+ScanFilter *MakeScanFilter(ScanState *state);
 
 // Computes the values that columns are compared with.
 void ComputeValues(ScanFilter *filter);

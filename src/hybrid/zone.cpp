@@ -83,6 +83,11 @@ bool IsOrderedAsInt(Oid type) {
 
 bool IsOrderedAsBytes(Oid type) { return type == TEXTOID || type == VARCHAROID; }
 
+bool HasZones(Oid type) {
+  return IsOrderedAsInt(type) || IsOrderedAsBytes(type) || type == NUMERICOID ||
+         type == FLOAT4OID || type == FLOAT8OID;
+}
+
 bool ReadZone(const ChunkMeta &chunk, const ChunkColumn &column,
               const FormData_pg_attribute &attribute, Zone *zone) {
   if (column.zone_offset == 0 || column.type != attribute.atttypid) return false;

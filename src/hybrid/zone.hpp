@@ -27,6 +27,9 @@ bool IsOrderedAsInt(Oid type);
 // Says whether a type is text whose zones are in the order of bytes, whatever its collation.
 bool IsOrderedAsBytes(Oid type);
 
+// Says whether columns of a type have zones, mostly: not so where values have no order of this kind after all.
+bool HasZones(Oid type);
+
 // Reads the zone of a column; false if it has none, or one of another type.
 bool ReadZone(const ChunkMeta &chunk, const ChunkColumn &column,
               const FormData_pg_attribute &attribute, Zone *zone);
