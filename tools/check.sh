@@ -202,7 +202,7 @@ run_taps() { # NAMES
 }
 
 # Makes the server start under valgrind. Debian's PostgreSQL is built without hooks for it, so only reports
-# that name heliosdb count.
+# that name heliosdb count; but what PostgreSQL's own valgrind.supp leaves out, padding in the log, does not.
 use_valgrind() {
   cat >"$cluster/postgres-valgrind" <<WRAPPER
 #!/bin/sh
@@ -216,7 +216,8 @@ WRAPPER
 judge_valgrind() {
   cluster_stop
   sed 's/^==[0-9]*== \{0,1\}//' "$cluster"/out/valgrind.* >"$out/valgrind"
-  if awk 'BEGIN { RS = "" } /heliosdb\.so|\(.*src\/[a-z_\/]*\.[ch]pp:/ { print; print ""; found = 1 } END { exit !found }' "$out/valgrind"; then
+  if awk 'BEGIN { RS = "" } /^Syscall param pwrite64\(buf\).*XLogFlush/ { next }
+    /heliosdb\.so|\(.*src\/[a-z_\/]*\.[ch]pp:/ { print; print ""; found = 1 } END { exit !found }' "$out/valgrind"; then
     echo "error: valgrind reports these"
     return 1
   fi
